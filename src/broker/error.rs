@@ -1,0 +1,63 @@
+//! Broker errors, sorted once into what a lane does about them.
+
+use std::time::Duration;
+
+/// What is to be done about an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorClass {
+    /// The same call again, within a bound. A transaction's own calls are retried by the broker module, not by a lane.
+    Retriable,
+    /// Abort the transaction, rewind, go on with the same producer.
+    Abortable,
+    /// The producer is done for: a new one with the same id, then the committed offsets tell what became of the transaction.
+    Fatal,
+}
+
+/// An error outside of a transaction.
+#[derive(Debug, thiserror::Error)]
+pub enum BrokerError {
+    /// `what` names what was tried and on what.
+    #[error("{what}: {reason}")]
+    Client { what: String, reason: String, class: ErrorClass },
+    #[error("{what}: no progress for {waited:?}: {cause}")]
+    NoProgress { what: String, waited: Duration, cause: String },
+    /// Partition p of all inputs must belong to one member; only the `range` assignor keeps that.
+    #[error("the assignment is split: {0}; set the group's assignor to range")]
+    SplitAssignment(String),
+    #[error("topics: {0}")]
+    Topics(String),
+}
+
+impl BrokerError {
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::Client { class, .. } => *class,
+            Self::NoProgress { .. } => ErrorClass::Retriable,
+            Self::SplitAssignment(_) | Self::Topics(_) => ErrorClass::Fatal,
+        }
+    }
+}
+
+/// An error inside of a transaction: what became of it, and so what memory must do.
+#[derive(Debug, thiserror::Error)]
+pub enum TransactionError {
+    /// Nothing of it will ever be seen; abort it, drop the overlay, rewind.
+    #[error("{call}: {reason}")]
+    Abortable { call: &'static str, reason: String },
+    /// The producer can't go on (another holds its id, or it failed for good). Nothing of an uncommitted transaction will be seen.
+    #[error("{call}: fenced or fatal: {reason}")]
+    Fatal { call: &'static str, reason: String },
+    /// A commit was sent and its outcome was not learnt: committed or aborted, and only a new producer can settle which.
+    #[error("{call}: outcome unknown: {reason}")]
+    OutcomeUnknown { call: &'static str, reason: String },
+}
+
+impl TransactionError {
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Abortable { .. } => "abortable",
+            Self::Fatal { .. } => "fatal",
+            Self::OutcomeUnknown { .. } => "outcome_unknown",
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! The seam between a lane and a log: what tideline needs of a broker, as traits.
+//!
+//! Two brokers implement it: [`memory`], which serves `demo`, `replay` and the simulation, and `kafka` (feature
+//! `kafka`), the only module that may name rdkafka. One conformance suite runs against both.
+//!
+//! The order that exactly once depends on, for every batch of a lane:
+//! 1. [`Source::generation`] is captured on the polling thread, when the transaction begins;
+//! 2. [`Producer::begin`], [`Transaction::send`] of outputs, changelog and partition records,
+//!    [`Transaction::send_offsets`] for *every* partition written about, [`Transaction::commit`];
+//! 3. only then is memory changed. No [`Source::poll`] comes between 1 and 3.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::domain::{Input, PartitionId};
+use crate::record::{Message, Offset, Outgoing};
+
+pub mod error;
+#[cfg(feature = "kafka")]
+pub mod kafka;
+pub mod memory;
+
+pub use error::{BrokerError, ErrorClass, TransactionError};
+
+/// The topics of one application. All but `dead_letters`, `tier_changes`, `dormancy_risk` and `user_profiles` are
+/// co-partitioned: they have `partitions` partitions, and partition p of each belongs to one lane.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Topics {
+    /// By [`Input`]: the configured inputs in order, then `rekey`.
+    pub inputs: Vec<Arc<str>>,
+    pub changelog: Arc<str>,
+    pub tier_changes: Arc<str>,
+    pub dormancy_risk: Arc<str>,
+    pub user_profiles: Arc<str>,
+    pub dead_letters: Arc<str>,
+    pub partitions: i32,
+}
+
+impl Topics {
+    /// The input that carries records of other partitions: the last.
+    pub fn rekey_input(&self) -> Input {
+        Input((self.inputs.len() - 1) as u8)
+    }
+
+    pub fn rekey(&self) -> &Arc<str> {
+        &self.inputs[self.inputs.len() - 1]
+    }
+
+    pub fn input(&self, input: Input) -> &Arc<str> {
+        &self.inputs[input.index()]
+    }
+}
+
+/// What a poll brought, in the order in which it must be handled.
+#[derive(Debug)]
+pub enum Polled<M> {
+    Record {
+        input: Input,
+        partition: PartitionId,
+        message: M,
+    },
+    /// The input is at its end: nothing committed lies at or after `offset` now.
+    End {
+        input: Input,
+        partition: PartitionId,
+        offset: Offset,
+    },
+    /// The lane now owns exactly these partitions besides those it kept. None flows before [`Source::start`].
+    Assigned(Vec<PartitionId>),
+    /// The lane must let go of these. The last item of its poll: what is in hand may still be committed (unless
+    /// `lost`: then others may own them already); the next poll tells the group that it was let go.
+    Revoked {
+        partitions: Vec<PartitionId>,
+        lost: bool,
+    },
+}
+
+/// A member of the consumer group: reads committed records of all inputs of the partitions it owns.
+pub trait Source {
+    type Message: Message;
+    /// Proof of membership at one moment; a commit with an old one is refused by the broker.
+    type Generation;
+
+    /// Appends what came to `into`; waits for at most `timeout` if there is nothing. Bounded by the settings of the source.
+    fn poll(&mut self, timeout: Duration, into: &mut Vec<Polled<Self::Message>>) -> Result<(), BrokerError>;
+
+    /// Must be taken when the transaction begins: one taken at commit protects nothing (BROKER.md, decision 2).
+    fn generation(&self) -> Result<Self::Generation, BrokerError>;
+
+    /// Lets an owned partition flow, each input from its offset; also rewinds one that flows. What was read before is void.
+    fn start(&mut self, partition: PartitionId, positions: &[(Input, Offset)]) -> Result<(), BrokerError>;
+
+    /// Stops reading one input of a partition, without losing its position.
+    fn pause(&mut self, input: Input, partition: PartitionId) -> Result<(), BrokerError>;
+    fn resume(&mut self, input: Input, partition: PartitionId) -> Result<(), BrokerError>;
+
+    /// Leaves the group. What was not committed is read again by the next owner.
+    fn close(self);
+}
+
+/// A transactional producer: one stable transactional id, at most one open transaction.
+pub trait Producer {
+    type Generation;
+    type Transaction<'a>: Transaction<Generation = Self::Generation>
+    where
+        Self: 'a;
+
+    fn begin(&mut self) -> Result<Self::Transaction<'_>, TransactionError>;
+}
+
+/// An open transaction. It borrows its producer and is consumed by commit or abort, so a half-open one can't be written.
+/// Dropped without either, it is aborted.
+pub trait Transaction {
+    type Generation;
+
+    fn send(&mut self, record: Outgoing) -> Result<(), TransactionError>;
+
+    /// The next offsets to read, committed with the records: what fences an owner that has lost a partition.
+    fn send_offsets(&mut self, offsets: &[OffsetCommit], generation: &Self::Generation)
+    -> Result<(), TransactionError>;
+
+    fn commit(self) -> Result<(), TransactionError>;
+
+    fn abort(self) -> Result<(), TransactionError>;
+}
+
+/// An offset with a note: the transactional id and number that wrote it, as [`CommitNote`] has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OffsetCommit {
+    pub input: Input,
+    pub partition: PartitionId,
+    pub offset: Offset,
+    pub note: CommitNote,
+}
+
+/// Who committed an offset, and in which of its transactions. Travels as the offset's metadata: `id#number`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct CommitNote {
+    pub transactional_id: Arc<str>,
+    pub number: u64,
+}
+
+impl CommitNote {
+    pub fn parse(metadata: &str) -> Option<Self> {
+        let (id, number) = metadata.rsplit_once('#')?;
+        Some(Self { transactional_id: id.into(), number: number.parse().ok()? })
+    }
+}
+
+impl std::fmt::Display for CommitNote {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}#{}", self.transactional_id, self.number)
+    }
+}
+
+/// What the group has committed for one input of a partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Committed {
+    pub input: Input,
+    pub offset: Offset,
+    /// `None` where the metadata isn't tideline's.
+    pub note: Option<CommitNote>,
+}
+
+/// One changelog record: `value` is `None` for a tombstone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChangelogRecord<'a> {
+    pub key: &'a [u8],
+    pub value: Option<&'a [u8]>,
+}
+
+/// Reads one partition of the changelog from its start to its end, which is fixed when it is opened.
+pub trait ChangelogReader: Send {
+    /// Hands over the next committed records; waits for at most `timeout`. Says whether the end has been reached.
+    /// An error when nothing came for the no-progress bound of the settings.
+    fn read(
+        &mut self,
+        timeout: Duration,
+        each: &mut dyn FnMut(ChangelogRecord<'_>),
+    ) -> Result<ReadProgress, BrokerError>;
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReadProgress {
+    pub done: bool,
+    /// Records left, at most (offsets have gaps).
+    pub remaining: u64,
+}
+
+/// A connection to a cluster for one application (one consumer group, one set of topics). Cheap to clone.
+pub trait Broker: Clone + Send + Sync + 'static {
+    type Message: Message;
+    type Generation;
+    type Source: Source<Message = Self::Message, Generation = Self::Generation>;
+    type Producer: Producer<Generation = Self::Generation>;
+    type Changelog: ChangelogReader;
+
+    fn topics(&self) -> &Topics;
+
+    /// Joins the consumer group as `member` (a name for logs, and the static member id where that is configured).
+    fn source(&self, member: &str) -> Result<Self::Source, BrokerError>;
+
+    /// Takes a transactional id: its earlier holder is fenced, what that had open is aborted.
+    fn producer(&self, transactional_id: &str) -> Result<Self::Producer, BrokerError>;
+
+    /// Takes the id of a predecessor that may have died, only to abort what it had open.
+    fn fence(&self, transactional_id: &str) -> Result<(), BrokerError> {
+        self.producer(transactional_id).map(drop)
+    }
+
+    /// The group's offsets of one partition, once no open transaction holds any of them. Inputs without one are left out.
+    fn committed(&self, partition: PartitionId) -> Result<Vec<Committed>, BrokerError>;
+
+    /// Opens a partition of the changelog up to its high watermark. Fence first: an open transaction would hide the end.
+    fn changelog(&self, partition: PartitionId) -> Result<Self::Changelog, BrokerError>;
+
+    /// The earliest offset of an input that can still be read: where a partition without any history starts.
+    fn earliest(&self, partition: PartitionId) -> Result<Vec<(Input, Offset)>, BrokerError>;
+}

@@ -1,0 +1,137 @@
+//! Identities: users, events, inputs, partitions.
+
+use std::fmt;
+
+use arrayvec::ArrayString;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use super::Source;
+
+/// A pseudonymous user id: 1 to 64 bytes of UTF-8, held inline.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct UserId(ArrayString<{ UserId::MAX_BYTES }>);
+
+impl UserId {
+    pub const MAX_BYTES: usize = 64;
+
+    /// `None` when `text` is empty or longer than [`Self::MAX_BYTES`].
+    pub fn new(text: &str) -> Option<Self> {
+        if text.is_empty() {
+            return None;
+        }
+        ArrayString::from(text).ok().map(Self)
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+impl fmt::Debug for UserId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+/// Stands for one event: a 64-bit hash of its source and id, which is all that is remembered of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EventId(pub u64);
+
+impl EventId {
+    /// An event id is at most this long.
+    pub const MAX_BYTES: usize = 128;
+
+    pub fn new(source: Source, id: &str) -> Self {
+        Self(xxh3_64_with_seed(id.as_bytes(), source as u64 + 1))
+    }
+
+    /// What a full refund takes back, whatever the source that tells of it.
+    pub fn refunded(original_id: &str) -> Self {
+        Self(xxh3_64_with_seed(original_id.as_bytes(), 0))
+    }
+}
+
+/// An input's place in the configuration; `rekey` comes after the last. Breaks ties in the merge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Input(pub u8);
+
+impl Input {
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+/// The number of a partition, the same in every co-partitioned topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PartitionId(pub i32);
+
+impl fmt::Display for PartitionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The partition of a key among `partitions`, as the Java client's default partitioner has it:
+/// murmur2 with seed 0x9747b28c, made positive, modulo the count.
+pub fn partition_of(key: &[u8], partitions: i32) -> PartitionId {
+    let positive = (murmur2(key) & 0x7fff_ffff) as i32;
+    PartitionId(positive % partitions.max(1))
+}
+
+/// Kafka's 32-bit MurmurHash2 (`org.apache.kafka.common.utils.Utils.murmur2`).
+fn murmur2(data: &[u8]) -> u32 {
+    const SEED: u32 = 0x9747_b28c;
+    const M: u32 = 0x5bd1_e995;
+    const R: u32 = 24;
+
+    let mut h = SEED ^ data.len() as u32;
+    let mut words = data.chunks_exact(4);
+    for word in &mut words {
+        let mut k = word.iter().rev().fold(0u32, |k, &byte| k << 8 | u32::from(byte));
+        k = k.wrapping_mul(M);
+        k ^= k >> R;
+        k = k.wrapping_mul(M);
+        h = h.wrapping_mul(M) ^ k;
+    }
+    let rest = words.remainder();
+    if !rest.is_empty() {
+        h ^= rest.iter().rev().fold(0u32, |k, &byte| k << 8 | u32::from(byte));
+        h = h.wrapping_mul(M);
+    }
+    h ^= h >> 13;
+    h = h.wrapping_mul(M);
+    h ^ h >> 15
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn murmur2_agrees_with_the_java_client() {
+        // The cases of org.apache.kafka.common.utils.UtilsTest.
+        let cases: [(&[u8], i32); 7] = [
+            (b"21", -973_932_308),
+            (b"foobar", -790_332_482),
+            (b"a-little-bit-long-string", -985_981_536),
+            (b"a-little-bit-longer-string", -1_486_304_829),
+            (b"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58_897_971),
+            (b"abc", 479_470_107),
+            (b"", 275_646_681),
+        ];
+        for (key, hash) in cases {
+            assert_eq!(murmur2(key) as i32, hash, "{key:?}");
+        }
+    }
+
+    #[test]
+    fn a_user_id_has_between_1_and_64_bytes() {
+        assert!(UserId::new("").is_none());
+        assert!(UserId::new(&"u".repeat(64)).is_some());
+        assert!(UserId::new(&"u".repeat(65)).is_none());
+    }
+}

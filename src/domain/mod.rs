@@ -1,0 +1,13 @@
+//! The words of the business: ids, days, events, tiers, stages. Values only.
+//!
+//! Must not know: where events come from, how state is stored, what is done with an effect.
+
+mod event;
+mod ids;
+mod tier;
+mod time;
+
+pub use event::{Body, Channel, Event, EventType, MessageEvent, Origin, Source, Token};
+pub use ids::{EventId, Input, PartitionId, UserId, partition_of};
+pub use tier::{Stage, Tier};
+pub use time::{DAY_MS, Day, HOUR_MS, MINUTE_MS, TimeError, Timestamp, UnknownZone, Zone};

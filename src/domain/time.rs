@@ -1,0 +1,356 @@
+//! Instants, days and the zone that divides them.
+//!
+//! Nothing here reads a clock. A zone's rules are bundled with the program, so that a day begins at the same instant on every machine.
+
+use std::fmt;
+
+use jiff::civil;
+use jiff::tz::{TimeZone, TimeZoneDatabase};
+
+pub const MINUTE_MS: i64 = 60_000;
+pub const HOUR_MS: i64 = 60 * MINUTE_MS;
+/// A day of 24 hours. Calendar days of a [`Zone`] may be shorter or longer.
+pub const DAY_MS: i64 = 24 * HOUR_MS;
+
+/// An instant, in milliseconds since 1970-01-01T00:00:00Z.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Timestamp(i64);
+
+/// Why a text is no time.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TimeError {
+    #[error("not an RFC 3339 time: {0:?}")]
+    Malformed(String),
+    #[error("time {0} is outside of the years 1970 to 9998")]
+    OutOfRange(i64),
+}
+
+impl Timestamp {
+    /// The earliest time an event can have.
+    pub const MIN: Self = Self(0);
+    /// 9998-12-31T00:00:00Z: leaves room to add any horizon.
+    pub const MAX: Self = Self(253_370_678_400_000);
+
+    pub fn from_millis(millis: i64) -> Result<Self, TimeError> {
+        if (Self::MIN.0..=Self::MAX.0).contains(&millis) {
+            Ok(Self(millis))
+        } else {
+            Err(TimeError::OutOfRange(millis))
+        }
+    }
+
+    /// Without a check, for values that were checked before they were stored or computed.
+    pub const fn of_millis(millis: i64) -> Self {
+        Self(millis)
+    }
+
+    pub const fn millis(self) -> i64 {
+        self.0
+    }
+
+    pub const fn plus_millis(self, millis: i64) -> Self {
+        Self(self.0.saturating_add(millis))
+    }
+
+    pub const fn minus_millis(self, millis: i64) -> Self {
+        Self(self.0.saturating_sub(millis))
+    }
+
+    /// Milliseconds from `earlier` to this instant; negative if it is later.
+    pub const fn since(self, earlier: Self) -> i64 {
+        self.0 - earlier.0
+    }
+
+    /// Reads RFC 3339, cutting the fraction to the millisecond. A leap second is read as the second after.
+    pub fn parse(text: &str) -> Result<Self, TimeError> {
+        let bad = || TimeError::Malformed(text.chars().take(64).collect());
+        let b = text.as_bytes();
+        let separators = [(4, b'-'), (7, b'-'), (13, b':'), (16, b':')];
+        if b.len() < 20 || separators.iter().any(|&(i, c)| b[i] != c) || !matches!(b[10], b'T' | b't' | b' ') {
+            return Err(bad());
+        }
+        let number = |from: usize, to: usize| digits(&b[from..to]).ok_or_else(bad);
+        let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
+        let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
+        if !(1..=12).contains(&month) || day < 1 || day > days_in_month(year, month) {
+            return Err(bad());
+        }
+        if hour > 23 || minute > 59 || second > 60 {
+            return Err(bad());
+        }
+        let mut rest = &b[19..];
+        let mut fraction_ms = 0;
+        if let Some(after) = rest.strip_prefix(b".") {
+            let len = after.iter().take_while(|c| c.is_ascii_digit()).count();
+            if len == 0 {
+                return Err(bad());
+            }
+            fraction_ms = (0..3).fold(0, |ms, i| ms * 10 + if i < len { i64::from(after[i] - b'0') } else { 0 });
+            rest = &after[len..];
+        }
+        let offset_minutes = match rest {
+            b"Z" | b"z" => 0,
+            [sign @ (b'+' | b'-'), h1, h2, b':', m1, m2] => {
+                let hours = digits(&[*h1, *h2]).ok_or_else(bad)?;
+                let minutes = digits(&[*m1, *m2]).ok_or_else(bad)?;
+                if hours > 23 || minutes > 59 {
+                    return Err(bad());
+                }
+                let total = hours * 60 + minutes;
+                if *sign == b'-' { -total } else { total }
+            }
+            _ => return Err(bad()),
+        };
+        let seconds = hour * 3600 + (minute - offset_minutes) * 60 + second;
+        Self::from_millis(days_from_civil(year, month, day) * DAY_MS + seconds * 1000 + fraction_ms)
+    }
+}
+
+/// UTC with milliseconds: `2026-03-01T00:15:30.250Z`.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (year, month, day) = civil_from_days(self.0.div_euclid(DAY_MS));
+        let ms = self.0.rem_euclid(DAY_MS);
+        let (hour, minute) = (ms / HOUR_MS, ms / MINUTE_MS % 60);
+        let (second, milli) = (ms / 1000 % 60, ms % 1000);
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl serde::Serialize for Timestamp {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// A calendar day of a zone, as days since 1970-01-01.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Day(pub i32);
+
+impl Day {
+    pub const fn plus(self, days: i32) -> Self {
+        Self(self.0 + days)
+    }
+
+    pub const fn minus(self, days: i32) -> Self {
+        Self(self.0 - days)
+    }
+
+    /// Days from `earlier` to this day; negative if it is later.
+    pub const fn since(self, earlier: Self) -> i32 {
+        self.0 - earlier.0
+    }
+
+    /// The first day of the calendar month after this day's.
+    pub fn next_month(self) -> Self {
+        let (year, month, _) = civil_from_days(i64::from(self.0));
+        let (year, month) = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
+        Self(days_from_civil(year, month, 1) as i32)
+    }
+}
+
+/// A time zone: divides time into days and months.
+#[derive(Clone)]
+pub struct Zone {
+    name: String,
+    rules: TimeZone,
+    /// Where the offset changes, in order: from this instant on (ms), this offset (ms).
+    offsets: Vec<(i64, i64)>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown time zone {0:?}: expected an IANA name such as Asia/Shanghai")]
+pub struct UnknownZone(pub String);
+
+impl Zone {
+    /// Offsets are tabulated up to this year; later ones keep the last.
+    const TABLE_UNTIL: i64 = 4_102_444_800_000; // 2100-01-01T00:00:00Z
+
+    /// A zone of the bundled IANA database.
+    pub fn new(name: &str) -> Result<Self, UnknownZone> {
+        let rules = TimeZoneDatabase::bundled().get(name).map_err(|_| UnknownZone(name.to_owned()))?;
+        let start = jiff::Timestamp::UNIX_EPOCH;
+        let offset_ms = |tz: &TimeZone, at| i64::from(tz.to_offset(at).seconds()) * 1000;
+        let mut offsets = vec![(i64::MIN, offset_ms(&rules, start))];
+        for transition in rules.following(start) {
+            let at = transition.timestamp().as_millisecond();
+            if at > Self::TABLE_UNTIL {
+                break;
+            }
+            offsets.push((at, i64::from(transition.offset().seconds()) * 1000));
+        }
+        Ok(Self { name: name.to_owned(), rules, offsets })
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn offset_ms(&self, at_ms: i64) -> i64 {
+        // Most events are newer than the last change, or between the last few.
+        let later = self.offsets.iter().rev().take_while(|(from, _)| *from > at_ms).count();
+        self.offsets[self.offsets.len() - 1 - later].1
+    }
+
+    /// The calendar day on which `at` lies.
+    pub fn day(&self, at: Timestamp) -> Day {
+        Day((at.0 + self.offset_ms(at.0)).div_euclid(DAY_MS) as i32)
+    }
+
+    /// The first instant of a day.
+    pub fn day_start(&self, day: Day) -> Timestamp {
+        let local = i64::from(day.0) * DAY_MS;
+        let guess = local - self.offset_ms(local);
+        if local - self.offset_ms(guess) == guess && self.day(Timestamp(guess - 1)) < day {
+            return Timestamp(guess);
+        }
+        let (year, month, date) = civil_from_days(i64::from(day.0));
+        self.at_civil(civil::date(year as i16, month as i8, date as i8).at(0, 0, 0, 0)).unwrap_or(Timestamp(guess))
+    }
+
+    /// The same local time `months` calendar months later; on the month's last day where the month is shorter.
+    pub fn months_later(&self, at: Timestamp, months: u32) -> Timestamp {
+        let local_ms = at.0 + self.offset_ms(at.0);
+        let (year, month, day) = civil_from_days(local_ms.div_euclid(DAY_MS));
+        let total = year * 12 + (month - 1) + i64::from(months);
+        let (year, month) = (total.div_euclid(12), total.rem_euclid(12) + 1);
+        let day = day.min(days_in_month(year, month));
+        let local = days_from_civil(year, month, day) * DAY_MS + local_ms.rem_euclid(DAY_MS);
+        let guess = local - self.offset_ms(local);
+        Timestamp(local - self.offset_ms(guess))
+    }
+
+    fn at_civil(&self, local: civil::DateTime) -> Option<Timestamp> {
+        let at = self.rules.to_timestamp(local).ok()?;
+        Some(Timestamp(at.as_millisecond()))
+    }
+}
+
+impl fmt::Debug for Zone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Zone({})", self.name)
+    }
+}
+
+impl PartialEq for Zone {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+fn digits(text: &[u8]) -> Option<i64> {
+    text.iter().try_fold(0, |n, c| c.is_ascii_digit().then(|| n * 10 + i64::from(c - b'0')))
+}
+
+fn days_in_month(year: i64, month: i64) -> i64 {
+    match month {
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+/// Days since 1970-01-01 of a date of the proleptic Gregorian calendar (Hinnant, `days_from_civil`).
+fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let day_of_year = (153 * (month + if month > 2 { -3 } else { 9 }) + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
+}
+
+/// Year, month and day of a day number (Hinnant, `civil_from_days`).
+fn civil_from_days(days: i64) -> (i64, i64, i64) {
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = month_from_march + if month_from_march < 10 { 3 } else { -9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    (year, month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        Timestamp::parse(text).unwrap()
+    }
+
+    #[test]
+    fn times_are_read_and_cut_to_the_millisecond() {
+        let cases = [
+            ("1970-01-01T00:00:00Z", "1970-01-01T00:00:00.000Z"),
+            ("2026-03-01T08:15:30.2509+08:00", "2026-03-01T00:15:30.250Z"),
+            ("2024-02-29t23:59:59.9z", "2024-02-29T23:59:59.900Z"),
+            ("2026-12-31T23:59:60Z", "2027-01-01T00:00:00.000Z"),
+            ("2026-01-01T00:00:00-03:30", "2026-01-01T03:30:00.000Z"),
+        ];
+        for (text, shown) in cases {
+            assert_eq!(at(text).to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn what_is_no_time_is_refused() {
+        let cases = [
+            "",
+            "yesterday",
+            "2026-02-29T00:00:00Z",
+            "2026-13-01T00:00:00Z",
+            "2026-01-01T24:00:00Z",
+            "2026-01-01T00:00:00",
+            "2026-01-01T00:00:00.Z",
+            "2026-01-01T00:00:00+8:00",
+            "2026-01-01T00:00:00+08:00x",
+            "1969-12-31T23:59:59Z",
+            "9999-12-31T23:59:59Z",
+            "2026-01-01Té0:00:00Z",
+        ];
+        for text in cases {
+            assert!(Timestamp::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn days_and_months_are_those_of_the_zone() {
+        let shanghai = Zone::new("Asia/Shanghai").unwrap();
+        assert_eq!(shanghai.day(at("2026-03-01T15:59:59.999Z")), shanghai.day(at("2026-02-28T16:00:00Z")));
+        let day = shanghai.day(at("2026-03-01T16:00:00Z"));
+        assert_eq!(shanghai.day_start(day), at("2026-03-01T16:00:00Z"));
+        assert_eq!(shanghai.months_later(at("2025-08-31T09:00:00+08:00"), 6), at("2026-02-28T09:00:00+08:00"));
+
+        let berlin = Zone::new("Europe/Berlin").unwrap();
+        let changeover = berlin.day(at("2026-10-25T10:00:00Z"));
+        assert_eq!(berlin.day_start(changeover), at("2026-10-24T22:00:00Z"));
+        assert_eq!(berlin.day_start(changeover.plus(1)), at("2026-10-25T23:00:00Z"));
+        assert!(Zone::new("Asia/Atlantis").is_err());
+    }
+
+    #[test]
+    fn a_day_that_has_no_midnight_starts_after_the_gap() {
+        let zone = Zone::new("America/Sao_Paulo").unwrap(); // 2018-11-04 began at 01:00
+        let day = zone.day(at("2018-11-04T12:00:00Z"));
+        assert_eq!(zone.day_start(day), at("2018-11-04T03:00:00Z"));
+        assert_eq!(zone.day(at("2018-11-04T02:59:59.999Z")), day.minus(1));
+    }
+
+    #[test]
+    fn a_month_follows_december() {
+        let zone = Zone::new("UTC").unwrap();
+        let day = zone.day(at("2025-12-30T00:00:00Z"));
+        assert_eq!(zone.day_start(day.next_month()), at("2026-01-01T00:00:00Z"));
+    }
+}

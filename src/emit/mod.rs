@@ -1,0 +1,1 @@
+//! An effect to a record: key, value, headers.

@@ -1,0 +1,45 @@
+//! A record as it was read, and one to be written: bytes, headers, coordinates. No client, no broker.
+
+use std::sync::Arc;
+
+use crate::domain::PartitionId;
+
+/// The position of a record in a partition. Offsets have gaps: a commit and an abort each burn one.
+pub type Offset = i64;
+
+/// A record as it was read. Borrowed from the client where the client allows it.
+pub trait Message: Send {
+    fn offset(&self) -> Offset;
+    /// Milliseconds since the epoch, as the broker has it; not the event's time.
+    fn timestamp(&self) -> Option<i64>;
+    fn key(&self) -> Option<&[u8]>;
+    fn value(&self) -> Option<&[u8]>;
+    fn headers(&self) -> impl Iterator<Item = (&str, &[u8])>;
+
+    /// The last header of that name, as Kafka's own `lastHeader`.
+    fn header(&self, name: &str) -> Option<&[u8]> {
+        self.headers().filter(|(n, _)| *n == name).last().map(|(_, value)| value)
+    }
+}
+
+/// Where a record stood: what `cause` names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Coordinates {
+    pub topic: Arc<str>,
+    pub partition: PartitionId,
+    pub offset: Offset,
+}
+
+/// A record to be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outgoing {
+    pub topic: Arc<str>,
+    /// `None`: murmur2 of the key, as [`crate::domain::partition_of`] has it.
+    pub partition: Option<PartitionId>,
+    pub key: Option<Vec<u8>>,
+    /// `None` is a tombstone.
+    pub value: Option<Vec<u8>>,
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// Milliseconds since the epoch; `None`: the time of sending.
+    pub timestamp: Option<i64>,
+}

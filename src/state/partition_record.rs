@@ -1,0 +1,123 @@
+//! The partition record: how far a partition has come, as one record of its changelog.
+
+use prost::Message as _;
+
+use crate::domain::Timestamp;
+use crate::record::Offset;
+
+/// The generated protobuf of `proto/state/v1`.
+mod proto {
+    include!(concat!(env!("OUT_DIR"), "/tideline.state.v1.rs"));
+}
+
+/// One record a partition in the changelog, written by every transaction that touches the partition. It is the truth:
+/// restore starts from its offsets.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PartitionRecord {
+    /// S: the greatest event time seen.
+    pub stream_time: Option<Timestamp>,
+    /// W: what timers obey.
+    pub watermark: Option<Timestamp>,
+    /// The partition's first S, from which an input without any event is silent.
+    pub first_stream_time: Option<Timestamp>,
+    /// By input, `rekey` last.
+    pub inputs: Vec<InputPosition>,
+    pub zone: String,
+    pub horizon_days: u32,
+    pub partitions: i32,
+    pub rules_generation: u32,
+    pub rules_digest: String,
+    pub transactional_id: String,
+    pub transaction_number: u64,
+    pub population: Population,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InputPosition {
+    pub topic: String,
+    pub next_offset: Offset,
+    pub newest: Option<Timestamp>,
+    pub silent: bool,
+}
+
+/// How many users stand where.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Population {
+    /// By [`crate::domain::Tier`].
+    pub by_tier: Vec<u64>,
+    /// By [`crate::domain::Stage`].
+    pub by_stage: [u64; 4],
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the partition record is not readable: {0}")]
+pub struct UnreadableRecord(#[from] prost::DecodeError);
+
+impl PartitionRecord {
+    /// Its key in the changelog: no UTF-8, so no user's.
+    pub const KEY: &'static [u8] = b"\xffpartition";
+
+    pub fn encode(&self) -> Vec<u8> {
+        let millis = |at: Option<Timestamp>| at.map(Timestamp::millis);
+        proto::PartitionRecord {
+            stream_time: millis(self.stream_time),
+            watermark: millis(self.watermark),
+            first_stream_time: millis(self.first_stream_time),
+            inputs: self
+                .inputs
+                .iter()
+                .map(|input| proto::InputPosition {
+                    topic: input.topic.clone(),
+                    next_offset: input.next_offset,
+                    newest: millis(input.newest),
+                    silent: input.silent,
+                })
+                .collect(),
+            zone: self.zone.clone(),
+            horizon_days: self.horizon_days,
+            partitions: self.partitions,
+            rules_generation: self.rules_generation,
+            rules_digest: self.rules_digest.clone(),
+            transactional_id: self.transactional_id.clone(),
+            transaction_number: self.transaction_number,
+            population: Some(proto::Population {
+                by_tier: self.population.by_tier.clone(),
+                by_stage: self.population.by_stage.to_vec(),
+            }),
+        }
+        .encode_to_vec()
+    }
+
+    pub fn decode(bytes: &[u8]) -> Result<Self, UnreadableRecord> {
+        let record = proto::PartitionRecord::decode(bytes)?;
+        let at = |millis: Option<i64>| millis.map(Timestamp::of_millis);
+        let population = record.population.unwrap_or_default();
+        let mut by_stage = [0; 4];
+        for (count, &stored) in by_stage.iter_mut().zip(&population.by_stage) {
+            *count = stored;
+        }
+        Ok(Self {
+            stream_time: at(record.stream_time),
+            watermark: at(record.watermark),
+            first_stream_time: at(record.first_stream_time),
+            inputs: record
+                .inputs
+                .into_iter()
+                .map(|input| InputPosition {
+                    topic: input.topic,
+                    next_offset: input.next_offset,
+                    newest: at(input.newest),
+                    silent: input.silent,
+                })
+                .collect(),
+            zone: record.zone,
+            horizon_days: record.horizon_days,
+            partitions: record.partitions,
+            rules_generation: record.rules_generation,
+            rules_digest: record.rules_digest,
+            transactional_id: record.transactional_id,
+            transaction_number: record.transaction_number,
+            population: Population { by_tier: population.by_tier, by_stage },
+        })
+    }
+}
