@@ -1,6 +1,15 @@
 //! The rules: (history, time, rules) to a value and its next deadline. Nothing here remembers anything.
 
+pub mod dormancy;
+pub mod golden;
+pub mod tier;
+
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::domain::{Tier, Zone};
 
 /// The business rules, versioned; the defaults are those of the contract. Days are calendar days of `zone` unless said.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -70,6 +79,203 @@ impl Rules {
     pub const HORIZON_DAYS: u32 = 180;
     /// A window of the ladder.
     pub const WINDOW_DAYS: u32 = 30;
+    /// A ladder's rungs at the most.
+    pub const MAX_RUNGS: usize = 32;
+    /// A silence's stages at the most, in days.
+    const MAX_SILENCE_DAYS: u32 = 3650;
+
+    /// Every fault, each naming its field.
+    pub fn validate(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        let mut check = |sound: bool, fault: String| {
+            if !sound {
+                faults.push(fault);
+            }
+        };
+        check(self.generation >= 1, "generation: must be at least 1".to_owned());
+        if let Err(unknown) = Zone::new(&self.zone) {
+            check(false, format!("zone: {unknown}"));
+        }
+        check(
+            (1..=Self::MAX_RUNGS).contains(&self.rungs.len()),
+            format!("rungs: there must be 1 to {}, not {}", Self::MAX_RUNGS, self.rungs.len()),
+        );
+        for (i, rung) in self.rungs.iter().enumerate() {
+            let taken = ["inactive", "new"].into_iter().chain(self.rungs[..i].iter().map(|rung| rung.name.as_str()));
+            check(!rung.name.is_empty(), format!("rungs[{i}].name: must not be empty"));
+            check(
+                !taken.into_iter().any(|name| name == rung.name),
+                format!("rungs[{i}].name: {:?} is taken", rung.name),
+            );
+            check(
+                (1..=Self::WINDOW_DAYS).contains(&rung.active_days),
+                format!("rungs[{i}].active_days: must be 1 to {}, not {}", Self::WINDOW_DAYS, rung.active_days),
+            );
+            check(rung.windows >= 1, format!("rungs[{i}].windows: must be at least 1"));
+            check(rung.amount >= 0, format!("rungs[{i}].amount: must not be negative"));
+            // A day that is held looks back over the hold, to the active day before it, and over that day's windows.
+            let needs = u64::from(self.hold_days) + u64::from(Self::WINDOW_DAYS) * (1 + u64::from(rung.windows));
+            check(
+                needs <= u64::from(Self::HORIZON_DAYS),
+                format!(
+                    "rungs[{i}].windows: {} windows, a window before them and hold_days take {needs} days; the history has {}",
+                    rung.windows,
+                    Self::HORIZON_DAYS
+                ),
+            );
+        }
+        let days = |name: &str, value: u32| {
+            let fault = format!("{name}: must be 1 to {}, not {value}", Self::MAX_SILENCE_DAYS);
+            ((1..=Self::MAX_SILENCE_DAYS).contains(&value), fault)
+        };
+        for (sound, fault) in [
+            days("dormant_days", self.dormant_days),
+            days("lost_days", self.lost_days),
+            days("golden_risk_days", self.golden_risk_days),
+        ] {
+            check(sound, fault);
+        }
+        check(
+            self.lost_days >= self.dormant_days,
+            format!("lost_days: {} is before dormant_days, {}", self.lost_days, self.dormant_days),
+        );
+        check(
+            (1..=120).contains(&self.golden_lost_months),
+            format!("golden_lost_months: must be 1 to 120, not {}", self.golden_lost_months),
+        );
+        check(self.due_grace_days <= 365, format!("due_grace_days: must be at most 365, not {}", self.due_grace_days));
+        check(
+            self.confidence > 0.0 && self.confidence < 1.0,
+            format!("confidence: must lie between 0 and 1, not {}", self.confidence),
+        );
+        check(
+            self.min_silence_days.is_finite() && self.min_silence_days >= 0.0,
+            format!("min_silence_days: must be 0 or more, not {}", self.min_silence_days),
+        );
+        let model = self.model;
+        for (name, value) in [("r", model.r), ("alpha", model.alpha), ("a", model.a), ("b", model.b)] {
+            check(value.is_finite() && value > 0.0, format!("model.{name}: must be above 0, not {value}"));
+        }
+        faults
+    }
+
+    /// Eight hex digits of SHA-256 over all that decides an output.
+    fn digest(&self) -> String {
+        let decisive = Self { generation: 0, quiet: false, ..self.clone() };
+        // Field by field through Debug, whose form of a float is its shortest exact one.
+        let digest = Sha256::digest(format!("{decisive:?}"));
+        hex::encode(&digest[..4])
+    }
+}
+
+impl Rung {
+    /// Whether active days alone don't settle it.
+    fn asks_for_sums(&self) -> bool {
+        self.transactions > 0 || self.amount > 0 || self.scenes > 0
+    }
+}
+
+/// Rules that were found to be sound, with what is derived from them. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Ruleset(Arc<Compiled>);
+
+#[derive(Debug)]
+struct Compiled {
+    rules: Rules,
+    zone: Zone,
+    asks_for_sums: bool,
+    tier_names: Vec<String>,
+    version: String,
+}
+
+impl Ruleset {
+    const WINDOW: i32 = Rules::WINDOW_DAYS as i32;
+
+    /// Every fault of the rules, if there are any.
+    pub fn new(rules: Rules) -> Result<Self, Vec<String>> {
+        let faults = rules.validate();
+        let zone = match Zone::new(&rules.zone) {
+            Ok(zone) if faults.is_empty() => zone,
+            _ => return Err(faults),
+        };
+        let names = rules.rungs.iter().map(|rung| rung.name.clone());
+        let tier_names = ["inactive".to_owned(), "new".to_owned()].into_iter().chain(names).collect();
+        let asks_for_sums = rules.rungs.iter().any(Rung::asks_for_sums);
+        let version = rules.digest();
+        Ok(Self(Arc::new(Compiled { rules, zone, asks_for_sums, tier_names, version })))
+    }
+
+    pub fn rules(&self) -> &Rules {
+        &self.0.rules
+    }
+
+    pub fn zone(&self) -> &Zone {
+        &self.0.zone
+    }
+
+    /// Eight hex digits that stand for the rules; neither their generation nor how they are announced changes it.
+    pub fn version(&self) -> &str {
+        &self.0.version
+    }
+
+    pub fn generation(&self) -> u32 {
+        self.0.rules.generation
+    }
+
+    /// `inactive`, `new`, or the rung's name. A tier that the ladder no longer has goes by its number.
+    pub fn tier_name(&self, tier: Tier) -> &str {
+        self.0.tier_names.get(usize::from(tier.0)).map_or("retired", String::as_str)
+    }
+
+    /// By [`Tier`].
+    pub fn tier_names(&self) -> &[String] {
+        &self.0.tier_names
+    }
+
+    /// Whether a tier depends on more than the set of active days.
+    pub fn asks_for_sums(&self) -> bool {
+        self.0.asks_for_sums
+    }
+
+    fn rungs(&self) -> &[Rung] {
+        &self.0.rules.rungs
+    }
+
+    fn hold_days(&self) -> i32 {
+        self.0.rules.hold_days as i32
+    }
+
+    fn dormant_days(&self) -> u32 {
+        self.0.rules.dormant_days
+    }
+
+    fn lost_days(&self) -> u32 {
+        self.0.rules.lost_days
+    }
+
+    fn golden_risk_days(&self) -> u32 {
+        self.0.rules.golden_risk_days
+    }
+
+    fn golden_lost_months(&self) -> u32 {
+        self.0.rules.golden_lost_months
+    }
+
+    fn due_grace_days(&self) -> u32 {
+        self.0.rules.due_grace_days
+    }
+
+    fn min_silence_days(&self) -> f64 {
+        self.0.rules.min_silence_days
+    }
+
+    pub fn confidence(&self) -> f64 {
+        self.0.rules.confidence
+    }
+
+    fn model(&self) -> &Model {
+        &self.0.rules.model
+    }
 }
 
 impl Default for Rules {

@@ -2,16 +2,26 @@
 //!
 //! Must not know: rules, outputs, the broker.
 
+pub mod codec;
+mod history;
+mod loans;
 pub mod partition_record;
+mod remembered;
+mod user;
+mod varint;
 
+pub use history::{DayBucket, History};
+pub use loans::{Loan, Loans};
 pub use partition_record::{InputPosition, PartitionRecord, Population};
+pub use remembered::Remembered;
+pub use user::{Changed, Deadlines, User};
 
 /// Stored bytes that can't be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StateError {
     #[error(
         "state of version {0}: this program reads version {known}; run the version that wrote it, or a newer one",
-        known = 1
+        known = codec::VERSION
     )]
     UnknownVersion(u8),
     #[error("state is damaged: {0}")]

@@ -1,0 +1,124 @@
+//! From a user's history to what must be said about it: the difference between what was announced and what is true.
+
+use super::effect::{Forecast, Reason, Signal, SignalKind, SilenceEvidence, TierEvidence};
+use crate::domain::{DAY_MS, Day, Stage, Tier, Timestamp, UserId};
+use crate::record::Coordinates;
+use crate::rules::Ruleset;
+use crate::rules::dormancy::{Silence, next_stage};
+use crate::rules::tier::{Sums, tier_on};
+use crate::state::User;
+
+/// Announces about one user, at one instant.
+pub(super) struct Announcer<'a> {
+    pub rules: &'a Ruleset,
+    pub user: &'a mut User,
+    pub id: UserId,
+    /// When what is announced became true.
+    pub time: Timestamp,
+    /// The event at which it was found.
+    pub cause: Option<&'a Coordinates>,
+    /// What is announced is folded in silence, and uses no sequence.
+    pub silent: bool,
+    pub signals: &'a mut Vec<Signal>,
+}
+
+impl Announcer<'_> {
+    /// Evaluates the tier as of `day`; announces it if it isn't the announced one. `reason` is asked with (from, to).
+    pub fn tier(&mut self, day: Day, reason: impl FnOnce(Tier, Tier) -> Reason) {
+        let now = tier_on(&self.user.history, self.user.registered, day, self.rules);
+        self.user.deadlines.tier = now.until;
+        let before = self.user.announced_tier();
+        if now.tier == before {
+            return;
+        }
+        let kind = SignalKind::TierChanged {
+            previous: self.user.announced,
+            current: now.tier,
+            evidence: tier_evidence(self.user, day, self.rules),
+        };
+        self.user.announced = Some(now.tier);
+        self.signal(reason(before, now.tier), kind);
+    }
+
+    /// Computes the next stage's deadline anew.
+    pub fn plan_stage(&mut self) {
+        self.user.deadlines.stage = next_stage(self.user, self.rules);
+    }
+
+    /// Announces the stages due up to `until`.
+    pub fn stages_due(&mut self, until: Timestamp, reason: Reason) {
+        while let Some((due, stage)) = self.user.deadlines.stage.filter(|(due, _)| *due <= until) {
+            debug_assert!(stage > self.user.stage, "stage due at {due} does not go on");
+            self.stage(stage, reason);
+        }
+    }
+
+    /// Announces a stage and plans the next.
+    pub fn stage(&mut self, stage: Stage, reason: Reason) {
+        let last = self.user.history.last_activity();
+        let previous_stage = std::mem::replace(&mut self.user.stage, stage);
+        self.plan_stage();
+        let forecast = match (stage, last, self.user.deadlines.stage) {
+            (Stage::AtRisk, Some(_), Some((dormant_on, _))) => {
+                Some(Forecast { dormant_on, confidence: self.rules.confidence() })
+            }
+            _ => None,
+        };
+        let silence = last.map(|last| Silence::of(self.user, last, self.rules));
+        let kind = SignalKind::DormancyRisk {
+            stage,
+            previous_stage,
+            silent_since: last,
+            forecast,
+            evidence: SilenceEvidence {
+                repeat_days: silence.map_or(0, |silence| silence.repeat_days),
+                age_days: silence.map_or(0, |silence| silence.age_days),
+                silent_days: last.map(|last| days_between(last, self.time)),
+            },
+        };
+        self.signal(reason, kind);
+    }
+
+    /// Ends the episode of a silence since `silent_since`.
+    pub fn cleared(&mut self, silent_since: Option<Timestamp>, reason: Reason) {
+        let stage = std::mem::take(&mut self.user.stage);
+        let silent_days = silent_since.map(|since| days_between(since, self.time));
+        self.signal(reason, SignalKind::DormancyCleared { stage, silent_since, silent_days });
+    }
+
+    fn signal(&mut self, reason: Reason, kind: SignalKind) {
+        if self.silent {
+            return;
+        }
+        self.user.sequence += 1;
+        self.signals.push(Signal {
+            user: self.id,
+            incarnation: self.user.incarnation,
+            sequence: self.user.sequence,
+            time: self.time,
+            reason,
+            cause: self.cause.cloned(),
+            kind,
+        });
+    }
+}
+
+/// In days of 24 h, to one decimal.
+fn days_between(from: Timestamp, to: Timestamp) -> f64 {
+    (to.since(from) as f64 * 10.0 / DAY_MS as f64).round() / 10.0
+}
+
+fn tier_evidence(user: &User, day: Day, rules: &Ruleset) -> TierEvidence {
+    let last_30 = Sums::of(user.history.days(), day.minus(30), day);
+    let last_90 = Sums::of(user.history.days(), day.minus(90), day);
+    TierEvidence {
+        days_since_last: user.history.last_activity().map(|last| day.since(rules.zone().day(last))),
+        active_days_30: last_30.active_days,
+        active_days_90: last_90.active_days,
+        transactions_30: last_30.transactions,
+        transactions_90: last_90.transactions,
+        amount_30: last_30.amount,
+        amount_90: last_90.amount,
+        scenes_30: last_30.scenes,
+    }
+}

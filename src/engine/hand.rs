@@ -1,0 +1,287 @@
+//! What is in hand: the overlay that a batch folds into, over what is committed.
+//!
+//! A key is decoded when it is first touched and encoded once, when the batch is written. Slots and their memory are used
+//! again from batch to batch. Nothing in here is true before the transaction that writes it has succeeded.
+
+use std::collections::HashMap;
+
+use foldhash::fast::FixedState;
+
+use super::clock::StreamClock;
+use super::store::Users;
+use crate::domain::{Stage, Tier, Timestamp};
+use crate::state::codec::{self, Header, Kind};
+use crate::state::{Population, StateError, User};
+use crate::timers::{Key, Timer, Timers};
+
+/// The place of a touched key in the hand.
+pub(super) type Slot = usize;
+
+/// What a key stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Content {
+    #[default]
+    Absent,
+    User,
+    /// Remembers that a user was erased, and when, until the given time.
+    Erasure {
+        erased_at: Timestamp,
+        forget_at: Timestamp,
+    },
+}
+
+#[derive(Debug)]
+pub(super) struct Touched {
+    pub key: Key,
+    pub content: Content,
+    /// Meaningful where `content` is a user.
+    pub user: User,
+    pub rules_generation: u32,
+    /// Whether it differs from what is committed.
+    pub dirty: bool,
+    /// Its earliest timer, committed or in hand, that was not taken yet.
+    armed: Option<Timestamp>,
+    /// Where the population in hand counts it.
+    counted: Option<(Tier, Stage)>,
+    encoded: Option<Vec<u8>>,
+}
+
+impl Touched {
+    pub fn deadline(&self) -> Option<Timestamp> {
+        match self.content {
+            Content::Absent => None,
+            Content::User => self.user.deadlines.next(),
+            Content::Erasure { forget_at, .. } => Some(forget_at),
+        }
+    }
+
+    /// The value to be written, once encoded; none is a tombstone.
+    pub fn value(&self) -> Option<&[u8]> {
+        self.encoded.as_deref()
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Hand {
+    pub clock: StreamClock,
+    pub population: Population,
+    /// Deadlines fired and users re-evaluated.
+    pub fired: usize,
+    /// Keys still to be re-evaluated under new rules, from the end of the partition's list.
+    pub to_reevaluate: usize,
+    /// Erasures remembered, so that most look-ups for one need not be made.
+    pub erasures: usize,
+    slots: Vec<Touched>,
+    used: usize,
+    index: HashMap<Key, Slot, FixedState>,
+    timers: Timers,
+    /// The last committed timer that was taken.
+    taken: Option<Timer>,
+}
+
+impl Hand {
+    pub fn new(clock: StreamClock, population: Population) -> Self {
+        Self {
+            clock,
+            population,
+            fired: 0,
+            to_reevaluate: 0,
+            erasures: 0,
+            slots: Vec::new(),
+            used: 0,
+            index: HashMap::default(),
+            timers: Timers::default(),
+            taken: None,
+        }
+    }
+
+    /// Forgets what was touched; clock, population and counts are the caller's to set.
+    pub fn clear(&mut self) {
+        self.fired = 0;
+        self.used = 0;
+        self.index.clear();
+        self.timers.clear();
+        self.taken = None;
+    }
+
+    pub fn slot(&mut self, slot: Slot) -> &mut Touched {
+        &mut self.slots[slot]
+    }
+
+    pub fn touched(&self) -> &[Touched] {
+        &self.slots[..self.used]
+    }
+
+    /// The last committed timer that was taken: those up to it must be armed anew when the hand is installed.
+    pub fn taken_until(&self) -> Option<Timestamp> {
+        self.taken.as_ref().map(|(at, _)| *at)
+    }
+
+    /// Finds a key, or decodes it from what is committed.
+    pub fn touch(&mut self, key: &[u8], users: &Users) -> Result<Slot, StateError> {
+        if let Some(&slot) = self.index.get(key) {
+            return Ok(slot);
+        }
+        let slot = self.next_slot();
+        let touched = &mut self.slots[slot];
+        touched.dirty = false;
+        touched.encoded = None;
+        match users.0.get(key) {
+            Some(held) => {
+                touched.key = held.key().clone();
+                touched.armed = held.armed;
+                let header = Header::read(&held.bytes)?;
+                touched.rules_generation = header.rules_generation;
+                touched.content = match header.kind {
+                    Kind::User => {
+                        codec::decode_user(&held.bytes, &mut touched.user)?;
+                        Content::User
+                    }
+                    Kind::Erasure => {
+                        let erased_at = codec::decode_erasure(&held.bytes)?;
+                        Content::Erasure { erased_at, forget_at: header.deadline.unwrap_or(erased_at) }
+                    }
+                };
+            }
+            None => {
+                touched.key = Key::from(key);
+                touched.armed = None;
+                touched.content = Content::Absent;
+            }
+        }
+        touched.counted = touched.standing();
+        self.index.insert(touched.key.clone(), slot);
+        self.used += 1;
+        Ok(slot)
+    }
+
+    fn next_slot(&mut self) -> Slot {
+        if self.used == self.slots.len() {
+            self.slots.push(Touched {
+                key: Key::from([]),
+                content: Content::Absent,
+                user: User::default(),
+                rules_generation: 0,
+                dirty: false,
+                armed: None,
+                counted: None,
+                encoded: None,
+            });
+        }
+        self.used
+    }
+
+    /// To be called after a change: counts the user where it stands now, and arms its timer if it is due earlier.
+    pub fn changed(&mut self, slot: Slot) {
+        let touched = &mut self.slots[slot];
+        touched.dirty = true;
+        let now = touched.standing();
+        let before = std::mem::replace(&mut touched.counted, now);
+        count(&mut self.population, before, -1);
+        count(&mut self.population, now, 1);
+        self.arm(slot);
+    }
+
+    /// Makes sure that a timer stands at or before the key's deadline.
+    fn arm(&mut self, slot: Slot) {
+        let touched = &mut self.slots[slot];
+        let Some(due) = touched.deadline() else { return };
+        if touched.armed.is_none_or(|armed| due < armed) {
+            self.timers.rearm(&touched.key, None, Some(due));
+            touched.armed = Some(due);
+        }
+    }
+
+    /// Takes the next key that is due by `until`, in order of (deadline, key); its deadline is the time given with it.
+    pub fn take_due(
+        &mut self,
+        until: Timestamp,
+        users: &Users,
+        committed: &mut Timers,
+    ) -> Result<Option<(Timestamp, Slot)>, StateError> {
+        loop {
+            let first = committed.first_after(self.taken.as_ref(), until);
+            let in_hand = self.timers.first_after(None, until);
+            let from_committed = match (first, in_hand) {
+                (None, None) => return Ok(None),
+                (Some(first), Some(in_hand)) => first <= in_hand,
+                (first, _) => first.is_some(),
+            };
+            let timer = if from_committed { first.cloned() } else { self.timers.pop_first() };
+            let Some(timer) = timer else { return Ok(None) };
+            let (at, key) = &timer;
+            let slot = match self.index.get(key) {
+                Some(&slot) => slot,
+                None => {
+                    // Nobody has touched it: if it isn't due yet, its committed timer may move right away.
+                    let due = users.header(key)?.and_then(|header| header.deadline);
+                    if due != Some(*at) {
+                        committed.rearm(key, Some(*at), due);
+                        if let Some(mut held) = users.0.get_mut(key) {
+                            held.armed = due;
+                        }
+                        continue;
+                    }
+                    self.touch(key, users)?
+                }
+            };
+            if self.slots[slot].armed == Some(*at) {
+                self.slots[slot].armed = None;
+            }
+            let due = self.slots[slot].deadline() == Some(*at);
+            let at = *at;
+            if from_committed {
+                self.taken = Some(timer);
+            }
+            if due {
+                return Ok(Some((at, slot)));
+            }
+            self.arm(slot);
+        }
+    }
+
+    /// Encodes what is dirty, each key once.
+    pub fn encode(&mut self) {
+        for touched in self.slots[..self.used].iter_mut().filter(|touched| touched.dirty) {
+            let mut bytes = Vec::with_capacity(128);
+            match touched.content {
+                Content::Absent => {
+                    touched.encoded = None;
+                    continue;
+                }
+                Content::User => codec::encode_user(&touched.user, touched.rules_generation, &mut bytes),
+                Content::Erasure { erased_at, forget_at } => {
+                    codec::encode_erasure(erased_at, forget_at, touched.rules_generation, &mut bytes);
+                }
+            }
+            touched.encoded = Some(bytes);
+        }
+    }
+
+    /// Hands over each touched key with where its timer must stand: what was taken, or moved earlier, stands at its deadline.
+    pub fn drain(&mut self, mut each: impl FnMut(&mut Touched)) {
+        self.slots[..self.used].iter_mut().for_each(&mut each);
+        self.clear();
+    }
+}
+
+impl Touched {
+    fn standing(&self) -> Option<(Tier, Stage)> {
+        (self.content == Content::User).then(|| (self.user.announced_tier(), self.user.stage))
+    }
+
+    pub fn take_value(&mut self) -> Option<Box<[u8]>> {
+        self.encoded.take().map(Vec::into_boxed_slice)
+    }
+}
+
+/// Adds to, or takes from, the users who stand at a tier and a stage.
+pub(super) fn count(population: &mut Population, standing: Option<(Tier, Stage)>, by: i64) {
+    let Some((tier, stage)) = standing else { return };
+    let tier = usize::from(tier.0);
+    if population.by_tier.len() <= tier {
+        population.by_tier.resize(tier + 1, 0);
+    }
+    population.by_tier[tier] = population.by_tier[tier].saturating_add_signed(by);
+    population.by_stage[stage as usize] = population.by_stage[stage as usize].saturating_add_signed(by);
+}

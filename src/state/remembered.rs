@@ -1,0 +1,48 @@
+//! The ids a user's last events had, so that the same event again is a duplicate.
+
+use crate::domain::{DAY_MS, EventId, Timestamp};
+
+/// The last 32 ids, each for 7 days of the user's own event time after it came.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Remembered(pub(super) Vec<(EventId, Timestamp)>);
+
+impl Remembered {
+    pub const MAX: usize = 32;
+    pub const FOR_MS: i64 = 7 * DAY_MS;
+
+    pub fn contains(&self, id: EventId) -> bool {
+        self.0.iter().any(|(known, _)| *known == id)
+    }
+
+    /// Drops what came more than 7 days before `newest`, the user's newest event time with the event at hand; says whether any did.
+    pub(super) fn forget(&mut self, newest: Timestamp) -> bool {
+        let oldest = newest.minus_millis(Self::FOR_MS);
+        let before = self.0.len();
+        self.0.retain(|(_, came)| *came >= oldest);
+        self.0.len() < before
+    }
+
+    /// `newest`: the user's newest event time when the id came.
+    pub(super) fn insert(&mut self, id: EventId, newest: Timestamp) {
+        if self.0.len() == Self::MAX {
+            self.0.remove(0);
+        }
+        self.0.push((id, newest));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_32_are_known_for_seven_days() {
+        let mut ids = Remembered::default();
+        let t0 = Timestamp::of_millis(1_000_000);
+        (0..33).for_each(|i| ids.insert(EventId(i), t0));
+        assert!(!ids.contains(EventId(0)) && ids.contains(EventId(1)) && ids.contains(EventId(32)));
+        assert!(!ids.forget(t0.plus_millis(Remembered::FOR_MS)));
+        assert!(ids.forget(t0.plus_millis(Remembered::FOR_MS + 1)));
+        assert!(!ids.contains(EventId(32)));
+    }
+}
