@@ -1,0 +1,222 @@
+//! Laws of reading: what a reader is shown, where it stands, how it is moved.
+
+use std::collections::BTreeMap;
+
+use tideline::broker::{Broker, ChangelogReader, Producer, Source, Transaction};
+
+use super::*;
+
+pub fn a_reader_stops_at_an_open_transaction_and_goes_on_when_it_ends<H: Harness>() {
+    let harness = H::fresh(2, 1);
+    let rekey = harness.broker().topics().rekey().clone();
+    let mut member = Member::alone(&harness);
+    let mut producer = producer(&harness, "neighbour");
+    let mut transaction = producer.begin().expect("begin");
+    transaction.send(record(&rekey, P0, "k", "open")).expect("send");
+    wait_until_stored(&harness, &rekey, 1);
+    feed(&harness, I1, P0, &["behind it"]);
+    feed(&harness, I0, P0, &["elsewhere"]);
+
+    member.takes(&["elsewhere"]);
+    member.end_of(I0, P0);
+    assert_eq!(member.seen, []);
+    assert_eq!(harness.read(&rekey, P0, Isolation::Committed), []);
+    assert_eq!(values(&harness.read(&rekey, P0, Isolation::Uncommitted)), ["open", "behind it"]);
+
+    transaction.commit().expect("commit");
+    member.takes(&["open", "behind it"]);
+}
+
+/// `send` is not an acknowledgement: the order of two writers is only known once the first is in the log.
+fn wait_until_stored<H: Harness>(harness: &H, topic: &str, count: usize) {
+    let deadline = Instant::now() + H::PATIENCE;
+    while harness.read(topic, P0, Isolation::Uncommitted).len() < count {
+        assert!(Instant::now() < deadline, "{count} records were never stored in {topic}");
+    }
+}
+
+pub fn aborted_records_never_reach_a_reader<H: Harness>() {
+    let harness = H::fresh(2, 1);
+    let rekey = harness.broker().topics().rekey().clone();
+    let mut member = Member::alone(&harness);
+    let mut producer = producer(&harness, "neighbour");
+    let mut transaction = producer.begin().expect("begin");
+    transaction.send(record(&rekey, P0, "k", "aborted")).expect("send");
+    wait_until_stored(&harness, &rekey, 1);
+    transaction.abort().expect("abort");
+    let plain = feed(&harness, I1, P0, &["plain"])[0];
+    let seen = member.takes(&["plain"]);
+    assert_eq!(seen[0].offset, plain);
+    assert!(plain >= 2, "the aborted record and the marker keep their offsets: {plain}");
+}
+
+pub fn the_end_is_told_after_the_last_record_and_again_after_more<H: Harness>() {
+    let harness = H::fresh(2, 1);
+    let mut member = Member::alone(&harness);
+    assert_eq!(member.end_of(I0, P0), 0, "an empty input is at its end");
+    for value in ["a", "b"] {
+        let offset = feed(&harness, I0, P0, &[value])[0];
+        let end = member.end_of(I0, P0);
+        member.takes(&[value]);
+        assert_eq!(end, offset + 1);
+    }
+    let rekey = harness.broker().topics().rekey().clone();
+    let mut producer = producer(&harness, "neighbour");
+    let mut transaction = producer.begin().expect("begin");
+    transaction.send(record(&rekey, P0, "k", "committed")).expect("send");
+    transaction.commit().expect("commit");
+    member.until("the end behind it", |member| {
+        !member.seen.is_empty() && member.ends.iter().any(|end| (end.0, end.2) == (I1, 2))
+    });
+}
+
+pub fn an_end_offset_is_a_position_to_go_on_from<H: Harness>() {
+    let harness = H::fresh(2, 1);
+    let rekey = harness.broker().topics().rekey().clone();
+    let mut member = Member::alone(&harness);
+    let mut producer = producer(&harness, "neighbour");
+    let mut transaction = producer.begin().expect("begin");
+    transaction.send(record(&rekey, P0, "k", "before")).expect("send");
+    transaction.commit().expect("commit");
+    member.takes(&["before"]);
+    member.until("the end behind the marker", |member| member.ends.contains(&(I1, P0, 2)));
+
+    member.source.start(P0, &[(I0, 0), (I1, 2)]).expect("start");
+    feed(&harness, I1, P0, &["after"]);
+    member.takes(&["after"]);
+}
+
+pub fn start_rewinds<H: Harness>() {
+    let harness = H::fresh(2, 1);
+    let offsets = feed(&harness, I0, P0, &["a", "b", "c"]);
+    feed(&harness, I1, P0, &["x"]);
+    let mut member = Member::alone(&harness);
+    member.until("all four", |member| member.seen.len() == 4);
+    member.seen.clear();
+
+    member.source.start(P0, &[(I0, offsets[1]), (I1, 1)]).expect("start");
+    member.takes(&["b", "c"]);
+    member.source.start(P0, &[(I0, 0), (I1, 1)]).expect("start");
+    member.takes(&["a", "b", "c"]);
+    member.end_of(I1, P0);
+    assert_eq!(member.seen, []);
+}
+
+pub fn pausing_one_input_holds_it_and_loses_nothing<H: Harness>() {
+    let harness = H::fresh(2, 1);
+    let mut member = Member::alone(&harness);
+    feed(&harness, I0, P0, &["a"]);
+    member.takes(&["a"]);
+
+    member.source.pause(I0, P0).expect("pause");
+    feed(&harness, I0, P0, &["b", "c"]);
+    feed(&harness, I1, P0, &["x"]);
+    member.takes(&["x"]);
+    member.end_of(I1, P0);
+    assert_eq!(member.seen, []);
+
+    member.source.resume(I0, P0).expect("resume");
+    member.takes(&["b", "c"]);
+    feed(&harness, I0, P0, &["d"]);
+    member.takes(&["d"]);
+}
+
+pub fn a_message_keeps_its_key_value_headers_and_time<H: Harness>() {
+    let harness = H::fresh(1, 1);
+    let topic = harness.broker().topics().input(I0).clone();
+    let headers = vec![("twice".to_owned(), b"1".to_vec()), ("twice".to_owned(), b"\xff\x00".to_vec())];
+    harness.produce(Outgoing {
+        headers: headers.clone(),
+        timestamp: Some(1_770_256_800_123),
+        ..record(&topic, P0, "key", "value")
+    });
+    harness.produce(Outgoing { key: None, value: None, ..record(&topic, P0, "", "") });
+    let mut member = Member::alone(&harness);
+    let seen = member.takes(&["value", "(none)"]);
+    assert_eq!(seen[0].key, "key");
+    assert_eq!(seen[0].headers, headers);
+    assert_eq!(seen[0].timestamp, Some(1_770_256_800_123));
+    assert_eq!(seen[1].key, "(none)");
+}
+
+pub fn a_changelog_is_read_to_the_high_watermark_it_had<H: Harness>() {
+    let harness = H::fresh(1, 2);
+    let changelog = harness.broker().topics().changelog.clone();
+    assert_eq!(restored(&harness, P0), BTreeMap::new(), "an empty changelog has an end, too");
+
+    let mut producer = producer(&harness, "lane");
+    let mut transaction = producer.begin().expect("begin");
+    for key in 0..100 {
+        transaction.send(record(&changelog, P0, &format!("k{key}"), "state")).expect("send");
+    }
+    transaction.commit().expect("commit");
+    let mut transaction = producer.begin().expect("begin");
+    transaction.send(record(&changelog, P0, "k0", "aborted")).expect("send");
+    wait_until_stored(&harness, &changelog, 101);
+    transaction.abort().expect("abort");
+
+    let state = restored(&harness, P0);
+    assert_eq!(state.len(), 100);
+    assert!(state.values().all(|value| value == "state"), "{state:?}");
+    assert_eq!(restored(&harness, P1), BTreeMap::new());
+}
+
+pub fn compaction_keeps_the_last_committed_value<H: Harness>() {
+    let harness = H::fresh(1, 1);
+    let changelog = harness.broker().topics().changelog.clone();
+    let mut producer = producer(&harness, "lane");
+    for round in 0..5 {
+        let mut transaction = producer.begin().expect("begin");
+        for key in ["a", "b", "gone"] {
+            transaction.send(record(&changelog, P0, key, &format!("{key}{round}"))).expect("send");
+        }
+        transaction.commit().expect("commit");
+    }
+    let mut transaction = producer.begin().expect("begin");
+    transaction.send(Outgoing { value: None, ..record(&changelog, P0, "gone", "") }).expect("send");
+    transaction.commit().expect("commit");
+    let mut transaction = producer.begin().expect("begin");
+    transaction.send(record(&changelog, P0, "a", "aborted")).expect("send");
+    wait_until_stored(&harness, &changelog, 17);
+    transaction.abort().expect("abort");
+
+    let expected: BTreeMap<_, _> = [("a", "a4"), ("b", "b4")].map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+    assert_eq!(restored(&harness, P0), expected);
+    if harness.compact(&changelog) {
+        assert_eq!(restored(&harness, P0), expected);
+        let left = harness.read(&changelog, P0, Isolation::Committed).len();
+        assert!(left <= 3, "{left} records are left of two values and a tombstone");
+    }
+}
+
+/// What a restore makes of a changelog partition: the last value of each key.
+fn restored<H: Harness>(harness: &H, partition: PartitionId) -> BTreeMap<String, String> {
+    let mut reader = patiently::<H, _>("a changelog", || harness.broker().changelog(partition));
+    let mut state = BTreeMap::new();
+    let deadline = Instant::now() + H::PATIENCE;
+    loop {
+        let progress = reader
+            .read(H::POLL, &mut |record| {
+                match record.value {
+                    Some(value) => state.insert(text(Some(record.key)), text(Some(value))),
+                    None => state.remove(&text(Some(record.key))),
+                };
+            })
+            .expect("read");
+        if progress.done {
+            assert_eq!(progress.remaining, 0);
+            return state;
+        }
+        assert!(Instant::now() < deadline, "the changelog never ended: {progress:?}");
+    }
+}
+
+pub fn an_untouched_input_is_earliest_at_zero<H: Harness>() {
+    let harness = H::fresh(3, 2);
+    feed(&harness, I0, P1, &["a"]);
+    for partition in [P0, P1] {
+        let mut earliest = patiently::<H, _>("earliest offsets", || harness.broker().earliest(partition));
+        earliest.sort();
+        assert_eq!(earliest, [(Input(0), 0), (Input(1), 0), (Input(2), 0)]);
+    }
+}

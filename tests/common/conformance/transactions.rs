@@ -1,0 +1,182 @@
+//! Laws of transactions: whole or not at all, fenced by id and by generation.
+
+use tideline::broker::{Broker, Producer, Source, Transaction};
+use tideline::domain::PartitionId;
+
+use super::*;
+
+pub fn records_and_offsets_of_a_transaction_appear_together<H: Harness>() {
+    let harness = H::fresh(2, 2);
+    let topics = harness.broker().topics().clone();
+    feed(&harness, I0, P0, &["a", "b", "c"]);
+    let mut member = Member::alone(&harness);
+    let next = member.takes(&["a", "b", "c"])[2].offset + 1;
+
+    let mut producer = producer(&harness, "lane");
+    let generation = member.source.generation().expect("generation");
+    let mut transaction = producer.begin().expect("begin");
+    transaction.send(record(&topics.tier_changes, P1, "k", "change")).expect("send");
+    transaction.send(record(&topics.changelog, P0, "k", "state")).expect("send");
+    transaction.send_offsets(&[commit_of(I0, P0, next, 1)], &generation).expect("send_offsets");
+    assert_eq!(harness.read(&topics.tier_changes, P1, Isolation::Committed), []);
+    assert_eq!(harness.read(&topics.changelog, P0, Isolation::Committed), []);
+
+    transaction.commit().expect("commit");
+    assert_eq!(values(&harness.read(&topics.tier_changes, P1, Isolation::Committed)), ["change"]);
+    assert_eq!(values(&harness.read(&topics.changelog, P0, Isolation::Committed)), ["state"]);
+    assert_eq!(committed(&harness, I0, P0).map(|committed| committed.offset), Some(next));
+    assert_eq!(committed(&harness, I0, P1), None);
+}
+
+pub fn an_abort_leaves_nothing<H: Harness>() {
+    let harness = H::fresh(2, 1);
+    let topics = harness.broker().topics().clone();
+    feed(&harness, I0, P0, &["a"]);
+    let mut member = Member::alone(&harness);
+    let next = member.takes(&["a"])[0].offset + 1;
+
+    let mut producer = producer(&harness, "lane");
+    let generation = member.source.generation().expect("generation");
+    let mut transaction = producer.begin().expect("begin");
+    transaction.send(record(&topics.changelog, P0, "k", "aborted")).expect("send");
+    transaction.send_offsets(&[commit_of(I0, P0, next, 1)], &generation).expect("send_offsets");
+    transaction.abort().expect("abort");
+    assert_eq!(harness.read(&topics.changelog, P0, Isolation::Committed), []);
+    assert_eq!(committed(&harness, I0, P0), None);
+
+    let mut transaction = producer.begin().expect("begin after an abort");
+    transaction.send(record(&topics.changelog, P0, "k", "kept")).expect("send");
+    transaction.commit().expect("commit after an abort");
+    assert_eq!(values(&harness.read(&topics.changelog, P0, Isolation::Committed)), ["kept"]);
+}
+
+pub fn a_dropped_transaction_is_aborted<H: Harness>() {
+    let harness = H::fresh(1, 1);
+    let changelog = harness.broker().topics().changelog.clone();
+    let mut producer = producer(&harness, "lane");
+    let mut transaction = producer.begin().expect("begin");
+    transaction.send(record(&changelog, P0, "k", "dropped")).expect("send");
+    drop(transaction);
+
+    let mut transaction = producer.begin().expect("begin after a drop");
+    transaction.send(record(&changelog, P0, "k", "kept")).expect("send");
+    transaction.commit().expect("commit after a drop");
+    assert_eq!(values(&harness.read(&changelog, P0, Isolation::Committed)), ["kept"]);
+}
+
+pub fn taking_an_id_again_fences_the_earlier_holder<H: Harness>() {
+    let harness = H::fresh(1, 1);
+    let changelog = harness.broker().topics().changelog.clone();
+    let mut earlier = producer(&harness, "lane");
+    let mut transaction = earlier.begin().expect("begin");
+    transaction.send(record(&changelog, P0, "k", "open")).expect("send");
+
+    let mut later = producer(&harness, "lane");
+    // Whether the client already knows is its affair; the record must not appear either way.
+    let _ = transaction.send(record(&changelog, P0, "k", "after fencing"));
+    assert_fatal(transaction.commit());
+    harness.settle();
+    assert_eq!(harness.read(&changelog, P0, Isolation::Committed), []);
+
+    let mut transaction = later.begin().expect("begin");
+    transaction.send(record(&changelog, P0, "k", "kept")).expect("send");
+    transaction.commit().expect("commit of the later holder");
+    harness.settle();
+    assert_eq!(values(&harness.read(&changelog, P0, Isolation::Committed)), ["kept"]);
+}
+
+pub fn a_fenced_holder_that_begins_anew_still_fails<H: Harness>() {
+    let harness = H::fresh(1, 1);
+    let changelog = harness.broker().topics().changelog.clone();
+    let mut earlier = producer(&harness, "lane");
+    earlier.begin().expect("begin").commit().expect("an empty commit");
+    harness.broker().fence(&id(&harness, "lane")).expect("fence");
+
+    // `begin` is local to the client, so it may succeed.
+    let outcome = earlier.begin().and_then(|mut transaction| {
+        transaction.send(record(&changelog, P0, "k", "fenced"))?;
+        transaction.commit()
+    });
+    assert_fatal(outcome);
+    harness.settle();
+    assert_eq!(harness.read(&changelog, P0, Isolation::Committed), []);
+}
+
+pub fn each_commit_burns_an_offset<H: Harness>() {
+    let harness = H::fresh(1, 1);
+    let changelog = harness.broker().topics().changelog.clone();
+    let mut producer = producer(&harness, "lane");
+    for value in ["first", "second"] {
+        let mut transaction = producer.begin().expect("begin");
+        transaction.send(record(&changelog, P0, "k", value)).expect("send");
+        transaction.commit().expect("commit");
+    }
+    let records = harness.read(&changelog, P0, Isolation::Committed);
+    assert_eq!(values(&records), ["first", "second"]);
+    assert_eq!(records[1].offset, records[0].offset + 2);
+}
+
+pub fn committed_offsets_carry_their_note<H: Harness>() {
+    let harness = H::fresh(2, 1);
+    feed(&harness, I0, P0, &["a", "b"]);
+    let mut member = Member::alone(&harness);
+    let offsets: Vec<_> = member.takes(&["a", "b"]).iter().map(|seen| seen.offset + 1).collect();
+    let mut producer = producer(&harness, "lane");
+    for (number, &offset) in (1..).zip(&offsets) {
+        let generation = member.source.generation().expect("generation");
+        let mut transaction = producer.begin().expect("begin");
+        // Two calls in one transaction: offsets add up.
+        transaction.send_offsets(&[commit_of(I0, P0, offset, number)], &generation).expect("send_offsets");
+        transaction.send_offsets(&[commit_of(I1, P0, 0, number)], &generation).expect("send_offsets");
+        transaction.commit().expect("commit");
+        let expected = |input, offset| Some(Committed { input, offset, note: Some(note(number)) });
+        assert_eq!(committed(&harness, I0, P0), expected(I0, offset));
+        assert_eq!(committed(&harness, I1, P0), expected(I1, 0));
+    }
+}
+
+pub fn a_generation_from_before_a_partition_was_lost_is_refused<H: Harness>() {
+    let harness = H::fresh(1, 2);
+    let topics = harness.broker().topics().clone();
+    let mut first = Member::alone(&harness);
+    let old = first.source.generation().expect("generation");
+
+    let mut second = Member::join(&harness, "second");
+    wait_for(&mut [&mut first, &mut second], "a partition each", |m| m[0].owned.len() == 1 && m[1].owned.len() == 1);
+    let lost: PartitionId = *second.owned.first().expect("one");
+    let kept: PartitionId = *first.owned.first().expect("one");
+
+    let mut producer = producer(&harness, "lane");
+    let mut transaction = producer.begin().expect("begin");
+    transaction.send(record(&topics.changelog, lost, "k", "of a lost partition")).expect("send");
+    assert_abortable(transaction.send_offsets(&[commit_of(I0, lost, 0, 1)], &old));
+    transaction.abort().expect("abort");
+    assert_eq!(committed(&harness, I0, lost), None);
+    assert_eq!(harness.read(&topics.changelog, lost, Isolation::Committed), []);
+
+    let new = first.source.generation().expect("generation");
+    let mut transaction = producer.begin().expect("the producer lives on");
+    transaction.send_offsets(&[commit_of(I0, kept, 0, 2)], &new).expect("send_offsets of today");
+    transaction.commit().expect("commit");
+    assert_eq!(committed(&harness, I0, kept).and_then(|committed| committed.note), Some(note(2)));
+}
+
+pub fn committed_offsets_wait_for_an_open_transaction<H: Harness>() {
+    let harness = H::fresh(1, 1);
+    let member = Member::alone(&harness);
+    let mut earlier = producer(&harness, "lane");
+    let generation = member.source.generation().expect("generation");
+    let mut transaction = earlier.begin().expect("begin");
+    transaction.send_offsets(&[commit_of(I0, P0, 7, 1)], &generation).expect("send_offsets");
+    transaction.commit().expect("commit");
+
+    let mut transaction = earlier.begin().expect("begin");
+    transaction.send_offsets(&[commit_of(I0, P0, 9, 2)], &generation).expect("send_offsets");
+    let early = harness.broker().committed(P0);
+    assert!(early.is_err(), "an open transaction holds this offset: {early:?}");
+
+    harness.broker().fence(&id(&harness, "lane")).expect("fence");
+    assert_eq!(committed(&harness, I0, P0).map(|committed| committed.offset), Some(7));
+    assert_fatal(transaction.commit());
+    assert_eq!(committed(&harness, I0, P0).map(|committed| committed.offset), Some(7));
+}
