@@ -6,4 +6,6 @@ mod common;
 /// Lives in `tests/embedded/`.
 mod embedded {
     mod conformance;
+    mod core_properties;
+    mod vectors;
 }

@@ -65,48 +65,53 @@ impl<'a> Activity<'a> {
     /// The tier's rung on `day` and the first day with another one; none when no rung stands.
     fn standing(&self) -> Option<(Level, Day)> {
         let hold = self.rules.hold_days();
-        let mut held = Held::new(hold);
-        let first = (hold..hold + Ruleset::WINDOW).find(|&age| self.is_active(age)).unwrap_or(hold);
-        let mut earned = 0;
-        for age in (0..=first).rev() {
+        let (mut earned, mut highest, mut last_age) = (0, 0, 0);
+        for age in (0..=self.first_age_that_matters(hold)).rev() {
             earned = self.earned(age, earned);
-            held.push(earned);
+            if age <= hold && earned >= highest {
+                (highest, last_age) = (earned, age);
+            }
         }
-        let now = held.highest();
-        if now == 0 {
+        if highest == 0 {
             return None;
         }
-        // Nothing else happening, what is earned never rises again: it ends at the latest a window and a hold from now.
-        let mut days = 0;
-        while held.highest() == now {
-            days += 1;
-            earned = self.earned(-days, earned);
-            held.push(earned);
+        // Nothing else happening, what is earned never rises again: the rung stands until the hold after it was last earned.
+        let mut last_earned = self.day.minus(last_age);
+        if last_age == 0 {
+            let days = (1..).take_while(|&days| self.raw(-days, highest) >= highest).last().unwrap_or(0);
+            last_earned = self.day.plus(days);
         }
-        Some((now, self.day.plus(days)))
+        Some((highest, last_earned.plus(hold + 1)))
+    }
+
+    /// From an active day on, `earned` depends on nothing earlier; a window without one earns nothing.
+    fn first_age_that_matters(&self, hold: i32) -> i32 {
+        (hold..hold + Ruleset::WINDOW).find(|&age| self.is_active(age)).unwrap_or(hold)
     }
 
     fn earned(&self, age: i32, before: Level) -> Level {
         if self.is_active(age) {
-            self.raw(age)
+            self.raw(age, 1)
         } else if before == 0 {
             0
         } else {
-            before.min(self.raw(age))
+            before.min(self.raw(age, 1))
         }
     }
 
-    /// The highest rung whose conditions hold for the windows that end on the day of that age; an age below 0 is a day to come.
-    fn raw(&self, age: i32) -> Level {
+    /// The highest rung whose conditions hold for the windows that end on the day of that age, 0 if it is below `lowest`.
+    /// An age below 0 is a day to come.
+    fn raw(&self, age: i32, lowest: Level) -> Level {
         let in_first = self.days_in_window(age);
-        if in_first == 0 {
-            return 0;
-        }
+        let rungs = &self.rules.rungs()[usize::from(lowest) - 1..];
         let met = |rung: &Rung| in_first >= rung.active_days && self.meets(rung, age);
-        self.rules.rungs().iter().rposition(met).map_or(0, |index| index as Level + 1)
+        rungs.iter().rposition(met).map_or(0, |index| index as Level + lowest)
     }
 
     fn meets(&self, rung: &Rung, age: i32) -> bool {
+        if rung.windows == 1 && !rung.asks_for_sums() {
+            return true;
+        }
         (0..rung.windows as i32).map(|row| age + row * Ruleset::WINDOW).all(|end| {
             self.days_in_window(end) >= rung.active_days && (!rung.asks_for_sums() || self.sums(end).meet(rung))
         })
@@ -117,50 +122,21 @@ impl<'a> Activity<'a> {
         Sums::of(self.buckets, last.minus(Ruleset::WINDOW), last)
     }
 
+    /// Active days in the window that ends on the day of that age.
     fn days_in_window(&self, age: i32) -> u32 {
-        self.younger_than(age + Ruleset::WINDOW) - self.younger_than(age)
-    }
-
-    /// Active days of an age below `age`.
-    fn younger_than(&self, age: i32) -> u32 {
-        let mut left = age.clamp(0, Self::BITS) as u32;
-        let mut count = 0;
-        for &word in &self.bits {
-            let take = left.min(64);
-            let mask = if take == 64 { u64::MAX } else { (1 << take) - 1 };
-            count += (word & mask).count_ones();
-            left -= take;
-        }
-        count
+        const WINDOW: u64 = (1 << Ruleset::WINDOW) - 1;
+        let Ok(from) = usize::try_from(age) else {
+            // A window that reaches `-age` days into the future, where nothing has happened yet.
+            return (self.bits[0] & WINDOW.checked_shr(age.unsigned_abs()).unwrap_or(0)).count_ones();
+        };
+        let (word, shift) = (from / 64, from % 64);
+        let bits = |word: usize| self.bits.get(word).copied().unwrap_or(0);
+        let above = if shift == 0 { 0 } else { bits(word + 1) << (64 - shift) };
+        ((bits(word) >> shift | above) & WINDOW).count_ones()
     }
 
     fn is_active(&self, age: i32) -> bool {
         (0..Self::BITS).contains(&age) && self.bits[age as usize / 64] >> (age % 64) & 1 == 1
-    }
-}
-
-/// The rungs earned on the last `hold + 1` days.
-struct Held {
-    recent: [Level; Held::MAX],
-    /// How many days count.
-    days: usize,
-    next: usize,
-}
-
-impl Held {
-    const MAX: usize = 128;
-
-    fn new(hold_days: i32) -> Self {
-        Self { recent: [0; Self::MAX], days: (hold_days as usize + 1).min(Self::MAX), next: 0 }
-    }
-
-    fn push(&mut self, earned: Level) {
-        self.recent[self.next] = earned;
-        self.next = (self.next + 1) % self.days;
-    }
-
-    fn highest(&self) -> Level {
-        self.recent[..self.days].iter().copied().max().unwrap_or(0)
     }
 }
 
@@ -194,5 +170,129 @@ impl Sums {
         self.transactions >= i64::from(rung.transactions)
             && (rung.amount == 0 || self.amount >= rung.amount)
             && self.scenes >= rung.scenes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::{Body, DAY_MS, Event, EventId, Origin, Source, Token, UserId};
+    use crate::rules::Rules;
+    use crate::state::User;
+
+    const TODAY: i32 = 20_000;
+
+    /// The contract's definition, word by word, day by day.
+    struct Definition<'a> {
+        days: &'a BTreeMap<i32, (i64, u64)>,
+        rules: &'a Rules,
+    }
+
+    impl Definition<'_> {
+        fn raw(&self, day: i32) -> usize {
+            let rungs = &self.rules.rungs;
+            (1..=rungs.len()).rev().find(|&level| self.meets(&rungs[level - 1], day)).unwrap_or(0)
+        }
+
+        fn meets(&self, rung: &Rung, day: i32) -> bool {
+            (0..rung.windows as i32).all(|row| {
+                let last = day - 30 * row;
+                let window: Vec<_> = self.days.range(last - 29..=last).map(|(_, sums)| *sums).collect();
+                let scenes: std::collections::BTreeSet<_> = window.iter().map(|(_, scene)| scene).collect();
+                window.len() >= rung.active_days as usize
+                    && window.iter().map(|(amount, _)| amount).sum::<i64>() >= rung.amount
+                    && scenes.len() >= rung.scenes as usize
+            })
+        }
+
+        /// Of each of the days from the first to the last.
+        fn tiers(&self, first: i32, last: i32) -> Vec<Tier> {
+            let start = first - 300;
+            let mut earned = vec![0];
+            for day in start + 1..=last {
+                let raw = self.raw(day);
+                let before = earned[earned.len() - 1];
+                earned.push(if self.days.contains_key(&day) { raw } else { raw.min(before) });
+            }
+            let hold = self.rules.hold_days as usize;
+            let held = |day: i32| earned[(day - start) as usize - hold..=(day - start) as usize].iter().max();
+            (first..=last)
+                .map(|day| match held(day) {
+                    None | Some(0) => Tier::INACTIVE,
+                    Some(&level) => Tier::rung(level as u8 - 1),
+                })
+                .collect()
+        }
+    }
+
+    fn user(days: &BTreeMap<i32, (i64, u64)>, rules: &Ruleset) -> User {
+        let mut user = User::default();
+        for (&day, &(amount, scene)) in days {
+            let event = Event {
+                id: EventId(day as u64),
+                user: UserId::new("u").unwrap(),
+                source: Source::App,
+                time: Timestamp::of_millis(i64::from(day) * DAY_MS),
+                channel: Source::App.channel(),
+                origin: Origin::Own,
+                body: Body::PaymentCompleted {
+                    amount,
+                    scene: Some(Token(scene)),
+                    merchant: None,
+                    coupon: None,
+                    auto: false,
+                },
+            };
+            user.apply(&event, rules.zone());
+        }
+        user
+    }
+
+    fn ladders() -> impl Strategy<Value = Rules> {
+        let sums = Rules {
+            rungs: serde_json::from_str(
+                r#"[{"name": "a", "active_days": 1}, {"name": "b", "active_days": 2, "amount": 9, "windows": 2},
+                    {"name": "c", "active_days": 3, "scenes": 2}]"#,
+            )
+            .unwrap(),
+            ..Rules::default()
+        };
+        prop::sample::select(vec![Rules::default(), Rules { hold_days: 0, ..Rules::default() }, sums])
+            .prop_map(|rules| Rules { zone: "UTC".to_owned(), ..rules })
+    }
+
+    proptest! {
+        #[test]
+        fn the_tier_is_what_the_definition_says_until_it_says_something_else(
+            rules in ladders(),
+            days in prop::collection::btree_map(TODAY - 170..=TODAY, (0..9i64, 0..3u64), 0..70),
+            quiet_days in 0..60i32,
+        ) {
+            let ruleset = Ruleset::new(rules.clone()).unwrap();
+            let user = user(&days, &ruleset);
+            let day = TODAY + quiet_days;
+            let tiers = Definition { days: &days, rules: &rules }.tiers(day, day + 80);
+            let got = tier_on(&user.history, None, Day(day), &ruleset);
+            prop_assert_eq!(got.tier, tiers[0]);
+            let change = tiers.iter().position(|tier| *tier != got.tier);
+            let until = change.map(|days| Timestamp::of_millis(i64::from(day + days as i32) * DAY_MS));
+            prop_assert_eq!(got.until, until);
+        }
+
+        #[test]
+        fn nobody_rises_by_being_silent(
+            rules in ladders(),
+            days in prop::collection::btree_map(TODAY - 170..=TODAY, (0..9i64, 0..3u64), 0..70),
+        ) {
+            let ruleset = Ruleset::new(rules).unwrap();
+            let user = user(&days, &ruleset);
+            let tiers: Vec<_> =
+                (TODAY..TODAY + 80).map(|day| tier_on(&user.history, None, Day(day), &ruleset).tier).collect();
+            prop_assert!(tiers.is_sorted_by(|earlier, later| earlier >= later));
+        }
     }
 }

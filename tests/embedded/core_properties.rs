@@ -1,0 +1,213 @@
+//! What must hold of the core for any events, in any order, cut into any batches.
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use tideline::domain::{
+    Body, DAY_MS, Event, EventId, HOUR_MS, Input, MessageEvent, Origin, PartitionId, Source, Stage, Tier, Timestamp,
+    Token, UserId,
+};
+use tideline::engine::{Disposition, Engine, Handled, Partition, Settings, Signal, SignalKind, Slice};
+use tideline::record::Coordinates;
+use tideline::rules::Rules;
+use tideline::rules::tier::tier_on;
+use tideline::state::User;
+
+const START: i64 = 20_000 * DAY_MS;
+
+fn engine(rules: Rules, max_effects: usize) -> Arc<Engine> {
+    Engine::new(Settings {
+        rules,
+        lateness_ms: HOUR_MS,
+        silent_after_ms: vec![None; Source::ALL.len()],
+        max_effects,
+        emit_from: None,
+        retention_ms: 30 * DAY_MS,
+        partitions: 1,
+    })
+    .unwrap()
+}
+
+/// Handles an event, committing full slices of timers on the way.
+fn handle(partition: &mut Partition, event: &Event, signals: &mut Vec<Signal>) -> Disposition {
+    let at = Coordinates { topic: Arc::from("events"), partition: PartitionId(0), offset: 0 };
+    loop {
+        match partition.handle_event(Input(event.source as u8), event, &at, signals).unwrap() {
+            Handled::Done(disposition) => return disposition,
+            Handled::TimersFirst => partition.install(),
+        }
+    }
+}
+
+fn advance(partition: &mut Partition, to: Timestamp, signals: &mut Vec<Signal>) {
+    while partition.handle_time(Some(to), signals).unwrap() == Slice::Full {
+        partition.install();
+    }
+    partition.install();
+}
+
+fn body() -> impl Strategy<Value = Body> {
+    let token = || prop::option::of((0..3u64).prop_map(Token));
+    let time = || (0..100 * DAY_MS).prop_map(|ms| Timestamp::of_millis(START + ms));
+    prop_oneof![
+        6 => (0..5000i64, token(), prop::bool::weighted(0.1)).prop_map(|(amount, scene, auto)| {
+            Body::PaymentCompleted { amount, scene, merchant: None, coupon: None, auto }
+        }),
+        2 => (0..5000i64, time(), any::<bool>(), prop::option::of(0..9u64), prop::bool::weighted(0.1)).prop_map(
+            |(amount, original_time, full, original, auto)| Body::PaymentRefunded {
+                original: original.map(EventId), original_time, amount, full, auto
+            }
+        ),
+        1 => (token(), time()).prop_map(|(loan, due)| Body::LoanDueScheduled { loan, due }),
+        1 => (token(), any::<bool>()).prop_map(|(loan, auto)| Body::LoanRepaid { amount: 5, product: None, loan, auto }),
+        1 => Just(Body::UserRegistered),
+        1 => Just(Body::AppLogin),
+        1 => Just(Body::Message { event: MessageEvent::Sent, campaign: None, channel: None }),
+    ]
+}
+
+/// Events of a few users within a hundred days, each with its own id; a refund names an original that no other refund names.
+fn events(most: usize) -> impl Strategy<Value = Vec<Event>> {
+    let event = (0..3u8, 0..100 * DAY_MS, body());
+    prop::collection::vec(event, 1..most).prop_map(|events| {
+        let numbered = events.into_iter().enumerate();
+        numbered
+            .map(|(i, (user, ms, mut body))| {
+                if let Body::PaymentRefunded { original, .. } = &mut body {
+                    *original = original.map(|_| EventId(1_000_000 + i as u64));
+                }
+                Event {
+                    id: EventId(i as u64 + 1),
+                    user: UserId::new(&format!("u{user}")).unwrap(),
+                    source: Source::App,
+                    time: Timestamp::of_millis(START + ms),
+                    channel: Source::App.channel(),
+                    origin: Origin::Own,
+                    body,
+                }
+            })
+            .collect()
+    })
+}
+
+/// Of each user what does not depend on the order of arrival.
+fn histories(partition: &Partition) -> Vec<Option<User>> {
+    let ids = ["u0", "u1", "u2"].map(|id| UserId::new(id).unwrap());
+    ids.iter()
+        .map(|id| {
+            let mut user = partition.users().user(id).unwrap()?;
+            user.sequence = 0;
+            user.announced = None;
+            user.stage = Stage::Active;
+            user.remembered = Default::default();
+            user.deadlines = Default::default();
+            Some(user)
+        })
+        .collect()
+}
+
+fn fold(events: &[Event]) -> (Partition, Vec<Signal>) {
+    let mut partition = Partition::new(engine(Rules::default(), 100));
+    let mut signals = Vec::new();
+    for event in events {
+        assert_eq!(handle(&mut partition, event, &mut signals), Disposition::Applied);
+    }
+    partition.install();
+    (partition, signals)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn any_interleaving_within_the_horizon_leaves_the_same_history(
+        (ordered, shuffled) in events(40).prop_flat_map(|events| (Just(events.clone()), Just(events).prop_shuffle())),
+    ) {
+        prop_assert_eq!(histories(&fold(&ordered).0), histories(&fold(&shuffled).0));
+    }
+
+    #[test]
+    fn restored_state_is_live_state_byte_for_byte_and_goes_on_alike(events in events(60), cut in 0..60usize) {
+        let cut = cut.min(events.len());
+        let (mut live, _) = fold(&events[..cut]);
+        let mut restored = Partition::new(engine(Rules::default(), 100));
+        for (key, value) in live.users().snapshot() {
+            restored.restore_user(&key, Some(&value)).unwrap();
+        }
+        let mut record = Default::default();
+        live.fill_record(&mut record);
+        restored.restore_position(&record).unwrap();
+        prop_assert_eq!(live.users().snapshot(), restored.users().snapshot());
+        prop_assert_eq!(live.population(), restored.population());
+
+        let (mut of_live, mut of_restored) = (Vec::new(), Vec::new());
+        for event in &events[cut..] {
+            prop_assert_eq!(
+                handle(&mut live, event, &mut of_live),
+                handle(&mut restored, event, &mut of_restored)
+            );
+        }
+        let end = Timestamp::of_millis(START + 300 * DAY_MS);
+        advance(&mut live, end, &mut of_live);
+        advance(&mut restored, end, &mut of_restored);
+        prop_assert_eq!(of_live, of_restored);
+        prop_assert_eq!(live.users().snapshot(), restored.users().snapshot());
+        prop_assert_eq!(live.population(), restored.population());
+    }
+
+    #[test]
+    fn neither_batches_nor_slices_nor_aborted_attempts_show_in_the_outputs(
+        events in events(60), batch in 1..9usize, slice in 1..4usize,
+    ) {
+        let end = Timestamp::of_millis(START + 300 * DAY_MS);
+        let mut whole = Partition::new(engine(Rules::default(), 1000));
+        let mut expected = Vec::new();
+        for event in &events {
+            handle(&mut whole, event, &mut expected);
+        }
+        advance(&mut whole, end, &mut expected);
+
+        let mut sliced = Partition::new(engine(Rules::default(), slice));
+        let mut got = Vec::new();
+        for events in events.chunks(batch) {
+            // A batch that is dropped, and its slices with it, leaves nothing.
+            let mut dropped = Vec::new();
+            let at = Coordinates { topic: Arc::from("events"), partition: PartitionId(0), offset: 0 };
+            for event in events {
+                if sliced.handle_event(Input(0), event, &at, &mut dropped).unwrap() == Handled::TimersFirst {
+                    break;
+                }
+            }
+            sliced.discard();
+            for event in events {
+                handle(&mut sliced, event, &mut got);
+            }
+            sliced.install();
+        }
+        advance(&mut sliced, end, &mut got);
+        prop_assert_eq!(expected, got);
+        prop_assert_eq!(whole.users().snapshot(), sliced.users().snapshot());
+    }
+
+    #[test]
+    fn sequences_have_no_gap_and_what_was_announced_is_true(events in events(60)) {
+        let (mut partition, mut signals) = fold(&events);
+        let end = Timestamp::of_millis(START + 200 * DAY_MS);
+        advance(&mut partition, end, &mut signals);
+        let engine = engine(Rules::default(), 1);
+        for id in ["u0", "u1", "u2"].map(|id| UserId::new(id).unwrap()) {
+            let of_user: Vec<_> = signals.iter().filter(|signal| signal.user == id).collect();
+            let sequences: Vec<_> = of_user.iter().map(|signal| signal.sequence).collect();
+            prop_assert_eq!(sequences, (1..=of_user.len() as u64).collect::<Vec<_>>());
+            let Some(user) = partition.users().user(&id).unwrap() else { continue };
+            let announced = of_user.iter().rev().find_map(|signal| match signal.kind {
+                SignalKind::TierChanged { current, .. } => Some(current),
+                _ => None,
+            });
+            let as_of = partition.watermark().max(user.newest).unwrap();
+            let day = engine.rules().zone().day(as_of);
+            let tier = tier_on(&user.history, user.registered, day, engine.rules()).tier;
+            prop_assert_eq!(announced.unwrap_or(Tier::INACTIVE), tier);
+        }
+    }
+}
