@@ -6,6 +6,5 @@ mod common;
 /// Lives in `tests/embedded/`.
 mod embedded {
     mod conformance;
-    mod core_properties;
-    mod vectors;
+    mod core;
 }

@@ -1,49 +1,20 @@
 //! What must hold of the core for any events, in any order, cut into any batches.
 
-use std::sync::Arc;
-
 use proptest::prelude::*;
 use tideline::domain::{
-    Body, DAY_MS, Event, EventId, HOUR_MS, Input, MessageEvent, Origin, PartitionId, Source, Stage, Tier, Timestamp,
-    Token, UserId,
+    Body, DAY_MS, Event, EventId, Input, MessageEvent, Origin, Source, Stage, Tier, Timestamp, Token, UserId,
 };
-use tideline::engine::{Disposition, Engine, Handled, Partition, Settings, Signal, SignalKind, Slice};
-use tideline::record::Coordinates;
+use tideline::engine::{Disposition, Engine, Handled, Partition, Settings, Signal, SignalKind};
 use tideline::rules::Rules;
 use tideline::rules::tier::tier_on;
 use tideline::state::User;
 
+use super::{advance, coordinates, handle, partition, restored, settings};
+
 const START: i64 = 20_000 * DAY_MS;
 
-fn engine(rules: Rules, max_effects: usize) -> Arc<Engine> {
-    Engine::new(Settings {
-        rules,
-        lateness_ms: HOUR_MS,
-        silent_after_ms: vec![None; Source::ALL.len()],
-        max_effects,
-        emit_from: None,
-        retention_ms: 30 * DAY_MS,
-        partitions: 1,
-    })
-    .unwrap()
-}
-
-/// Handles an event, committing full slices of timers on the way.
-fn handle(partition: &mut Partition, event: &Event, signals: &mut Vec<Signal>) -> Disposition {
-    let at = Coordinates { topic: Arc::from("events"), partition: PartitionId(0), offset: 0 };
-    loop {
-        match partition.handle_event(Input(event.source as u8), event, &at, signals).unwrap() {
-            Handled::Done(disposition) => return disposition,
-            Handled::TimersFirst => partition.install(),
-        }
-    }
-}
-
-fn advance(partition: &mut Partition, to: Timestamp, signals: &mut Vec<Signal>) {
-    while partition.handle_time(Some(to), signals).unwrap() == Slice::Full {
-        partition.install();
-    }
-    partition.install();
+fn sliced(max_effects: usize) -> Partition {
+    partition(Settings { max_effects, ..settings(Rules::default()) })
 }
 
 fn body() -> impl Strategy<Value = Body> {
@@ -107,7 +78,7 @@ fn histories(partition: &Partition) -> Vec<Option<User>> {
 }
 
 fn fold(events: &[Event]) -> (Partition, Vec<Signal>) {
-    let mut partition = Partition::new(engine(Rules::default(), 100));
+    let mut partition = sliced(100);
     let mut signals = Vec::new();
     for event in events {
         assert_eq!(handle(&mut partition, event, &mut signals), Disposition::Applied);
@@ -130,13 +101,7 @@ proptest! {
     fn restored_state_is_live_state_byte_for_byte_and_goes_on_alike(events in events(60), cut in 0..60usize) {
         let cut = cut.min(events.len());
         let (mut live, _) = fold(&events[..cut]);
-        let mut restored = Partition::new(engine(Rules::default(), 100));
-        for (key, value) in live.users().snapshot() {
-            restored.restore_user(&key, Some(&value)).unwrap();
-        }
-        let mut record = Default::default();
-        live.fill_record(&mut record);
-        restored.restore_position(&record).unwrap();
+        let mut restored = restored(&live, settings(Rules::default()));
         prop_assert_eq!(live.users().snapshot(), restored.users().snapshot());
         prop_assert_eq!(live.population(), restored.population());
 
@@ -160,21 +125,20 @@ proptest! {
         events in events(60), batch in 1..9usize, slice in 1..4usize,
     ) {
         let end = Timestamp::of_millis(START + 300 * DAY_MS);
-        let mut whole = Partition::new(engine(Rules::default(), 1000));
+        let mut whole = sliced(1000);
         let mut expected = Vec::new();
         for event in &events {
             handle(&mut whole, event, &mut expected);
         }
         advance(&mut whole, end, &mut expected);
 
-        let mut sliced = Partition::new(engine(Rules::default(), slice));
+        let mut sliced = sliced(slice);
         let mut got = Vec::new();
         for events in events.chunks(batch) {
             // A batch that is dropped, and its slices with it, leaves nothing.
             let mut dropped = Vec::new();
-            let at = Coordinates { topic: Arc::from("events"), partition: PartitionId(0), offset: 0 };
             for event in events {
-                if sliced.handle_event(Input(0), event, &at, &mut dropped).unwrap() == Handled::TimersFirst {
+                if sliced.handle_event(Input(0), event, &coordinates(0), &mut dropped).unwrap() == Handled::TimersFirst {
                     break;
                 }
             }
@@ -194,7 +158,7 @@ proptest! {
         let (mut partition, mut signals) = fold(&events);
         let end = Timestamp::of_millis(START + 200 * DAY_MS);
         advance(&mut partition, end, &mut signals);
-        let engine = engine(Rules::default(), 1);
+        let engine = Engine::new(settings(Rules::default())).unwrap();
         for id in ["u0", "u1", "u2"].map(|id| UserId::new(id).unwrap()) {
             let of_user: Vec<_> = signals.iter().filter(|signal| signal.user == id).collect();
             let sequences: Vec<_> = of_user.iter().map(|signal| signal.sequence).collect();

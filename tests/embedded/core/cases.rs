@@ -1,0 +1,167 @@
+//! Erasure, new generations of rules, silent folding: what the worked cases don't show.
+
+use tideline::domain::{Body, DAY_MS, Event, EventId, HOUR_MS, Origin, Source, Stage, Tier, Timestamp, UserId};
+use tideline::engine::{Disposition, Reason, Signal, SignalKind};
+use tideline::rules::Rules;
+
+use super::{advance, handle, partition, restored, settings};
+
+const START: i64 = 20_000 * DAY_MS;
+
+fn day(days: i64) -> Timestamp {
+    Timestamp::of_millis(START + days * DAY_MS)
+}
+
+fn event(id: u64, at: Timestamp, body: Body) -> Event {
+    Event {
+        id: EventId(id),
+        user: UserId::new("u1").unwrap(),
+        source: Source::App,
+        time: at,
+        channel: Source::App.channel(),
+        origin: Origin::Own,
+        body,
+    }
+}
+
+fn payment(id: u64, at: Timestamp) -> Event {
+    let body = Body::PaymentCompleted { amount: 100, scene: None, merchant: None, coupon: None, auto: false };
+    event(id, at, body)
+}
+
+fn tiers(signals: &[Signal]) -> Vec<(Reason, Tier)> {
+    let tier = |signal: &Signal| match signal.kind {
+        SignalKind::TierChanged { current, .. } => Some((signal.reason, current)),
+        _ => None,
+    };
+    signals.iter().filter_map(tier).collect()
+}
+
+#[test]
+fn an_erased_user_is_gone_and_comes_back_as_another() {
+    let mut partition = partition(settings(Rules::default()));
+    let mut signals = Vec::new();
+    assert_eq!(handle(&mut partition, &payment(1, day(0)), &mut signals), Disposition::Applied);
+    partition.install();
+    assert_eq!(handle(&mut partition, &event(2, day(1), Body::UserErased), &mut signals), Disposition::Applied);
+    let changes: Vec<_> = partition.changes().map(|change| (change.key.to_vec(), change.value.is_some())).collect();
+    assert_eq!(changes[0], (b"u1".to_vec(), false), "the changelog forgets the user");
+    assert!(
+        changes[1].1 && !changes[1].0.windows(2).any(|bytes| bytes == b"u1"),
+        "what is kept doesn't tell whose it is"
+    );
+    partition.install();
+    assert_eq!(partition.population().by_stage.iter().sum::<u64>(), 0);
+
+    // What happened up to the erasure is suppressed, also after a restart.
+    let mut partition = restored(&partition, settings(Rules::default()));
+    assert_eq!(handle(&mut partition, &payment(3, day(1)), &mut signals), Disposition::Suppressed);
+    assert_eq!(handle(&mut partition, &payment(4, day(2)), &mut signals), Disposition::Applied);
+    assert_eq!(handle(&mut partition, &payment(5, day(0)), &mut signals), Disposition::Suppressed);
+    partition.install();
+    let last = signals.last().unwrap();
+    assert_eq!((last.incarnation, last.sequence), (day(1).millis(), 1));
+    assert_eq!(signals[0].incarnation, 0);
+
+    // The erasure is forgotten with the longest retention; then nothing is left of it but the incarnation.
+    assert_eq!(partition.user_count(), 2);
+    advance(&mut partition, day(32), &mut signals);
+    assert_eq!(partition.user_count(), 1);
+}
+
+#[test]
+fn an_aborted_erasure_leaves_the_user() {
+    let mut partition = partition(settings(Rules::default()));
+    let mut signals = Vec::new();
+    handle(&mut partition, &payment(1, day(0)), &mut signals);
+    partition.install();
+    let before = partition.users().snapshot();
+    handle(&mut partition, &event(2, day(1), Body::UserErased), &mut signals);
+    partition.discard();
+    assert_eq!(partition.users().snapshot(), before);
+    assert_eq!(handle(&mut partition, &payment(3, day(1)), &mut signals), Disposition::Applied);
+}
+
+#[test]
+fn a_new_generation_of_rules_re_evaluates_every_user_in_slices() {
+    let mut signals = Vec::new();
+    let mut old = partition(settings(Rules::default()));
+    for n in 0..5 {
+        let user = UserId::new(&format!("u{n}")).unwrap();
+        for active_day in 0..2 {
+            let id = n * 10 + active_day;
+            handle(&mut old, &Event { user, ..payment(id, day(active_day as i64)) }, &mut signals);
+        }
+    }
+    old.install();
+
+    let mut rules = Rules { generation: 2, ..Rules::default() };
+    rules.rungs[1].active_days = 2;
+    let sliced = tideline::engine::Settings { max_effects: 2, ..settings(rules.clone()) };
+    let mut new = restored(&old, sliced.clone());
+    signals.clear();
+    advance(&mut new, day(1), &mut signals);
+    assert_eq!(tiers(&signals), [(Reason::RuleChange, Tier::rung(1)); 5]);
+    assert!(signals.iter().all(|signal| Some(signal.time) == old.watermark() && signal.cause.is_none()));
+
+    // Once done it isn't done again.
+    signals.clear();
+    advance(&mut restored(&new, sliced), day(1), &mut signals);
+    assert_eq!(signals, []);
+
+    // Quietly, it uses no sequence; what follows later is announced.
+    let mut quiet = restored(&old, settings(Rules { quiet: true, ..rules }));
+    advance(&mut quiet, day(1), &mut signals);
+    assert_eq!(signals, []);
+    advance(&mut quiet, day(45), &mut signals);
+    let of_u1: Vec<_> = signals.iter().filter(|signal| signal.user.as_str() == "u1").collect();
+    assert_eq!(of_u1[0].sequence, 2);
+    let previous = of_u1.iter().find_map(|signal| match signal.kind {
+        SignalKind::TierChanged { previous, .. } => previous,
+        _ => None,
+    });
+    assert_eq!(previous, Some(Tier::rung(1)));
+}
+
+#[test]
+fn a_stage_that_new_rules_would_not_have_announced_is_not_taken_back() {
+    let mut signals = Vec::new();
+    let mut old = partition(settings(Rules::default()));
+    handle(&mut old, &payment(1, day(0)), &mut signals);
+    advance(&mut old, day(10), &mut signals);
+    let stage =
+        |signals: &[Signal]| signals.iter().any(|signal| matches!(signal.kind, SignalKind::DormancyRisk { .. }));
+    assert!(stage(&signals));
+    signals.clear();
+    let mut new = restored(&old, settings(Rules { generation: 2, min_silence_days: 60.0, ..Rules::default() }));
+    advance(&mut new, day(11), &mut signals);
+    assert_eq!(signals, []);
+    let user = new.users().user(&UserId::new("u1").unwrap()).unwrap().unwrap();
+    assert_eq!(user.stage, Stage::AtRisk);
+}
+
+#[test]
+fn outputs_older_than_emit_from_are_folded_in_silence() {
+    let mut signals = Vec::new();
+    let from = tideline::engine::Settings { emit_from: Some(day(3)), ..settings(Rules::default()) };
+    let mut partition = partition(from);
+    for n in 0..5 {
+        handle(&mut partition, &payment(n, day(n as i64)), &mut signals);
+    }
+    assert_eq!(tiers(&signals), [(Reason::Behaviour, Tier::rung(1))]);
+    assert_eq!(signals[0].sequence, 1);
+}
+
+#[test]
+fn amounts_beyond_all_bounds_saturate() {
+    let mut signals = Vec::new();
+    let mut partition = partition(settings(Rules::default()));
+    for n in 0..20 {
+        let body =
+            Body::PaymentCompleted { amount: i64::MAX / 4, scene: None, merchant: None, coupon: None, auto: false };
+        handle(&mut partition, &event(n, day(0).plus_millis(n as i64 * HOUR_MS), body), &mut signals);
+    }
+    partition.install();
+    let user = partition.users().user(&UserId::new("u1").unwrap()).unwrap().unwrap();
+    assert_eq!(user.history.days()[0].amount, i64::MAX);
+}

@@ -1,0 +1,63 @@
+//! The pure core: worked cases, properties, and what neither shows.
+
+mod cases;
+mod properties;
+mod vectors;
+
+use std::sync::Arc;
+
+use tideline::domain::{DAY_MS, Event, HOUR_MS, Input, PartitionId, Source, Timestamp};
+use tideline::engine::{Disposition, Engine, Handled, Partition, Settings, Signal, Slice};
+use tideline::record::Coordinates;
+use tideline::rules::Rules;
+
+/// Settings with the contract's defaults, one input a source, in the order of [`Source::ALL`].
+fn settings(rules: Rules) -> Settings {
+    Settings {
+        rules,
+        lateness_ms: HOUR_MS,
+        silent_after_ms: vec![None; Source::ALL.len()],
+        max_effects: 100,
+        emit_from: None,
+        retention_ms: 30 * DAY_MS,
+        partitions: 1,
+    }
+}
+
+fn partition(settings: Settings) -> Partition {
+    Partition::new(Engine::new(settings).unwrap())
+}
+
+fn coordinates(offset: i64) -> Coordinates {
+    Coordinates { topic: Arc::from("events"), partition: PartitionId(0), offset }
+}
+
+/// Handles an event, installing full slices of timers on the way, as a lane does after their commit.
+fn handle(partition: &mut Partition, event: &Event, signals: &mut Vec<Signal>) -> Disposition {
+    loop {
+        match partition.handle_event(Input(event.source as u8), event, &coordinates(0), signals).unwrap() {
+            Handled::Done(disposition) => return disposition,
+            Handled::TimersFirst => partition.install(),
+        }
+    }
+}
+
+/// Moves stream time, and fires all that is due by then.
+fn advance(partition: &mut Partition, to: Timestamp, signals: &mut Vec<Signal>) {
+    while partition.handle_time(Some(to), signals).unwrap() == Slice::Full {
+        partition.install();
+    }
+    partition.install();
+}
+
+/// A second partition with the state of the first, as a restart would make it, under these settings.
+fn restored(from: &Partition, settings: Settings) -> Partition {
+    let mut to = partition(settings);
+    for (key, value) in from.users().snapshot() {
+        to.restore_user(&key, Some(&value)).unwrap();
+    }
+    let mut record = Default::default();
+    from.fill_record(&mut record);
+    to.restore_position(&record).unwrap();
+    to
+}
