@@ -1,6 +1,5 @@
 //! The one test binary for what needs no broker: plain `cargo test` runs it. Each submodule is a suite of its own.
 
-#[allow(dead_code, unused, reason = "the suite is instantiated once the embedded log stands")]
 mod common;
 
 /// Lives in `tests/embedded/`.

@@ -1,1 +1,282 @@
-//! A transactional log in memory.
+//! The embedded log: the seam's broker in memory, a peer of the real one. `demo`, `replay` and the simulation run on it.
+//!
+//! It is transactional, fences by id and by generation, hides open and aborted data, compacts, and burns an offset a
+//! commit, as the conformance suite holds it to. It keeps no time and starts no thread: driven by one thread it is
+//! deterministic, shared by several it waits on one condition variable.
+//!
+//! Bounded in bytes: see [`MemorySettings`]; what retention drops is counted in [`Memory::dropped`].
+//!
+//! Must not know: lanes, events, rules. May break it: a lock held while a caller's code runs; a change of the logs
+//! before the journal has it.
+
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::{Broker, BrokerError, CommitNote, Committed, ErrorClass, Topics};
+use crate::domain::{Input, PartitionId};
+use crate::record::{Offset, Outgoing};
+
+mod changelog;
+mod codec;
+mod fault;
+mod group;
+mod journal;
+mod log;
+mod logs;
+mod producer;
+mod source;
+mod transaction;
+
+pub use changelog::MemoryChangelog;
+pub use fault::Fault;
+pub use group::MemoryGeneration;
+pub use journal::JournalError;
+pub use log::{Dropped, Isolation, MemoryMessage};
+pub use producer::{MemoryProducer, MemoryTransaction};
+pub use source::MemorySource;
+
+use journal::Journal;
+use transaction::State;
+
+/// The bounds of an embedded log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MemorySettings {
+    /// Bytes a partition of a topic keeps. Of a compacted one: how far it may grow beyond twice its live values.
+    pub partition_bytes: u64,
+    /// Bytes a transaction may have open; beyond them it can only be aborted.
+    pub transaction_bytes: u64,
+    /// Records one poll brings at most, and one read of a changelog.
+    pub poll_records: usize,
+    /// How long [`Broker::committed`] and a changelog wait for an open transaction. Zero where one thread drives all.
+    pub patience: Duration,
+}
+
+impl Default for MemorySettings {
+    fn default() -> Self {
+        Self { partition_bytes: 64 << 20, transaction_bytes: 256 << 20, poll_records: 1000, patience: Duration::ZERO }
+    }
+}
+
+/// A connection to an embedded log; clones share it.
+#[derive(Debug, Clone)]
+pub struct Memory {
+    topics: Arc<Topics>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    /// Told of every change that a waiting reader may be waiting for.
+    changed: Condvar,
+}
+
+impl Shared {
+    /// No change leaves the state half done at a point that can panic, so a poisoned lock still guards a whole one.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits while `idle`, for at most `timeout`; a zero timeout doesn't give up the lock.
+    fn wait<'a>(
+        &self,
+        state: MutexGuard<'a, State>,
+        timeout: Duration,
+        mut idle: impl FnMut(&State) -> bool,
+    ) -> MutexGuard<'a, State> {
+        if timeout.is_zero() {
+            return state;
+        }
+        let waited = self.changed.wait_timeout_while(state, timeout, |state| idle(state));
+        waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+impl Memory {
+    /// An empty log that ends with the process.
+    pub fn new(topics: Topics, settings: MemorySettings) -> Self {
+        let state = State::new(&topics, settings);
+        Self {
+            topics: Arc::new(topics),
+            shared: Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() }),
+        }
+    }
+
+    /// A log whose commits are journalled in `directory`, and that begins with what is journalled there.
+    pub fn open(topics: Topics, settings: MemorySettings, directory: &Path) -> Result<Self, JournalError> {
+        let memory = Self::new(topics, settings);
+        let mut state = memory.shared.lock();
+        let journal = Journal::open(directory, identity(&memory.topics), |frame| state.restore(frame))?;
+        state.journal = Some(journal);
+        state.tidy_all();
+        drop(state);
+        Ok(memory)
+    }
+
+    /// A plain record, committed at once: where it was put.
+    pub fn produce(&self, record: Outgoing) -> Result<(PartitionId, Offset), BrokerError> {
+        let mut state = self.shared.lock();
+        let (id, contents) = state.logs.place(record)?;
+        let offset = state.append_plain(id, contents).map_err(journal_failed)?;
+        drop(state);
+        self.shared.changed.notify_all();
+        Ok((id.partition, offset))
+    }
+
+    /// Up to `limit` records of a partition from an offset on.
+    pub fn read(
+        &self,
+        topic: &str,
+        partition: PartitionId,
+        from: Offset,
+        isolation: Isolation,
+        limit: usize,
+    ) -> Result<Vec<MemoryMessage>, BrokerError> {
+        let state = self.shared.lock();
+        let id = state.logs.id(topic, partition)?;
+        Ok(state.logs[id].fetch(from, isolation, limit).messages)
+    }
+
+    /// The next record's offset.
+    pub fn high_watermark(&self, topic: &str, partition: PartitionId) -> Result<Offset, BrokerError> {
+        let state = self.shared.lock();
+        state.logs.id(topic, partition).map(|id| state.logs[id].high_watermark())
+    }
+
+    /// Everything before it is committed or aborted.
+    pub fn last_stable_offset(&self, topic: &str, partition: PartitionId) -> Result<Offset, BrokerError> {
+        let state = self.shared.lock();
+        state.logs.id(topic, partition).map(|id| state.logs[id].last_stable_offset())
+    }
+
+    /// Offsets of an input that lie before its end and that the group has not committed: how far it is behind.
+    pub fn lag(&self, input: Input, partition: PartitionId) -> u64 {
+        let state = self.shared.lock();
+        let Some(id) = state.logs.input(input, partition) else { return 0 };
+        let log = &state.logs[id];
+        let committed = state.offsets.get(&(partition, input)).map_or(0, |committed| committed.offset);
+        log.last_stable_offset().saturating_sub(committed.max(log.start())).max(0) as u64
+    }
+
+    /// Compacts every partition of a topic now. A tombstone goes with the second compaction that sees it.
+    pub fn compact(&self, topic: &str) -> Result<(), BrokerError> {
+        let mut state = self.shared.lock();
+        for partition in 0..self.topics.partitions {
+            let id = state.logs.id(topic, PartitionId(partition))?;
+            state.logs[id].compact();
+        }
+        Ok(())
+    }
+
+    /// What retention took away so far, over all topics.
+    pub fn dropped(&self) -> Dropped {
+        self.shared.lock().dropped
+    }
+
+    /// Bytes held in all topics.
+    pub fn bytes(&self) -> u64 {
+        let state = self.shared.lock();
+        state.logs.ids().map(|id| state.logs[id].bytes()).sum()
+    }
+
+    /// Queues a fault for the next operation that it fits.
+    pub fn inject(&self, fault: Fault) {
+        self.shared.lock().faults.push(fault);
+        self.shared.changed.notify_all();
+    }
+
+    /// Faults that no operation has met yet.
+    pub fn waiting_faults(&self) -> Vec<Fault> {
+        self.shared.lock().faults.waiting()
+    }
+
+    /// Forgets the faults that no operation has met yet.
+    pub fn clear_faults(&self) {
+        self.shared.lock().faults.clear();
+    }
+
+    /// The group revokes everything and hands it out anew.
+    pub fn rebalance(&self) {
+        self.shared.lock().group.rebalance();
+        self.shared.changed.notify_all();
+    }
+
+    /// The members of that name are taken for dead, as after a session timeout. One that lives finds its partitions lost.
+    pub fn expire(&self, member: &str) {
+        let mut state = self.shared.lock();
+        for id in state.group.named(member) {
+            state.group.remove(id);
+        }
+        drop(state);
+        self.shared.changed.notify_all();
+    }
+}
+
+impl Broker for Memory {
+    type Message = MemoryMessage;
+    type Generation = MemoryGeneration;
+    type Source = MemorySource;
+    type Producer = MemoryProducer;
+    type Changelog = MemoryChangelog;
+
+    fn topics(&self) -> &Topics {
+        &self.topics
+    }
+
+    fn source(&self, member: &str) -> Result<MemorySource, BrokerError> {
+        Ok(MemorySource::join(self.shared.clone(), member.into()))
+    }
+
+    fn producer(&self, transactional_id: &str) -> Result<MemoryProducer, BrokerError> {
+        MemoryProducer::take(self.shared.clone(), transactional_id.into())
+    }
+
+    fn committed(&self, partition: PartitionId) -> Result<Vec<Committed>, BrokerError> {
+        let mut state = self.shared.lock();
+        let patience = state.settings.patience;
+        state = self.shared.wait(state, patience, |state| state.holder_of_offsets(partition).is_some());
+        if let Some(holder) = state.holder_of_offsets(partition) {
+            return Err(BrokerError::NoProgress {
+                what: format!("committed offsets of partition {partition}"),
+                waited: patience,
+                cause: format!("an open transaction of {holder} holds them"),
+            });
+        }
+        let of_partition = state.offsets.range((partition, Input(0))..=(partition, Input(u8::MAX)));
+        let committed = of_partition.map(|(&(_, input), stored)| Committed {
+            input,
+            offset: stored.offset,
+            note: CommitNote::parse(&stored.metadata),
+        });
+        Ok(committed.collect())
+    }
+
+    fn changelog(&self, partition: PartitionId) -> Result<MemoryChangelog, BrokerError> {
+        MemoryChangelog::open(self.shared.clone(), &self.topics.changelog, partition)
+    }
+
+    fn earliest(&self, partition: PartitionId) -> Result<Vec<(Input, Offset)>, BrokerError> {
+        let state = self.shared.lock();
+        let inputs = self.topics.inputs.iter().zip(0u8..);
+        inputs.map(|(topic, input)| Ok((Input(input), state.logs[state.logs.id(topic, partition)?].start()))).collect()
+    }
+}
+
+/// What a journal must agree with: names, order and partitions of the topics.
+fn identity(topics: &Topics) -> String {
+    let inputs = topics.inputs.join(", ");
+    let Topics { changelog, tier_changes, dormancy_risk, user_profiles, dead_letters, partitions, .. } = topics;
+    format!(
+        "inputs {inputs}; changelog {changelog}; {tier_changes}, {dormancy_risk}, {user_profiles}, {dead_letters}; \
+         {partitions} partitions"
+    )
+}
+
+fn journal_failed(error: std::io::Error) -> BrokerError {
+    BrokerError::Client {
+        what: "the journal of the embedded log".to_owned(),
+        reason: error.to_string(),
+        class: ErrorClass::Fatal,
+    }
+}

@@ -14,7 +14,7 @@ pub struct Member<H: Harness> {
     broker: H::Broker,
     pub owned: BTreeSet<PartitionId>,
     pub seen: Vec<Seen>,
-    /// In the order of the polls, between the records: see [`Seen`].
+    /// In the order in which they were told.
     pub ends: Vec<(Input, PartitionId, Offset)>,
     pub revocations: Vec<(Vec<PartitionId>, bool)>,
 }
@@ -104,12 +104,9 @@ impl<H: Harness> Member<H> {
         seen
     }
 
-    /// Turns until the end of an input has been told, not counting ends told before. Its offset.
-    pub fn end_of(&mut self, input: Input, partition: PartitionId) -> Offset {
-        self.ends.clear();
-        let is = |end: &&(Input, PartitionId, Offset)| (end.0, end.1) == (input, partition);
-        self.until("the end", |member| member.ends.iter().any(|end| is(&end)));
-        self.ends.iter().rfind(is).expect("just seen").2
+    /// Turns until this end of an input has been told, since `ends` was cleared last.
+    pub fn reaches(&mut self, input: Input, partition: PartitionId, end: Offset) {
+        self.until(&format!("end {end} of input {}", input.0), |member| member.ends.contains(&(input, partition, end)));
     }
 
     pub fn values_of(&self, input: Input, partition: PartitionId) -> Vec<&str> {

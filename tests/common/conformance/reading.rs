@@ -15,10 +15,10 @@ pub fn a_reader_stops_at_an_open_transaction_and_goes_on_when_it_ends<H: Harness
     transaction.send(record(&rekey, P0, "k", "open")).expect("send");
     wait_until_stored(&harness, &rekey, 1);
     feed(&harness, I1, P0, &["behind it"]);
-    feed(&harness, I0, P0, &["elsewhere"]);
+    let elsewhere = feed(&harness, I0, P0, &["elsewhere"])[0];
 
     member.takes(&["elsewhere"]);
-    member.end_of(I0, P0);
+    member.reaches(I0, P0, elsewhere + 1);
     assert_eq!(member.seen, []);
     assert_eq!(harness.read(&rekey, P0, Isolation::Committed), []);
     assert_eq!(values(&harness.read(&rekey, P0, Isolation::Uncommitted)), ["open", "behind it"]);
@@ -53,21 +53,19 @@ pub fn aborted_records_never_reach_a_reader<H: Harness>() {
 pub fn the_end_is_told_after_the_last_record_and_again_after_more<H: Harness>() {
     let harness = H::fresh(2, 1);
     let mut member = Member::alone(&harness);
-    assert_eq!(member.end_of(I0, P0), 0, "an empty input is at its end");
+    member.reaches(I0, P0, 0);
     for value in ["a", "b"] {
         let offset = feed(&harness, I0, P0, &[value])[0];
-        let end = member.end_of(I0, P0);
         member.takes(&[value]);
-        assert_eq!(end, offset + 1);
+        member.reaches(I0, P0, offset + 1);
     }
     let rekey = harness.broker().topics().rekey().clone();
     let mut producer = producer(&harness, "neighbour");
     let mut transaction = producer.begin().expect("begin");
     transaction.send(record(&rekey, P0, "k", "committed")).expect("send");
     transaction.commit().expect("commit");
-    member.until("the end behind it", |member| {
-        !member.seen.is_empty() && member.ends.iter().any(|end| (end.0, end.2) == (I1, 2))
-    });
+    let committed = member.takes(&["committed"])[0].offset;
+    member.reaches(I1, P0, committed + 2);
 }
 
 pub fn an_end_offset_is_a_position_to_go_on_from<H: Harness>() {
@@ -78,10 +76,10 @@ pub fn an_end_offset_is_a_position_to_go_on_from<H: Harness>() {
     let mut transaction = producer.begin().expect("begin");
     transaction.send(record(&rekey, P0, "k", "before")).expect("send");
     transaction.commit().expect("commit");
-    member.takes(&["before"]);
-    member.until("the end behind the marker", |member| member.ends.contains(&(I1, P0, 2)));
+    let end = member.takes(&["before"])[0].offset + 2;
+    member.reaches(I1, P0, end);
 
-    member.source.start(P0, &[(I0, 0), (I1, 2)]).expect("start");
+    member.source.start(P0, &[(I0, 0), (I1, end)]).expect("start");
     feed(&harness, I1, P0, &["after"]);
     member.takes(&["after"]);
 }
@@ -98,7 +96,11 @@ pub fn start_rewinds<H: Harness>() {
     member.takes(&["b", "c"]);
     member.source.start(P0, &[(I0, 0), (I1, 1)]).expect("start");
     member.takes(&["a", "b", "c"]);
-    member.end_of(I1, P0);
+
+    member.ends.clear();
+    member.source.start(P0, &[(I0, 3), (I1, 1)]).expect("start");
+    member.reaches(I0, P0, 3);
+    member.reaches(I1, P0, 1);
     assert_eq!(member.seen, []);
 }
 
@@ -110,9 +112,9 @@ pub fn pausing_one_input_holds_it_and_loses_nothing<H: Harness>() {
 
     member.source.pause(I0, P0).expect("pause");
     feed(&harness, I0, P0, &["b", "c"]);
-    feed(&harness, I1, P0, &["x"]);
+    let other = feed(&harness, I1, P0, &["x"])[0];
     member.takes(&["x"]);
-    member.end_of(I1, P0);
+    member.reaches(I1, P0, other + 1);
     assert_eq!(member.seen, []);
 
     member.source.resume(I0, P0).expect("resume");

@@ -1,0 +1,220 @@
+//! Who holds which transactional id, what each has open, and what a commit or an abort makes of it.
+//!
+//! The order of a commit: the journal's frame is written, then the logs and the group's offsets change, all under one
+//! lock; so a reader sees all of a transaction or nothing, and a journal never knows less than a reader.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::sync::Arc;
+
+use super::fault::Faults;
+use super::group::Group;
+use super::journal::{Frame, Journal, Part};
+use super::log::{Contents, Dropped, TransactionNumber};
+use super::logs::{LogId, Logs};
+use super::{MemoryMessage, MemorySettings};
+use crate::broker::Topics;
+use crate::domain::{Input, PartitionId};
+use crate::record::Offset;
+
+/// Whose turn it is with a transactional id; a holder with an older one is fenced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Epoch(u64);
+
+#[derive(Debug)]
+struct Holder {
+    epoch: Epoch,
+    open: Option<Open>,
+}
+
+/// A committed offset of the group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct StoredOffset {
+    pub offset: Offset,
+    pub metadata: String,
+}
+
+type Offsets = BTreeMap<(PartitionId, Input), StoredOffset>;
+
+/// What an open transaction has touched.
+#[derive(Debug)]
+struct Open {
+    number: TransactionNumber,
+    logs: BTreeSet<LogId>,
+    offsets: Offsets,
+    bytes: u64,
+}
+
+/// Everything behind the lock.
+#[derive(Debug)]
+pub(super) struct State {
+    pub settings: MemorySettings,
+    pub logs: Logs,
+    pub group: Group,
+    pub offsets: Offsets,
+    pub faults: Faults,
+    pub dropped: Dropped,
+    pub journal: Option<Journal>,
+    holders: BTreeMap<Arc<str>, Holder>,
+    next_transaction: u64,
+}
+
+/// The holder's epoch is not the present one.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Fenced;
+
+impl State {
+    pub fn new(topics: &Topics, settings: MemorySettings) -> Self {
+        Self {
+            settings,
+            logs: Logs::new(topics),
+            group: Group::new(topics.partitions),
+            offsets: BTreeMap::new(),
+            faults: Faults::default(),
+            dropped: Dropped::default(),
+            journal: None,
+            holders: BTreeMap::new(),
+            next_transaction: 0,
+        }
+    }
+
+    /// A plain record: committed at once.
+    pub fn append_plain(&mut self, id: LogId, contents: Arc<Contents>) -> io::Result<Offset> {
+        let offset = self.logs[id].high_watermark();
+        let message = MemoryMessage { offset, contents: contents.clone() };
+        self.write(|_| Frame {
+            parts: vec![Part { log: id, start: 0, next: offset + 1, records: vec![message] }],
+            offsets: vec![],
+        })?;
+        self.logs[id].append(contents, None);
+        self.tidy(id);
+        Ok(offset)
+    }
+
+    /// Takes an id: the earlier holder is fenced, what it had open is aborted.
+    pub fn take(&mut self, id: &Arc<str>) -> io::Result<Epoch> {
+        self.end(id, false)?;
+        let epoch = self.holders.get(id).map_or(Epoch(0), |holder| Epoch(holder.epoch.0 + 1));
+        self.holders.insert(id.clone(), Holder { epoch, open: None });
+        Ok(epoch)
+    }
+
+    pub fn holds(&self, id: &Arc<str>, epoch: Epoch) -> bool {
+        self.holders.get(id).is_some_and(|holder| holder.epoch == epoch)
+    }
+
+    /// A record of the holder's transaction, which it opens if it is the first. Says how many bytes it has open.
+    pub fn append(&mut self, holder: (&Arc<str>, Epoch), id: LogId, contents: Arc<Contents>) -> Result<u64, Fenced> {
+        let open = self.open(holder)?;
+        open.logs.insert(id);
+        open.bytes += contents.bytes();
+        let (number, bytes) = (open.number, open.bytes);
+        self.logs[id].append(contents, Some(number));
+        Ok(bytes)
+    }
+
+    /// Offsets to be committed with the holder's transaction.
+    pub fn hold_offsets(
+        &mut self,
+        holder: (&Arc<str>, Epoch),
+        offsets: impl IntoIterator<Item = ((PartitionId, Input), StoredOffset)>,
+    ) -> Result<(), Fenced> {
+        self.open(holder)?.offsets.extend(offsets);
+        Ok(())
+    }
+
+    /// The id whose open transaction holds an offset of this partition.
+    pub fn holder_of_offsets(&self, partition: PartitionId) -> Option<&Arc<str>> {
+        let holds = |open: &Open| open.offsets.keys().any(|key| key.0 == partition);
+        self.holders.iter().find(|(_, holder)| holder.open.as_ref().is_some_and(holds)).map(|(id, _)| id)
+    }
+
+    /// Commits or aborts what `id` has open, if anything. After an error nothing has changed.
+    pub fn end(&mut self, id: &Arc<str>, commit: bool) -> io::Result<()> {
+        let Some(open) = self.holders.get_mut(id).and_then(|holder| holder.open.take()) else { return Ok(()) };
+        if let Err(error) = self.write(|logs| frame_of(logs, &open, commit)) {
+            if let Some(holder) = self.holders.get_mut(id) {
+                holder.open = Some(open);
+            }
+            return Err(error);
+        }
+        for &log in &open.logs {
+            self.logs[log].end_transaction(open.number, commit);
+        }
+        if commit {
+            self.offsets.extend(open.offsets);
+        }
+        open.logs.iter().for_each(|&log| self.tidy(log));
+        Ok(())
+    }
+
+    pub fn tidy(&mut self, id: LogId) {
+        let unread_from = self.logs.as_input(id).map_or(Offset::MAX, |input| {
+            self.offsets.get(&(id.partition, input)).map_or(0, |committed| committed.offset)
+        });
+        self.dropped += self.logs.tidy(id, self.settings.partition_bytes, unread_from);
+    }
+
+    /// After a replay: what was dropped before comes back with the journal, and goes again, uncounted.
+    pub fn tidy_all(&mut self) {
+        self.logs.ids().for_each(|id| self.tidy(id));
+        self.dropped = Dropped::default();
+    }
+
+    /// Takes over a frame of the journal.
+    pub fn restore(&mut self, frame: Frame) {
+        for part in frame.parts {
+            self.logs[part.log].restore(part.start, part.next, part.records);
+        }
+        self.offsets.extend(frame.offsets);
+    }
+
+    /// Appends to the journal, if there is one, and begins a new one when that pays.
+    fn write(&mut self, frame: impl FnOnce(&Logs) -> Frame) -> io::Result<()> {
+        let Some(journal) = &mut self.journal else { return Ok(()) };
+        if journal.wants_rewrite() {
+            journal.rewrite(snapshot(&self.logs, &self.offsets))?;
+        }
+        journal.append(&frame(&self.logs))
+    }
+
+    fn open(&mut self, (id, epoch): (&Arc<str>, Epoch)) -> Result<&mut Open, Fenced> {
+        let holder = self.holders.get_mut(id).filter(|holder| holder.epoch == epoch).ok_or(Fenced)?;
+        if holder.open.is_none() {
+            self.next_transaction += 1;
+        }
+        let number = TransactionNumber(self.next_transaction);
+        Ok(holder.open.get_or_insert_with(|| Open {
+            number,
+            logs: BTreeSet::new(),
+            offsets: BTreeMap::new(),
+            bytes: 0,
+        }))
+    }
+}
+
+/// Everything committed, as the frames that a fresh journal begins with: one a partition log, then the offsets.
+fn snapshot<'a>(logs: &'a Logs, offsets: &'a Offsets) -> impl Iterator<Item = Frame> + 'a {
+    let part = |id| Part {
+        log: id,
+        start: logs[id].start(),
+        next: logs[id].high_watermark(),
+        records: logs[id].committed_records().collect(),
+    };
+    let offsets = || offsets.iter().map(|(&key, stored)| (key, stored.clone())).collect();
+    logs.ids()
+        .map(move |id| Frame { parts: vec![part(id)], offsets: vec![] })
+        .chain(std::iter::once_with(move || Frame { parts: vec![], offsets: offsets() }))
+}
+
+/// What the journal must know of the end of a transaction: of an abort only that it burned offsets.
+fn frame_of(logs: &Logs, open: &Open, commit: bool) -> Frame {
+    let parts = open.logs.iter().map(|&id| Part {
+        log: id,
+        start: 0,
+        next: logs[id].high_watermark() + 1,
+        records: if commit { logs[id].of_transaction(open.number) } else { Vec::new() },
+    });
+    let offsets = open.offsets.iter().filter(|_| commit).map(|(&key, stored)| (key, stored.clone()));
+    Frame { parts: parts.collect(), offsets: offsets.collect() }
+}
