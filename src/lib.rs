@@ -2,19 +2,21 @@
 //!
 //! The modules stand in the order in which a record flows through them. Those marked ◦ are pure: they take time as a
 //! value, return effects as data, and import no tokio, rdkafka, clock, metrics, tracing, environment or randomness
-//! (`tests/house` holds them to it).
+//! (`tests/embedded/house.rs` holds them to it).
 
-pub mod broker;
-pub mod cli;
+#![warn(clippy::unwrap_used)]
+
 pub mod config;
 pub mod domain;
-pub mod emit;
-pub mod engine;
+pub mod record;
 pub mod ingest;
 pub mod merge;
-pub mod record;
-pub mod rules;
-pub mod runtime;
 pub mod state;
-pub mod telemetry;
+pub mod rules;
 pub mod timers;
+pub mod engine;
+pub mod emit;
+pub mod broker;
+pub mod runtime;
+pub mod telemetry;
+pub mod cli;

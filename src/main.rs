@@ -1,1 +1,2 @@
+//! Flags to configuration to the command; no logic.
 fn main() {}

@@ -1,9 +1,12 @@
 //! The one test binary for what needs no broker: plain `cargo test` runs it. Each submodule is a suite of its own.
 
+#![allow(clippy::disallowed_methods, reason = "tests read clocks to bound their waits")]
+
 mod common;
 
 /// Lives in `tests/embedded/`.
 mod embedded {
     mod conformance;
     mod core;
+    mod house;
 }

@@ -2,7 +2,7 @@
 
 use super::{Model, Ruleset, golden};
 use crate::domain::{DAY_MS, MINUTE_MS, Stage, Timestamp};
-use crate::state::User;
+use crate::state::{Loan, User};
 
 /// The next stage of a user's silence after the one announced, and when it is due if nothing else happens.
 pub fn next_stage(user: &User, rules: &Ruleset) -> Option<(Timestamp, Stage)> {
@@ -46,7 +46,7 @@ impl Silence {
 
 /// The earliest open due date later than L, and the grace after it.
 fn borrower_waits_until(user: &User, last: Timestamp, rules: &Ruleset) -> Option<Timestamp> {
-    let due = user.loans.iter().filter_map(|loan| loan.open_due()).filter(|due| *due > last).min()?;
+    let due = user.loans.iter().filter_map(Loan::open_due).filter(|due| *due > last).min()?;
     Some(due.plus_millis(i64::from(rules.due_grace_days()) * DAY_MS))
 }
 
