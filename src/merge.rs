@@ -1,1 +1,288 @@
-//! The heads of a partition's inputs, as one stream in event-time order.
+//! The inputs of one partition as one stream, by event time.
+//!
+//! Of the heads of all inputs the earliest comes first; ties go to the input that stands first in the configuration. An
+//! input that has more is waited for, within a bound; one at its end is not. What has no time (a record that can't be
+//! used, or is another partition's) goes as soon as it is at the head of its input. Buffers are bounded: a full one asks
+//! for its input to be paused, and to be resumed once half of it has gone.
+//!
+//! The stream is a function of what each input still holds, and of nothing that was taken before: so a rewind to
+//! committed positions goes on as if nothing had happened.
+//!
+//! Must not know: what an item is, offsets, the clock: `now_ms` is any clock that runs on while the inputs could deliver.
+
+use std::collections::VecDeque;
+
+use crate::domain::{Input, Timestamp};
+
+/// The bounds of a merge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// Items that an input may have waiting before it is to be paused. It may get more until the pause holds.
+    pub buffer_items: usize,
+    /// How long an input that is not at its end is waited for, in milliseconds; then the others go on without it until
+    /// it brings something.
+    pub wait_ms: u64,
+}
+
+/// What an input's source must do after a push or a pop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flow {
+    Unchanged,
+    Pause,
+    Resume,
+}
+
+/// What comes next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// The head of this input.
+    Ready(Input),
+    /// Something is there, but an input that may bring something earlier is waited for, until this time at most.
+    Waiting {
+        until_ms: u64,
+    },
+    Nothing,
+}
+
+/// `k` queues, one stream.
+#[derive(Debug)]
+pub struct Merge<T> {
+    queues: Vec<Queue<T>>,
+    bounds: Bounds,
+}
+
+#[derive(Debug)]
+struct Queue<T> {
+    items: VecDeque<(Option<Timestamp>, T)>,
+    is_at_end: bool,
+    is_paused: bool,
+    /// Since when it has kept the others waiting.
+    waited_since: Option<u64>,
+}
+
+impl<T> Merge<T> {
+    pub fn new(inputs: usize, bounds: Bounds) -> Self {
+        let queue = || Queue { items: VecDeque::new(), is_at_end: false, is_paused: false, waited_since: None };
+        Self { queues: std::iter::repeat_with(queue).take(inputs).collect(), bounds }
+    }
+
+    /// Adds what an input brought. What has no time is not ordered.
+    pub fn push(&mut self, input: Input, time: Option<Timestamp>, item: T) -> Flow {
+        let Some(queue) = self.queues.get_mut(input.index()) else { return Flow::Unchanged };
+        queue.items.push_back((time, item));
+        queue.is_at_end = false;
+        queue.waited_since = None;
+        if queue.is_paused || queue.items.len() < self.bounds.buffer_items {
+            return Flow::Unchanged;
+        }
+        queue.is_paused = true;
+        Flow::Pause
+    }
+
+    /// The input is at its end; void again when it brings something.
+    pub fn end(&mut self, input: Input) {
+        if let Some(queue) = self.queues.get_mut(input.index()) {
+            queue.is_at_end = true;
+            queue.waited_since = None;
+        }
+    }
+
+    /// What comes next. It stays where it is until [`Self::pop`].
+    pub fn next(&mut self, now_ms: u64) -> Next {
+        let heads = (0u8..).map(Input).zip(&self.queues);
+        // None comes before every time.
+        let first = heads.filter_map(|(input, queue)| Some((queue.items.front()?.0, input))).min();
+        let Some((time, input)) = first else { return Next::Nothing };
+        if time.is_none() {
+            return Next::Ready(input);
+        }
+        let mut until_ms = now_ms;
+        for queue in self.queues.iter_mut().filter(|queue| queue.items.is_empty() && !queue.is_at_end) {
+            let since = *queue.waited_since.get_or_insert(now_ms);
+            until_ms = until_ms.max(since.saturating_add(self.bounds.wait_ms));
+        }
+        if until_ms > now_ms { Next::Waiting { until_ms } } else { Next::Ready(input) }
+    }
+
+    /// The head of an input.
+    pub fn head(&self, input: Input) -> Option<&T> {
+        self.queues.get(input.index())?.items.front().map(|(_, item)| item)
+    }
+
+    /// Takes the head of an input.
+    pub fn pop(&mut self, input: Input) -> Option<(T, Flow)> {
+        let queue = self.queues.get_mut(input.index())?;
+        let (_, item) = queue.items.pop_front()?;
+        if !queue.is_paused || queue.items.len() > self.bounds.buffer_items / 2 {
+            return Some((item, Flow::Unchanged));
+        }
+        queue.is_paused = false;
+        Some((item, Flow::Resume))
+    }
+
+    /// Forgets everything, as after a rewind: no input is at its end, none is paused.
+    pub fn clear(&mut self) {
+        for queue in &mut self.queues {
+            queue.items.clear();
+            queue.is_at_end = false;
+            queue.is_paused = false;
+            queue.waited_since = None;
+        }
+    }
+
+    /// Whether every input is at its end and nothing waits.
+    pub fn is_at_end(&self) -> bool {
+        self.queues.iter().all(|queue| queue.is_at_end && queue.items.is_empty())
+    }
+
+    /// Items that wait, by input.
+    pub fn waiting(&self) -> impl Iterator<Item = usize> {
+        self.queues.iter().map(|queue| queue.items.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const BOUNDS: Bounds = Bounds { buffer_items: 4, wait_ms: 100 };
+
+    fn at(ms: i64) -> Option<Timestamp> {
+        Some(Timestamp::of_millis(ms))
+    }
+
+    /// Everything that comes without waiting any longer.
+    fn drain<T>(merge: &mut Merge<T>, now_ms: u64) -> Vec<T> {
+        let mut taken = Vec::new();
+        while let Next::Ready(input) = merge.next(now_ms) {
+            taken.extend(merge.pop(input).map(|(item, _)| item));
+        }
+        taken
+    }
+
+    #[test]
+    fn the_earliest_head_comes_first_and_ties_go_to_the_first_input() {
+        let mut merge = Merge::new(3, BOUNDS);
+        for (input, time, name) in [(2, 5, "c5"), (1, 5, "b5"), (0, 7, "a7"), (1, 4, "b4 behind b5"), (2, 6, "c6")] {
+            merge.push(Input(input), at(time), name);
+        }
+        (0..3).for_each(|input| merge.end(Input(input)));
+        assert_eq!(drain(&mut merge, 0), ["b5", "b4 behind b5", "c5", "c6", "a7"]);
+        assert_eq!(merge.next(0), Next::Nothing);
+        assert!(merge.is_at_end());
+    }
+
+    #[test]
+    fn an_input_that_has_more_is_waited_for_and_one_at_its_end_is_not() {
+        let mut merge = Merge::new(2, BOUNDS);
+        merge.push(Input(0), at(1), "a1");
+        assert_eq!(merge.next(50), Next::Waiting { until_ms: 150 });
+        merge.end(Input(1));
+        assert_eq!(merge.next(51), Next::Ready(Input(0)));
+        // A record voids the end.
+        merge.push(Input(1), at(0), "b0");
+        assert_eq!(drain(&mut merge, 52), ["b0"]);
+        assert_eq!(merge.next(52), Next::Waiting { until_ms: 152 });
+    }
+
+    #[test]
+    fn one_that_kept_the_others_waiting_too_long_is_passed_over_until_it_brings_something() {
+        let mut merge = Merge::new(2, BOUNDS);
+        for time in 1..=3 {
+            merge.push(Input(0), at(time), time);
+        }
+        assert_eq!(merge.next(0), Next::Waiting { until_ms: 100 });
+        assert_eq!(drain(&mut merge, 99), [0; 0]);
+        assert_eq!(drain(&mut merge, 100), [1, 2, 3]);
+        merge.push(Input(1), at(4), 4);
+        merge.push(Input(0), at(5), 5);
+        merge.push(Input(0), at(6), 6);
+        assert_eq!(drain(&mut merge, 110), [4]);
+        assert_eq!(merge.next(110), Next::Waiting { until_ms: 210 });
+    }
+
+    #[test]
+    fn what_has_no_time_waits_only_for_what_is_before_it_in_its_input() {
+        let mut merge = Merge::new(2, BOUNDS);
+        merge.push(Input(0), at(1), "a1");
+        merge.push(Input(0), None, "a?");
+        assert_eq!(merge.next(0), Next::Waiting { until_ms: 100 });
+        merge.push(Input(1), None, "b?");
+        assert_eq!(drain(&mut merge, 0), ["b?"]);
+        merge.end(Input(1));
+        assert_eq!(drain(&mut merge, 0), ["a1", "a?"]);
+    }
+
+    #[test]
+    fn a_full_input_is_paused_once_and_resumed_when_half_has_gone() {
+        let mut merge = Merge::new(1, BOUNDS);
+        let pushed: Vec<_> = (0..6).map(|time| merge.push(Input(0), at(time), ())).collect();
+        let expected =
+            [Flow::Unchanged, Flow::Unchanged, Flow::Unchanged, Flow::Pause, Flow::Unchanged, Flow::Unchanged];
+        assert_eq!(pushed, expected);
+        let popped: Vec<_> = std::iter::from_fn(|| merge.pop(Input(0))).map(|(_, flow)| flow).collect();
+        let expected =
+            [Flow::Unchanged, Flow::Unchanged, Flow::Unchanged, Flow::Resume, Flow::Unchanged, Flow::Unchanged];
+        assert_eq!(popped, expected);
+    }
+
+    #[test]
+    fn after_a_rewind_nothing_is_known() {
+        let mut merge = Merge::new(2, BOUNDS);
+        for time in 0..4 {
+            merge.push(Input(0), at(time), time);
+        }
+        merge.end(Input(1));
+        merge.clear();
+        assert!(!merge.is_at_end());
+        assert_eq!(merge.next(0), Next::Nothing);
+        assert_eq!(merge.push(Input(0), at(1), 1), Flow::Unchanged);
+        assert_eq!(merge.next(0), Next::Waiting { until_ms: 100 });
+    }
+
+    #[derive(Debug, Clone)]
+    enum Did {
+        Push(usize),
+        Drain,
+    }
+
+    proptest! {
+        /// Whatever the order in which inputs deliver, and however much is taken in between: one stream.
+        #[test]
+        fn any_interleaving_of_pushes_gives_the_same_stream(
+            inputs in prop::collection::vec(prop::collection::vec(0..20i64, 0..8), 1..5),
+            deeds in prop::collection::vec(prop_oneof![(0..5usize).prop_map(Did::Push), Just(Did::Drain)], 0..60),
+        ) {
+            let records = |input: usize| inputs[input].iter().enumerate().map(move |(i, &time)| (time, (input, i)));
+            let mut whole = Merge::new(inputs.len(), BOUNDS);
+            for input in 0..inputs.len() {
+                for (time, item) in records(input) {
+                    whole.push(Input(input as u8), at(time), item);
+                }
+                whole.end(Input(input as u8));
+            }
+            let expected = drain(&mut whole, 0);
+
+            let mut merge = Merge::new(inputs.len(), BOUNDS);
+            let mut left: Vec<VecDeque<_>> = (0..inputs.len()).map(|input| records(input).collect()).collect();
+            let mut got = Vec::new();
+            let rest = (0..inputs.len()).flat_map(|input| std::iter::repeat_n(Did::Push(input), 9));
+            for deed in deeds.into_iter().chain(rest) {
+                match deed {
+                    Did::Push(input) if input < inputs.len() => {
+                        match left[input].pop_front() {
+                            Some((time, item)) => _ = merge.push(Input(input as u8), at(time), item),
+                            None => merge.end(Input(input as u8)),
+                        }
+                    }
+                    Did::Push(_) => {}
+                    Did::Drain => got.extend(drain(&mut merge, 0)),
+                }
+            }
+            got.extend(drain(&mut merge, 0));
+            prop_assert_eq!(got, expected);
+        }
+    }
+}
