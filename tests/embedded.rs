@@ -8,5 +8,8 @@ mod common;
 mod embedded {
     mod conformance;
     mod core;
+    mod faults;
     mod house;
+    mod journal;
+    mod log;
 }

@@ -1,3 +1,5 @@
 //! What test binaries share.
 
 pub mod conformance;
+#[allow(dead_code, reason = "not every test binary uses the embedded log")]
+pub mod memory;

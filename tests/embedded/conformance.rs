@@ -2,18 +2,29 @@
 
 use std::time::Duration;
 
-use tideline::broker::Topics;
+use tempfile::TempDir;
 use tideline::broker::memory::{self, Memory, MemorySettings};
 use tideline::domain::PartitionId;
 use tideline::record::{Message, Offset, Outgoing};
 
 use crate::common::conformance::{Harness, Isolation, Stored, conformance_suite};
+use crate::common::memory::topics;
 
-conformance_suite!(MemoryHarness);
+mod in_memory {
+    super::conformance_suite!(super::MemoryHarness<false>);
+}
 
-struct MemoryHarness(Memory);
+mod with_a_journal {
+    super::conformance_suite!(super::MemoryHarness<true>);
+}
 
-impl Harness for MemoryHarness {
+/// `JOURNALLED`: commits are written to disk, too.
+struct MemoryHarness<const JOURNALLED: bool> {
+    memory: Memory,
+    _directory: Option<TempDir>,
+}
+
+impl<const JOURNALLED: bool> Harness for MemoryHarness<JOURNALLED> {
     type Broker = Memory;
 
     /// Everything is there at once; this only bounds a law that fails.
@@ -21,24 +32,21 @@ impl Harness for MemoryHarness {
     const POLL: Duration = Duration::ZERO;
 
     fn fresh(inputs: usize, partitions: i32) -> Self {
-        let topics = Topics {
-            inputs: (0..inputs).map(|input| format!("input-{input}").into()).collect(),
-            changelog: "changelog".into(),
-            tier_changes: "tier-changes".into(),
-            dormancy_risk: "dormancy-risk".into(),
-            user_profiles: "user-profiles".into(),
-            dead_letters: "dead-letters".into(),
-            partitions,
-        };
-        Self(Memory::new(topics, MemorySettings::default()))
+        let (topics, settings) = (topics(inputs, partitions), MemorySettings::default());
+        if !JOURNALLED {
+            return Self { memory: Memory::new(topics, settings), _directory: None };
+        }
+        let directory = tempfile::tempdir().expect("directory");
+        let memory = Memory::open(topics, settings, directory.path()).expect("open");
+        Self { memory, _directory: Some(directory) }
     }
 
     fn broker(&self) -> &Memory {
-        &self.0
+        &self.memory
     }
 
     fn produce(&self, record: Outgoing) -> Offset {
-        self.0.produce(record).expect("produce").1
+        self.memory.produce(record).expect("produce").1
     }
 
     fn read(&self, topic: &str, partition: PartitionId, isolation: Isolation) -> Vec<Stored> {
@@ -46,7 +54,7 @@ impl Harness for MemoryHarness {
             Isolation::Committed => memory::Isolation::ReadCommitted,
             Isolation::Uncommitted => memory::Isolation::ReadUncommitted,
         };
-        let messages = self.0.read(topic, partition, 0, isolation, usize::MAX).expect("read");
+        let messages = self.memory.read(topic, partition, 0, isolation, usize::MAX).expect("read");
         let stored = |message: &memory::MemoryMessage| Stored {
             offset: message.offset(),
             key: message.key().map(<[u8]>::to_vec),
@@ -56,7 +64,7 @@ impl Harness for MemoryHarness {
     }
 
     fn compact(&self, topic: &str) -> bool {
-        self.0.compact(topic).expect("compact");
+        self.memory.compact(topic).expect("compact");
         true
     }
 }

@@ -21,8 +21,6 @@ use crate::record::Offset;
 
 const MAGIC: &[u8; 8] = b"tidelog1";
 const HEADER_BYTES: usize = 16;
-/// No rewrite below this; above it, one whenever the journal has doubled since the last.
-const REWRITE_FLOOR_BYTES: u64 = 64 << 20;
 
 /// What one commit (or a plain record, or a snapshot) changed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -65,6 +63,8 @@ pub(super) struct Journal {
     /// Names the topics; a journal of others is refused.
     identity: String,
     length: u64,
+    /// No rewrite below this many bytes.
+    rewrite_floor: u64,
     /// When the journal was last begun anew.
     rewritten_length: u64,
     /// A failed write could not be taken back: nothing may follow it.
@@ -75,7 +75,12 @@ impl Journal {
     const FILE: &'static str = "journal";
 
     /// Opens or creates the journal of `directory`, hands over its frames in order, and cuts a torn tail.
-    pub fn open(directory: &Path, identity: String, each: impl FnMut(Frame)) -> Result<Self, JournalError> {
+    pub fn open(
+        directory: &Path,
+        identity: String,
+        rewrite_floor: u64,
+        each: impl FnMut(Frame),
+    ) -> Result<Self, JournalError> {
         let path = directory.join(Self::FILE);
         let io = |source| JournalError::Io { path: path.clone(), source };
         std::fs::create_dir_all(directory).map_err(io)?;
@@ -91,6 +96,7 @@ impl Journal {
             _lock: lock,
             identity,
             length,
+            rewrite_floor,
             rewritten_length: length,
             is_broken: false,
         };
@@ -105,7 +111,7 @@ impl Journal {
     }
 
     pub fn wants_rewrite(&self) -> bool {
-        self.length > REWRITE_FLOOR_BYTES.max(2 * self.rewritten_length)
+        self.length > self.rewrite_floor.max(2 * self.rewritten_length)
     }
 
     /// Replaces the journal by one that begins with `snapshot`. Until the rename the old one stands.

@@ -50,11 +50,19 @@ pub struct MemorySettings {
     pub poll_records: usize,
     /// How long [`Broker::committed`] and a changelog wait for an open transaction. Zero where one thread drives all.
     pub patience: Duration,
+    /// A journal is begun anew, from what is live, once it is longer than this and has doubled since the last time.
+    pub journal_bytes: u64,
 }
 
 impl Default for MemorySettings {
     fn default() -> Self {
-        Self { partition_bytes: 64 << 20, transaction_bytes: 256 << 20, poll_records: 1000, patience: Duration::ZERO }
+        Self {
+            partition_bytes: 64 << 20,
+            transaction_bytes: 256 << 20,
+            poll_records: 1000,
+            patience: Duration::ZERO,
+            journal_bytes: 64 << 20,
+        }
     }
 }
 
@@ -107,7 +115,8 @@ impl Memory {
     pub fn open(topics: Topics, settings: MemorySettings, directory: &Path) -> Result<Self, JournalError> {
         let memory = Self::new(topics, settings);
         let mut state = memory.shared.lock();
-        let journal = Journal::open(directory, identity(&memory.topics), |frame| state.restore(frame))?;
+        let journal =
+            Journal::open(directory, identity(&memory.topics), settings.journal_bytes, |frame| state.restore(frame))?;
         state.journal = Some(journal);
         state.tidy_all();
         drop(state);
