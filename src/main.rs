@@ -1,2 +1,7 @@
 //! Flags to configuration to the command; no logic.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tideline::cli::main()
+}

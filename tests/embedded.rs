@@ -6,6 +6,8 @@ mod common;
 
 /// Lives in `tests/embedded/`.
 mod embedded {
+    mod cli;
+    mod config;
     mod conformance;
     mod core;
     mod faults;

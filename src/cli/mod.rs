@@ -1,1 +1,97 @@
-//! cli
+//! The command line: flags to a configuration to a run, and errors to text and an exit code.
+//!
+//! 0: done, or the reader of the output has gone. 1: failed. 2: the flags or the configuration are wrong, and nothing
+//! was read. An error says what was tried, on what, why it failed and, where there is something to do, what.
+
+mod check;
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{Config, ConfigError};
+
+#[derive(Debug, Parser)]
+#[command(name = "tideline", version, about, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Judges a configuration: names every fault at once
+    Check(check::CheckArgs),
+}
+
+/// The flag that every command has.
+#[derive(Debug, Clone, Args)]
+struct ConfigFlag {
+    /// Configuration in TOML; without it the defaults hold
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl ConfigFlag {
+    fn load(&self) -> Result<Config, ConfigError> {
+        Config::load(self.config.as_deref())
+    }
+}
+
+/// Flags that are well formed but make no sense, found before anything was read.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct UsageError(String);
+
+/// The process's own `main`.
+pub fn main() -> ExitCode {
+    // Clap itself exits with 2 on flags it doesn't know, and with 0 on --help.
+    match run(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            report(&error);
+            exit_code(&error)
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<()> {
+    match cli.command {
+        Command::Check(args) => check::run(&args),
+    }
+}
+
+/// Whoever read our output needs no more of it: `tideline … | head` is no failure.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>()).any(|io| io.kind() == io::ErrorKind::BrokenPipe)
+}
+
+fn exit_code(error: &anyhow::Error) -> ExitCode {
+    let about_input = error.chain().any(|cause| cause.is::<ConfigError>() || cause.is::<UsageError>());
+    ExitCode::from(if about_input { 2 } else { 1 })
+}
+
+/// The whole chain on one line; the faults of a configuration each on their own.
+fn report(error: &anyhow::Error) {
+    eprintln!("error: {error:#}");
+    for cause in error.chain() {
+        if let Some(ConfigError::Faulty { faults, .. }) = cause.downcast_ref() {
+            faults.iter().for_each(|fault| eprintln!("  {fault}"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_flags_are_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+}

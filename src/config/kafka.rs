@@ -1,0 +1,106 @@
+//! The section `[kafka]`: how the client is set up, and what becomes of it for `broker::kafka`.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::units::{Period, Size};
+
+/// The connection to the broker. Of what is not here the client's `tideline` defaults hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Kafka {
+    /// `host:port`, comma-separated. Default `127.0.0.1:9092`.
+    pub bootstrap: String,
+    /// `classic` or `consumer` (KIP-848: the broker assigns; sessions are its setting). Default `classic`.
+    pub group_protocol: GroupProtocol,
+    /// Who shares out partitions; only `range` keeps partition p of all inputs together. Default `range`.
+    pub assignor: String,
+    /// A member has a lasting name: a restart within the session moves nothing. Default false.
+    pub static_membership: bool,
+    /// A member not heard of for that long is dead; shorter ones backfire when the coordinator moves. Default 10s.
+    pub session_timeout: Period,
+    /// How soon members learn of a rebalance; at most a third of the session. Default 500ms.
+    pub heartbeat_interval: Period,
+    /// A member that doesn't poll for that long leaves the group. Default 5m.
+    pub max_poll_interval: Period,
+    /// The broker aborts a transaction that stays open for longer: the second line after fencing. Default 15s.
+    pub transaction_timeout: Period,
+    /// One call to the client should take no longer. Default 5s.
+    pub call_timeout: Period,
+    /// A call that fails in passing is made again for that long at the most. Default 30s.
+    pub retry_bound: Period,
+    /// A restore that doesn't come forward for that long fails, and names its cause. Default 30s.
+    pub no_progress_bound: Period,
+    /// A poll hands over at most that many records. Default 2000.
+    pub poll_records: usize,
+    /// Records read ahead, for each partition of a topic. Default 20000.
+    pub queued_records: usize,
+    /// Bytes read ahead, for each partition of a topic. Default 2MiB.
+    pub queued_bytes: Size,
+    /// The longest that a record waits to be sent with others. Default 5ms.
+    pub linger: Period,
+    /// `none`, `lz4`, `zstd`, `snappy` or `gzip`. Default `lz4`.
+    pub compression: Compression,
+    /// The largest record that may be written; the topics must allow it too. Default 4MiB.
+    pub max_message: Size,
+    /// Further properties of librdkafka: TLS, SASL and the like. Those that exactly once depends on are refused.
+    pub client: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GroupProtocol {
+    #[default]
+    Classic,
+    Consumer,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Compression {
+    None,
+    #[default]
+    Lz4,
+    Zstd,
+    Snappy,
+    Gzip,
+}
+
+impl Compression {
+    /// As librdkafka names it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Lz4 => "lz4",
+            Self::Zstd => "zstd",
+            Self::Snappy => "snappy",
+            Self::Gzip => "gzip",
+        }
+    }
+}
+
+impl Default for Kafka {
+    fn default() -> Self {
+        Self {
+            bootstrap: "127.0.0.1:9092".to_owned(),
+            group_protocol: GroupProtocol::Classic,
+            assignor: "range".to_owned(),
+            static_membership: false,
+            session_timeout: Period::of_secs(10),
+            heartbeat_interval: Period::of_millis(500),
+            max_poll_interval: Period::of_secs(300),
+            transaction_timeout: Period::of_secs(15),
+            call_timeout: Period::of_secs(5),
+            retry_bound: Period::of_secs(30),
+            no_progress_bound: Period::of_secs(30),
+            poll_records: 2_000,
+            queued_records: 20_000,
+            queued_bytes: Size::of_mib(2),
+            linger: Period::of_millis(5),
+            compression: Compression::Lz4,
+            max_message: Size::of_mib(4),
+            client: BTreeMap::new(),
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! What the parts of the program are told: the configuration as each of them wants it.
+
+use std::sync::Arc;
+
+use super::tree::Config;
+use crate::broker::Topics;
+use crate::domain::Origin;
+use crate::engine;
+use crate::ingest::{Format, InputSpec};
+
+impl Config {
+    pub fn engine_settings(&self) -> engine::Settings {
+        let silent_after = |input: &super::InputConfig| input.silent_after.map(super::Period::millis);
+        let retention = self.inputs.iter().map(|input| input.retention).max().unwrap_or_default();
+        engine::Settings {
+            rules: self.rules.clone(),
+            lateness_ms: self.stream.lateness.millis(),
+            // `rekey` comes last and is never silent: what it carries is another input's.
+            silent_after_ms: self.inputs.iter().map(silent_after).chain([None]).collect(),
+            max_effects: self.stream.max_effects,
+            emit_from: self.stream.emit_from,
+            retention_ms: retention.millis(),
+            partitions: self.topics.partitions,
+        }
+    }
+
+    /// By input, `rekey` last.
+    pub fn input_specs(&self) -> Vec<InputSpec> {
+        let max_value = self.stream.max_value.bytes();
+        let configured = self.inputs.iter().map(|input| InputSpec {
+            topic: input.topic.as_str().into(),
+            source: Some(input.source),
+            origin: input.origin,
+            format: input.format,
+            keyed: input.keyed,
+            max_value,
+        });
+        let rekey = InputSpec {
+            topic: self.topics.rekey.as_str().into(),
+            source: None,
+            origin: Origin::default(),
+            format: Format::Json,
+            keyed: true,
+            max_value,
+        };
+        configured.chain([rekey]).collect()
+    }
+
+    pub fn topic_names(&self) -> Topics {
+        let topics = &self.topics;
+        let name = |text: &String| -> Arc<str> { text.as_str().into() };
+        Topics {
+            inputs: self.inputs.iter().map(|input| name(&input.topic)).chain([name(&topics.rekey)]).collect(),
+            changelog: name(&topics.changelog),
+            tier_changes: name(&topics.tier_changes),
+            dormancy_risk: name(&topics.dormancy_risk),
+            user_profiles: name(&topics.user_profiles),
+            dead_letters: name(&topics.dead_letters),
+            partitions: topics.partitions,
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! The configuration as a tree of values: every key, its default, its unit and why it is there.
+//!
+//! What is written here in a key's first lines is what `deploy/config.example.toml` says of it; a test holds the
+//! example to these defaults.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use serde::{Deserialize, Serialize};
+
+use super::kafka::Kafka;
+use super::units::{Period, Size};
+use crate::domain::{Origin, Source, Timestamp};
+use crate::ingest::Format;
+use crate::rules::Rules;
+
+/// Everything that can be set. `Config::default()` is what an empty file means, and sound.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    pub application: Application,
+    pub kafka: Kafka,
+    /// Topics of events, one a source, in the order in which the merge breaks ties.
+    pub inputs: Vec<InputConfig>,
+    pub topics: TopicsConfig,
+    pub stream: Stream,
+    pub rules: Rules,
+    pub output: Output,
+    pub telemetry: Telemetry,
+}
+
+/// Who this process is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Application {
+    /// The consumer group, and the start of every transactional id. Default `tideline`.
+    pub id: String,
+    /// Tells the processes of one application apart; must be the same after a restart and differ between processes, for
+    /// it is part of the transactional ids. Default `0`.
+    pub instance: String,
+    /// Threads that own partitions, each with a consumer and a transactional producer. Default 1.
+    pub lanes: u16,
+}
+
+/// One topic of events.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InputConfig {
+    pub topic: String,
+    /// Whose events these are: `app`, `sms`, `branch` or `merchant`. Decides which types it may send.
+    pub source: Source,
+    /// The origin of an event that names none: `own`, `telecom` or `partner`. Default `own`.
+    #[serde(default)]
+    pub origin: Origin,
+    /// The shape of a record whose headers don't tell: `json`, `cloudevents`, `protobuf` or `confluent-protobuf`.
+    /// Default `json`.
+    #[serde(default = "json")]
+    pub format: Format,
+    /// `false`: the record's key isn't the user's, all of the topic goes through `rekey`. Default true.
+    #[serde(default = "yes")]
+    pub keyed: bool,
+    /// The feed counts as silent once stream time runs ahead of its newest event by more than that: nothing follows from
+    /// absence then. Absent by default: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silent_after: Option<Period>,
+    /// How long the topic keeps records; the longest of all inputs is how long an erasure is remembered. Default 7d.
+    #[serde(default = "week")]
+    pub retention: Period,
+}
+
+/// What the application's own topics are called, and how they are made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TopicsConfig {
+    /// Partitions of every input, of `rekey` and of `changelog`. Can't be changed under a living changelog. Default 8.
+    pub partitions: i32,
+    /// Copies of a topic that `tideline topics` creates; 0: as the broker has it. Default 0.
+    pub replication: u16,
+    /// Default `tier-changes`.
+    pub tier_changes: String,
+    /// Default `dormancy-risk`.
+    pub dormancy_risk: String,
+    /// The present of each user, compacted. Default `user-profiles`.
+    pub user_profiles: String,
+    /// Records that can't be used. Default `dead-letters`.
+    pub dead_letters: String,
+    /// Internal: records whose partition was not the user's. Default `tideline.rekey`.
+    pub rekey: String,
+    /// Internal, compacted: what is remembered of users. Default `tideline.changelog`.
+    pub changelog: String,
+    /// How long outputs and dead letters that `tideline topics` creates are kept. Default 30d.
+    pub output_retention: Period,
+    /// Segments of the changelog; small ones are compacted sooner, so a restore reads less. Default 64MiB.
+    pub changelog_segment: Size,
+}
+
+/// Time, batches and bounds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Stream {
+    /// Timers obey W = S − lateness: how long an event may come late and still count in time. Default 1h.
+    pub lateness: Period,
+    /// An event further ahead of the clock is dead (`future_time`) and doesn't move stream time. Default 5m.
+    pub max_skew: Period,
+    /// How long the merge waits for a topic that has more but doesn't deliver. Default 5s.
+    pub merge_wait: Period,
+    /// With every topic at its end and nothing for that long, stream time follows the clock. Default 60s.
+    pub idle_after: Period,
+    /// How long a batch is filled before it is committed. Longer: cheaper, later outputs. Default 100ms.
+    pub commit_interval: Period,
+    /// A batch is committed at that many records at the latest. Default 20000.
+    pub batch_records: usize,
+    /// Deadlines fire in slices of that many, each committed by itself. Default 5000.
+    pub max_effects: usize,
+    /// Records held back by the merge, for each input of a partition; a full buffer stops reading it. Default 4096.
+    pub buffer_records: usize,
+    /// Bytes held back by the merge, for each input of a partition. Default 16MiB.
+    pub buffer_bytes: Size,
+    /// A larger value of an input is dead (`too_large`). Default 1MiB.
+    pub max_value: Size,
+    /// A dead letter's value is cut beyond that. Must exceed `max_value` by 64KiB, so that what may be used is never cut.
+    /// Default 2MiB.
+    pub dead_letter_limit: Size,
+    /// Outputs older than this RFC 3339 time are folded in silence. Absent by default: all are sent.
+    #[serde(default, with = "rfc3339", skip_serializing_if = "Option::is_none")]
+    pub emit_from: Option<Timestamp>,
+    /// A partition with lag that brings nothing for that long is reported with its cause. Default 30s.
+    pub stalled_after: Period,
+    /// How long a stop may take to commit what is in hand. Default 20s.
+    pub shutdown_timeout: Period,
+}
+
+/// The shape of what is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Output {
+    /// `json` or `protobuf`. Default `json`.
+    pub format: OutputFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OutputFormat {
+    #[default]
+    Json,
+    Protobuf,
+}
+
+/// What operators see.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Telemetry {
+    /// Where `/metrics`, `/livez` and `/readyz` answer; port 0 takes a free one and logs it. Default 127.0.0.1:9464.
+    pub listen: SocketAddr,
+    /// `plain` or `json`. Default `plain`.
+    pub log_format: LogFormat,
+    /// `error`, `warn`, `info`, `debug` or `trace`. From `debug` on a line may name a user. Default `info`.
+    pub log_level: LogLevel,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    #[default]
+    Plain,
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    Error,
+    Warn,
+    #[default]
+    Info,
+    Debug,
+    Trace,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            application: Application::default(),
+            kafka: Kafka::default(),
+            inputs: Source::ALL.map(InputConfig::of).into(),
+            topics: TopicsConfig::default(),
+            stream: Stream::default(),
+            rules: Rules::default(),
+            output: Output::default(),
+            telemetry: Telemetry::default(),
+        }
+    }
+}
+
+impl Default for Application {
+    fn default() -> Self {
+        Self { id: "tideline".to_owned(), instance: "0".to_owned(), lanes: 1 }
+    }
+}
+
+impl InputConfig {
+    /// The default input of a source: `app.events` and so on.
+    pub fn of(source: Source) -> Self {
+        Self {
+            topic: format!("{}.events", source.as_str()),
+            source,
+            origin: Origin::default(),
+            format: json(),
+            keyed: true,
+            silent_after: None,
+            retention: week(),
+        }
+    }
+}
+
+impl Default for TopicsConfig {
+    fn default() -> Self {
+        Self {
+            partitions: 8,
+            replication: 0,
+            tier_changes: "tier-changes".to_owned(),
+            dormancy_risk: "dormancy-risk".to_owned(),
+            user_profiles: "user-profiles".to_owned(),
+            dead_letters: "dead-letters".to_owned(),
+            rekey: "tideline.rekey".to_owned(),
+            changelog: "tideline.changelog".to_owned(),
+            output_retention: Period::of_days(30),
+            changelog_segment: Size::of_mib(64),
+        }
+    }
+}
+
+impl Default for Stream {
+    fn default() -> Self {
+        Self {
+            lateness: Period::of_secs(3_600),
+            max_skew: Period::of_secs(300),
+            merge_wait: Period::of_secs(5),
+            idle_after: Period::of_secs(60),
+            commit_interval: Period::of_millis(100),
+            batch_records: 20_000,
+            max_effects: 5_000,
+            buffer_records: 4_096,
+            buffer_bytes: Size::of_mib(16),
+            max_value: Size::of_mib(1),
+            dead_letter_limit: Size::of_mib(2),
+            emit_from: None,
+            stalled_after: Period::of_secs(30),
+            shutdown_timeout: Period::of_secs(20),
+        }
+    }
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9464)),
+            log_format: LogFormat::default(),
+            log_level: LogLevel::default(),
+        }
+    }
+}
+
+const fn json() -> Format {
+    Format::Json
+}
+
+const fn yes() -> bool {
+    true
+}
+
+const fn week() -> Period {
+    Period::of_days(7)
+}
+
+mod rfc3339 {
+    use serde::de::{Deserialize, Deserializer, Error};
+    use serde::{Serialize, Serializer};
+
+    use crate::domain::Timestamp;
+
+    pub fn serialize<S: Serializer>(at: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+        at.serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Timestamp::parse(&text).map(Some).map_err(D::Error::custom)
+    }
+}

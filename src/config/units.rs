@@ -1,0 +1,223 @@
+//! Values with a unit: `"1h30m"`, `"64KiB"`. A bare number has none and is refused.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::de::{self, Deserialize, Deserializer};
+use serde::{Serialize, Serializer};
+
+/// A length of time in whole milliseconds, written with its unit: `250ms`, `60s`, `1h30m`, `7d` (of 24 h).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Period(u64);
+
+/// A size in bytes, written with its unit: `512B`, `64KiB`, `1MiB`, `2GiB`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Size(u64);
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UnitError {
+    #[error("{0:?} is no duration: write it as 250ms, 60s, 1h30m or 7d")]
+    Duration(String),
+    #[error("{0:?} is no size: write it as 512B, 64KiB, 1MiB or 2GiB")]
+    Size(String),
+    #[error("{0:?} is longer than 100 years")]
+    TooLong(String),
+    #[error("{0:?} is more than 1 TiB")]
+    TooLarge(String),
+}
+
+const DURATION_UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+const SIZE_UNITS: [(&str, u64); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
+
+impl Period {
+    const MAX_MS: u64 = 36_525 * 86_400_000;
+
+    pub const fn of_millis(millis: u64) -> Self {
+        Self(millis)
+    }
+
+    pub const fn of_secs(secs: u64) -> Self {
+        Self(secs * 1_000)
+    }
+
+    pub const fn of_days(days: u64) -> Self {
+        Self(days * 86_400_000)
+    }
+
+    /// As the core counts: signed milliseconds.
+    pub const fn millis(self) -> i64 {
+        self.0 as i64
+    }
+
+    pub const fn duration(self) -> Duration {
+        Duration::from_millis(self.0)
+    }
+}
+
+impl Size {
+    const MAX_BYTES: u64 = 1 << 40;
+
+    pub const fn of_kib(kib: u64) -> Self {
+        Self(kib << 10)
+    }
+
+    pub const fn of_mib(mib: u64) -> Self {
+        Self(mib << 20)
+    }
+
+    pub const fn bytes(self) -> usize {
+        self.0 as usize
+    }
+
+    pub const fn plus(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+}
+
+/// Numbers with units, largest unit first, each unit once. `None` when the text is not that; the sum saturates.
+fn sum(text: &str, units: &[(&str, u64)]) -> Option<u64> {
+    let mut rest = text;
+    let mut units = units.iter();
+    let mut sum = 0u64;
+    while !rest.is_empty() {
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let letters = rest[digits..].bytes().take_while(u8::is_ascii_alphabetic).count();
+        let (number, unit) = (&rest[..digits], &rest[digits..digits + letters]);
+        let (_, scale) = units.find(|(name, _)| *name == unit)?;
+        let number = if number.len() > 19 { u64::MAX } else { number.parse().ok()? };
+        sum = sum.saturating_add(number.saturating_mul(*scale));
+        rest = &rest[digits + letters..];
+    }
+    (!text.is_empty()).then_some(sum)
+}
+
+/// The shortest text that [`sum`] reads back.
+fn write_sum(f: &mut fmt::Formatter<'_>, value: u64, units: &[(&str, u64)], zero: &str) -> fmt::Result {
+    if value == 0 {
+        return f.write_str(zero);
+    }
+    let mut rest = value;
+    for (name, scale) in units {
+        let count = rest / scale;
+        if count > 0 {
+            write!(f, "{count}{name}")?;
+        }
+        rest %= scale;
+    }
+    Ok(())
+}
+
+impl FromStr for Period {
+    type Err = UnitError;
+
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        match sum(text, &DURATION_UNITS) {
+            None => Err(UnitError::Duration(text.to_owned())),
+            Some(millis) if millis > Self::MAX_MS => Err(UnitError::TooLong(text.to_owned())),
+            Some(millis) => Ok(Self(millis)),
+        }
+    }
+}
+
+impl FromStr for Size {
+    type Err = UnitError;
+
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        match sum(text, &SIZE_UNITS) {
+            None => Err(UnitError::Size(text.to_owned())),
+            Some(bytes) if bytes > Self::MAX_BYTES => Err(UnitError::TooLarge(text.to_owned())),
+            Some(bytes) => Ok(Self(bytes)),
+        }
+    }
+}
+
+impl fmt::Display for Period {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_sum(f, self.0, &DURATION_UNITS, "0s")
+    }
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_sum(f, self.0, &SIZE_UNITS, "0B")
+    }
+}
+
+impl Serialize for Period {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl Serialize for Size {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Period {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+impl<'de> Deserialize<'de> for Size {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_sums_of_units() {
+        let cases = [
+            ("0s", 0),
+            ("250ms", 250),
+            ("60s", 60_000),
+            ("1m", 60_000),
+            ("1h30m", 5_400_000),
+            ("7d", 604_800_000),
+            ("1d1h1m1s1ms", 90_061_001),
+        ];
+        for (text, millis) in cases {
+            assert_eq!(text.parse(), Ok(Period::of_millis(millis)), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_duration_is_refused() {
+        for text in ["", "5", "5 s", "-1s", "1.5h", "1m1h", "1h1h", "s", "1y", "1hour", "1S", "٣s"] {
+            assert_eq!(text.parse::<Period>(), Err(UnitError::Duration(text.to_owned())), "{text}");
+        }
+        for text in ["36526d", "18446744073709551615d", "99999999999999999999999s"] {
+            assert_eq!(text.parse::<Period>(), Err(UnitError::TooLong(text.to_owned())), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_binary() {
+        for (text, bytes) in [("0B", 0), ("512B", 512), ("64KiB", 65_536), ("1MiB", 1 << 20), ("1MiB64KiB", 1_114_112)]
+        {
+            assert_eq!(text.parse(), Ok(Size(bytes)), "{text}");
+        }
+        for text in ["", "5", "1MB", "1mib", "1 MiB", "64K"] {
+            assert_eq!(text.parse::<Size>(), Err(UnitError::Size(text.to_owned())), "{text}");
+        }
+        assert_eq!("2000GiB".parse::<Size>(), Err(UnitError::TooLarge("2000GiB".to_owned())));
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        for millis in [0, 1, 999, 1_000, 60_000, 90_061_001, 604_800_000] {
+            let period = Period::of_millis(millis);
+            assert_eq!(period.to_string().parse(), Ok(period));
+        }
+        for bytes in [0, 1, 1_023, 1_024, 1_114_112, 3 << 30] {
+            assert_eq!(Size(bytes).to_string().parse(), Ok(Size(bytes)));
+        }
+    }
+}

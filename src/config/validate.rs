@@ -1,0 +1,217 @@
+//! What must hold between the values of a configuration. Every fault is reported, each with the path of its key.
+
+use super::tree::{Config, InputConfig};
+use super::units::{Period, Size};
+
+/// Faults found so far.
+#[derive(Default)]
+struct Faults(Vec<String>);
+
+impl Faults {
+    fn unless(&mut self, holds: bool, path: &str, fault: impl Into<String>) {
+        if !holds {
+            self.0.push(format!("{path}: {}", fault.into()));
+        }
+    }
+}
+
+impl Config {
+    /// What a dead letter's limit must leave over the largest value: room for headers and framing.
+    pub const DEAD_LETTER_MARGIN: Size = Size::of_kib(64);
+    /// Inputs are numbered by a byte; `rekey` is one of them.
+    const MAX_INPUTS: usize = 16;
+    /// Kafka's limit is far higher; a mistyped count isn't.
+    const MAX_PARTITIONS: i32 = 10_000;
+    const MAX_LANES: u16 = 256;
+
+    /// Every fault, each with its path. Empty: sound.
+    pub fn validate(&self) -> Vec<String> {
+        let mut faults = Faults::default();
+        self.validate_application(&mut faults);
+        self.validate_inputs(&mut faults);
+        self.validate_topics(&mut faults);
+        self.validate_stream(&mut faults);
+        self.validate_kafka(&mut faults);
+        faults.0.extend(self.rules.validate().into_iter().map(|fault| format!("rules.{fault}")));
+        faults.0
+    }
+
+    fn validate_application(&self, faults: &mut Faults) {
+        let application = &self.application;
+        for (path, name) in [("application.id", &application.id), ("application.instance", &application.instance)] {
+            faults.unless(
+                is_name(name),
+                path,
+                format!("{name:?} must be 1 to 100 of letters, digits, '.', '_' and '-'"),
+            );
+        }
+        faults.unless(
+            (1..=Self::MAX_LANES).contains(&application.lanes),
+            "application.lanes",
+            format!("must be 1 to {}, not {}", Self::MAX_LANES, application.lanes),
+        );
+        faults.unless(
+            i32::from(application.lanes) <= self.topics.partitions.max(1),
+            "application.lanes",
+            format!("{} lanes, but only {} partitions to share", application.lanes, self.topics.partitions),
+        );
+    }
+
+    fn validate_inputs(&self, faults: &mut Faults) {
+        faults.unless(
+            (1..=Self::MAX_INPUTS).contains(&self.inputs.len()),
+            "inputs",
+            format!("there must be 1 to {}, not {}", Self::MAX_INPUTS, self.inputs.len()),
+        );
+        for (index, InputConfig { silent_after, retention, .. }) in self.inputs.iter().enumerate() {
+            let path = |key: &str| format!("inputs[{index}].{key}");
+            faults.unless(*retention >= Period::of_millis(1), &path("retention"), "must be longer than 0s");
+            let Some(silent_after) = silent_after else { continue };
+            faults.unless(
+                *silent_after > self.stream.lateness,
+                &path("silent_after"),
+                format!("{silent_after} must exceed stream.lateness, {}", self.stream.lateness),
+            );
+        }
+    }
+
+    fn validate_topics(&self, faults: &mut Faults) {
+        let topics = &self.topics;
+        faults.unless(
+            (1..=Self::MAX_PARTITIONS).contains(&topics.partitions),
+            "topics.partitions",
+            format!("must be 1 to {}, not {}", Self::MAX_PARTITIONS, topics.partitions),
+        );
+        faults.unless(topics.output_retention > Period::default(), "topics.output_retention", "must be longer than 0s");
+        faults.unless(
+            topics.changelog_segment >= Size::of_mib(1) && topics.changelog_segment <= Size::of_mib(2_000),
+            "topics.changelog_segment",
+            format!("must be 1MiB to 2000MiB, not {}", topics.changelog_segment),
+        );
+        let mut seen: Vec<(String, &str)> = Vec::new();
+        for (path, name) in self.named_topics() {
+            faults.unless(
+                is_topic(name),
+                &path,
+                format!("{name:?} is no topic: 1 to 249 of letters, digits, '.', '_' and '-'"),
+            );
+            match seen.iter().find(|(_, other)| *other == name) {
+                Some((other, _)) => faults.unless(false, &path, format!("{name:?} is the topic of {other} too")),
+                None => seen.push((path, name)),
+            }
+        }
+    }
+
+    /// Every topic, with the path of the key that names it.
+    fn named_topics(&self) -> impl Iterator<Item = (String, &str)> {
+        let topics = &self.topics;
+        let own = [
+            ("topics.tier_changes", &topics.tier_changes),
+            ("topics.dormancy_risk", &topics.dormancy_risk),
+            ("topics.user_profiles", &topics.user_profiles),
+            ("topics.dead_letters", &topics.dead_letters),
+            ("topics.rekey", &topics.rekey),
+            ("topics.changelog", &topics.changelog),
+        ];
+        let inputs = self.inputs.iter().enumerate();
+        inputs
+            .map(|(index, input)| (format!("inputs[{index}].topic"), input.topic.as_str()))
+            .chain(own.map(|(path, name)| (path.to_owned(), name.as_str())))
+    }
+
+    fn validate_stream(&self, faults: &mut Faults) {
+        let stream = &self.stream;
+        let horizon = Period::of_days(u64::from(crate::rules::Rules::HORIZON_DAYS));
+        faults.unless(
+            stream.lateness < horizon,
+            "stream.lateness",
+            format!("{} must be shorter than the history, {horizon}", stream.lateness),
+        );
+        for (path, period) in [
+            ("stream.merge_wait", stream.merge_wait),
+            ("stream.idle_after", stream.idle_after),
+            ("stream.commit_interval", stream.commit_interval),
+            ("stream.stalled_after", stream.stalled_after),
+            ("stream.shutdown_timeout", stream.shutdown_timeout),
+        ] {
+            faults.unless(period > Period::default(), path, "must be longer than 0s");
+        }
+        for (path, count) in [
+            ("stream.batch_records", stream.batch_records),
+            ("stream.max_effects", stream.max_effects),
+            ("stream.buffer_records", stream.buffer_records),
+        ] {
+            faults.unless((1..=10_000_000).contains(&count), path, format!("must be 1 to 10000000, not {count}"));
+        }
+        faults.unless(
+            stream.max_value > Size::default(),
+            "stream.max_value",
+            "must be more than 0B: every event would be too large",
+        );
+        faults.unless(
+            stream.buffer_bytes >= stream.max_value,
+            "stream.buffer_bytes",
+            format!("{} can't hold one value of stream.max_value, {}", stream.buffer_bytes, stream.max_value),
+        );
+        let least = stream.max_value.plus(Self::DEAD_LETTER_MARGIN);
+        faults.unless(
+            stream.dead_letter_limit > least,
+            "stream.dead_letter_limit",
+            format!("{} must exceed stream.max_value and 64KiB, {least}", stream.dead_letter_limit),
+        );
+    }
+
+    fn validate_kafka(&self, faults: &mut Faults) {
+        let (kafka, stream) = (&self.kafka, &self.stream);
+        let servers: Vec<_> = kafka.bootstrap.split(',').map(str::trim).collect();
+        for server in servers {
+            faults.unless(is_host_and_port(server), "kafka.bootstrap", format!("{server:?} is not host:port"));
+        }
+        for (path, count) in
+            [("kafka.poll_records", kafka.poll_records), ("kafka.queued_records", kafka.queued_records)]
+        {
+            faults.unless((1..=10_000_000).contains(&count), path, format!("must be 1 to 10000000, not {count}"));
+        }
+        faults.unless(
+            kafka.heartbeat_interval > Period::default()
+                && kafka.heartbeat_interval.millis() * 3 <= kafka.session_timeout.millis(),
+            "kafka.heartbeat_interval",
+            format!(
+                "{} must be more than 0s and at most a third of kafka.session_timeout, {}",
+                kafka.heartbeat_interval, kafka.session_timeout
+            ),
+        );
+        let mut shorter = |path: &str, period: Period, than: &str, limit: Period| {
+            faults.unless(period < limit, path, format!("{period} must be shorter than {than}, {limit}"));
+        };
+        shorter("kafka.session_timeout", kafka.session_timeout, "kafka.max_poll_interval", kafka.max_poll_interval);
+        shorter("kafka.session_timeout", kafka.session_timeout, "kafka.retry_bound", kafka.retry_bound);
+        shorter("kafka.linger", kafka.linger, "kafka.transaction_timeout", kafka.transaction_timeout);
+        let transaction = kafka.transaction_timeout;
+        shorter("stream.commit_interval", stream.commit_interval, "kafka.transaction_timeout", transaction);
+        shorter("stream.merge_wait", stream.merge_wait, "kafka.max_poll_interval", kafka.max_poll_interval);
+        shorter("kafka.transaction_timeout", transaction, "kafka.max_poll_interval", kafka.max_poll_interval);
+        faults.unless(
+            kafka.max_message > stream.dead_letter_limit,
+            "kafka.max_message",
+            format!("{} must exceed stream.dead_letter_limit, {}", kafka.max_message, stream.dead_letter_limit),
+        );
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    (1..=100).contains(&text.len()) && text.bytes().all(is_name_byte)
+}
+
+/// Kafka's own rule for names of topics.
+fn is_topic(text: &str) -> bool {
+    (1..=249).contains(&text.len()) && text.bytes().all(is_name_byte) && text != "." && text != ".."
+}
+
+fn is_name_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-')
+}
+
+fn is_host_and_port(text: &str) -> bool {
+    text.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0))
+}

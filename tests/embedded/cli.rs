@@ -1,0 +1,73 @@
+//! The command line as its user meets it: by running the binary.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+/// Runs the binary with nothing on its standard input.
+fn tideline(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_tideline")).args(args).stdin(Stdio::null()).output().unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// A file with that text in a folder that lives as long as the test.
+fn file(folder: &Path, name: &str, text: &str) -> String {
+    let path = folder.join(name);
+    std::fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn flags_that_are_not_understood_exit_with_2() {
+    for args in [&["sail"][..], &["check", "--colour"], &["check", "--config"], &[]] {
+        let output = tideline(args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn help_and_version_are_no_errors() {
+    for args in [["--help"], ["--version"]] {
+        let output = tideline(&args);
+        assert_eq!(output.status.code(), Some(0), "{args:?}");
+        assert!(stdout(&output).contains("tideline"), "{args:?}");
+    }
+}
+
+#[test]
+fn a_sound_configuration_is_said_to_be_sound() {
+    for args in [&["check"][..], &["check", "--config", "deploy/config.example.toml"]] {
+        let output = tideline(args);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        assert!(stdout(&output).contains(": sound. 4 inputs on 8 partitions"), "{}", stdout(&output));
+    }
+}
+
+#[test]
+fn a_bad_configuration_exits_with_2_and_names_every_fault() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(
+        folder.path(),
+        "bad.toml",
+        "[stream]\nmax_effects = 0\n[rules]\nconfidence = 2.0\n[topics]\npartitions = 0",
+    );
+    let output = tideline(&["check", "--config", &path]);
+    assert_eq!(output.status.code(), Some(2));
+    let text = stderr(&output);
+    for fault in ["stream.max_effects: ", "rules.confidence: ", "topics.partitions: ", "bad.toml has "] {
+        assert!(text.contains(fault), "{fault:?} is missing in {text}");
+    }
+}
+
+#[test]
+fn a_configuration_that_is_not_there_exits_with_2_and_is_named() {
+    let output = tideline(&["check", "--config", "no/such.toml"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).starts_with("error: cannot read the configuration no/such.toml: "), "{}", stderr(&output));
+}

@@ -1,0 +1,191 @@
+//! The configuration: its defaults, its example, and that every fault is named at once with its path.
+
+use tideline::config::{Config, ConfigError};
+use tideline::domain::Source;
+
+const EXAMPLE: &str = include_str!("../../deploy/config.example.toml");
+
+/// The faults of a text; empty if it is sound.
+fn faults(text: &str) -> Vec<String> {
+    match Config::parse("test.toml", text) {
+        Ok(_) => Vec::new(),
+        Err(ConfigError::Faulty { faults, .. }) => faults,
+        Err(other) => panic!("{other}"),
+    }
+}
+
+/// `text` has exactly one fault, and it starts so.
+fn check(text: &str, start: &str) {
+    let faults = faults(text);
+    assert_eq!(faults.len(), 1, "{text}: {faults:#?}");
+    assert!(faults[0].starts_with(start), "{text}: {:?} does not start with {start:?}", faults[0]);
+}
+
+#[test]
+fn the_defaults_are_sound() {
+    assert_eq!(Config::default().validate(), Vec::<String>::new());
+    assert_eq!(Config::parse("empty", "").unwrap(), Config::default());
+    let topics: Vec<_> = Config::default().inputs.into_iter().map(|input| input.topic).collect();
+    assert_eq!(topics, ["app.events", "sms.events", "branch.events", "merchant.events"]);
+}
+
+#[test]
+fn the_example_states_the_defaults() {
+    assert_eq!(Config::parse("example", EXAMPLE).unwrap(), Config::default());
+}
+
+#[test]
+fn the_example_names_every_key() {
+    let defaults = toml::Table::try_from(Config::default()).unwrap();
+    let example: toml::Table = toml::from_str(EXAMPLE).unwrap();
+    let mut missing = Vec::new();
+    compare(&defaults, &example, "", &mut missing);
+    assert_eq!(missing, Vec::<String>::new());
+    for optional in ["# silent_after = ", "# emit_from = "] {
+        assert!(EXAMPLE.contains(optional), "{optional}");
+    }
+}
+
+/// Of a list the first element is compared: it shows the keys for all.
+fn compare(defaults: &toml::Table, example: &toml::Table, path: &str, missing: &mut Vec<String>) {
+    for (key, value) in defaults {
+        let path = format!("{path}.{key}");
+        match (value, example.get(key)) {
+            (_, None) => missing.push(path),
+            (toml::Value::Table(inner), Some(toml::Value::Table(example))) => compare(inner, example, &path, missing),
+            (toml::Value::Array(inner), Some(toml::Value::Array(example))) => {
+                compare(inner[0].as_table().unwrap(), example[0].as_table().unwrap(), &path, missing);
+            }
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn a_value_of_the_wrong_kind_is_named_with_its_path() {
+    for (text, start) in [
+        ("colour = 1", "colour: unknown field"),
+        ("[colours]\na = 1\nb = 2", "colours: unknown field"),
+        ("kafka = 3", "kafka: invalid type"),
+        ("[stream]\nlateness = 3600", "stream.lateness: invalid type"),
+        ("[stream]\nlateness = \"1 hour\"", "stream.lateness: \"1 hour\" is no duration"),
+        ("[stream]\nlateness.hours = 1", "stream.lateness: invalid type"),
+        ("[stream]\nmax_value = \"1MB\"", "stream.max_value: \"1MB\" is no size"),
+        ("[stream]\nmax_effects = -1", "stream.max_effects: invalid value"),
+        ("[stream]\nemit_from = \"yesterday\"", "stream.emit_from: not an RFC 3339 time"),
+        ("[kafka]\ngroup_protocol = \"eager\"", "kafka.group_protocol: unknown variant"),
+        ("[kafka.client]\n\"socket.keepalive.enable\" = true", "kafka.client.socket.keepalive.enable: invalid type"),
+        ("[[inputs]]\ntopic = \"a\"\nsource = \"fax\"", "inputs[0].source: unknown variant"),
+        ("[[inputs]]\ntopic = \"a\"\nsource = \"app\"\n[[inputs]]\ntopic = \"b\"", "inputs[1]: missing field `source`"),
+        ("inputs = [1]", "inputs[0]: invalid type"),
+        ("[[inputs]]\ntopic = \"a\"\nsource = \"app\"\nsilent = \"1h\"", "inputs[0].silent: unknown field"),
+        ("[[rules.rungs]]\nname = \"low\"", "rules.rungs[0]: missing field `active_days`"),
+        ("[rules.model]\nbeta = 1.0", "rules.model.beta: unknown field"),
+        ("[telemetry]\nlisten = \"everywhere\"", "telemetry.listen: "),
+        ("[output]\nformat = \"avro\"", "output.format: unknown variant"),
+    ] {
+        check(text, start);
+    }
+}
+
+#[test]
+fn a_coupling_that_does_not_hold_is_named_with_its_path() {
+    let input = |more: &str| format!("[[inputs]]\ntopic = \"a\"\nsource = \"app\"\n{more}");
+    for (text, start) in [
+        ("[application]\nid = \"\"", "application.id: "),
+        ("[application]\ninstance = \"a b\"", "application.instance: "),
+        ("[application]\nlanes = 0", "application.lanes: must be 1"),
+        ("[application]\nlanes = 9", "application.lanes: 9 lanes, but only 8 partitions"),
+        ("inputs = []", "inputs: there must be"),
+        (&input("retention = \"0s\""), "inputs[0].retention: "),
+        (&input("silent_after = \"1h\""), "inputs[0].silent_after: 1h must exceed stream.lateness, 1h"),
+        (
+            &input("[[inputs]]\ntopic = \"a\"\nsource = \"sms\""),
+            "inputs[1].topic: \"a\" is the topic of inputs[0].topic too",
+        ),
+        (
+            "[topics]\nrekey = \"dead-letters\"",
+            "topics.rekey: \"dead-letters\" is the topic of topics.dead_letters too",
+        ),
+        (
+            "[topics]\nchangelog = \"sms.events\"",
+            "topics.changelog: \"sms.events\" is the topic of inputs[1].topic too",
+        ),
+        ("[topics]\nchangelog = \"a/b\"", "topics.changelog: \"a/b\" is no topic"),
+        ("[topics]\npartitions = 0", "topics.partitions: must be 1"),
+        ("[topics]\nchangelog_segment = \"1KiB\"", "topics.changelog_segment: "),
+        ("[stream]\nlateness = \"180d\"", "stream.lateness: 180d must be shorter"),
+        ("[stream]\ncommit_interval = \"0s\"", "stream.commit_interval: must be longer"),
+        (
+            "[stream]\ncommit_interval = \"15s\"",
+            "stream.commit_interval: 15s must be shorter than kafka.transaction_timeout",
+        ),
+        ("[stream]\nmerge_wait = \"5m\"", "stream.merge_wait: 5m must be shorter than kafka.max_poll_interval"),
+        ("[stream]\nmax_effects = 0", "stream.max_effects: must be 1"),
+        ("[stream]\nbatch_records = 0", "stream.batch_records: must be 1"),
+        ("[stream]\nbuffer_bytes = \"1KiB\"", "stream.buffer_bytes: 1KiB can't hold one value"),
+        ("[stream]\nmax_value = \"2MiB\"", "stream.dead_letter_limit: 2MiB must exceed"),
+        ("[stream]\ndead_letter_limit = \"4MiB\"", "kafka.max_message: 4MiB must exceed"),
+        ("[kafka]\nbootstrap = \"localhost\"", "kafka.bootstrap: \"localhost\" is not host:port"),
+        ("[kafka]\nheartbeat_interval = \"4s\"", "kafka.heartbeat_interval: "),
+        ("[kafka]\nsession_timeout = \"30s\"", "kafka.session_timeout: 30s must be shorter than kafka.retry_bound"),
+        ("[kafka]\nmax_poll_interval = \"12s\"", "kafka.transaction_timeout: 15s must be shorter"),
+        ("[kafka]\nlinger = \"15s\"", "kafka.linger: "),
+        ("[kafka]\npoll_records = 0", "kafka.poll_records: "),
+        ("[rules]\nconfidence = 1.0", "rules.confidence: "),
+        ("[rules]\nconfidence = nan", "rules.confidence: "),
+        ("[rules]\nlost_days = 60", "rules.lost_days: "),
+        ("[rules]\nhold_days = 100", "rules.rungs[3].windows: "),
+        ("[rules]\nzone = \"Mars/Olympus\"", "rules.zone: unknown time zone"),
+        ("[[rules.rungs]]\nname = \"new\"\nactive_days = 1", "rules.rungs[0].name: \"new\" is taken"),
+        ("[[rules.rungs]]\nname = \"low\"\nactive_days = 1\nwindows = 6", "rules.rungs[0].windows: "),
+    ] {
+        check(text, start);
+    }
+}
+
+#[test]
+fn all_faults_are_named_at_once() {
+    let kinds = faults("x = 1\n[stream]\nlateness = 1\nmax_skew = 2\n[[inputs]]\ntopic = 3\n[rules]\nzone = 4");
+    assert_eq!(kinds.len(), 6, "{kinds:#?}"); // five of the wrong kind, and an input without its source
+    let couplings = faults(
+        "[application]\nlanes = 0\n[stream]\nmax_effects = 0\nmerge_wait = \"0s\"\n[rules]\nconfidence = 0.0\ngeneration = 0",
+    );
+    assert_eq!(couplings.len(), 5, "{couplings:#?}");
+}
+
+#[test]
+fn a_text_that_is_no_toml_is_shown_with_its_line() {
+    let error = Config::parse("broken.toml", "[stream\nlateness = 1").unwrap_err().to_string();
+    assert!(error.starts_with("the configuration broken.toml is not TOML") && error.contains("line 1"), "{error}");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let error = Config::load(Some("no/such/file.toml".as_ref())).unwrap_err().to_string();
+    assert_eq!(error, "cannot read the configuration no/such/file.toml");
+}
+
+#[test]
+fn the_parts_are_told_what_is_configured() {
+    let text = "[[inputs]]\ntopic = \"m\"\nsource = \"merchant\"\nsilent_after = \"1d\"\nretention = \"14d\"\n\
+                [[inputs]]\ntopic = \"a\"\nsource = \"app\"\nkeyed = false\n[stream]\nlateness = \"30m\"\nmax_value = \"64KiB\"";
+    let config = Config::parse("test.toml", text).unwrap();
+    let settings = config.engine_settings();
+    assert_eq!(settings.lateness_ms, 1_800_000);
+    assert_eq!(settings.silent_after_ms, [Some(86_400_000), None, None]);
+    assert_eq!(settings.retention_ms, 14 * 86_400_000);
+    let specs = config.input_specs();
+    let seen: Vec<_> = specs.iter().map(|spec| (&*spec.topic, spec.source, spec.keyed, spec.max_value)).collect();
+    assert_eq!(
+        seen,
+        [
+            ("m", Some(Source::Merchant), true, 65_536),
+            ("a", Some(Source::App), false, 65_536),
+            ("tideline.rekey", None, true, 65_536)
+        ]
+    );
+    let topics = config.topic_names();
+    assert_eq!(topics.inputs.len(), 3);
+    assert_eq!(&**topics.rekey(), "tideline.rekey");
+}
