@@ -214,6 +214,14 @@ pub trait Broker: Clone + Send + Sync + 'static {
     /// Opens a partition of the changelog up to its high watermark. Fence first: an open transaction would hide the end.
     fn changelog(&self, partition: PartitionId) -> Result<Self::Changelog, BrokerError>;
 
+    /// The transactional ids that may have something open in this partition: in its changelog, or in the group's offsets.
+    /// Who owns the partition now fences them before it reads either. Empty after a planned hand-over, so that no living
+    /// predecessor is fenced.
+    fn open_writers(&self, partition: PartitionId) -> Result<Vec<Arc<str>>, BrokerError>;
+
     /// The earliest offset of an input that can still be read: where a partition without any history starts.
     fn earliest(&self, partition: PartitionId) -> Result<Vec<(Input, Offset)>, BrokerError>;
+
+    /// By input, the offset before which everything is committed or aborted now: what [`Polled::End`] is told at.
+    fn ends(&self, partition: PartitionId) -> Result<Vec<(Input, Offset)>, BrokerError>;
 }

@@ -32,6 +32,7 @@ macro_rules! conformance_suite {
             transactions::committed_offsets_carry_their_note,
             transactions::a_generation_from_before_a_partition_was_lost_is_refused,
             transactions::committed_offsets_wait_for_an_open_transaction,
+            transactions::who_has_something_open_is_named_until_it_is_fenced,
             reading::a_reader_stops_at_an_open_transaction_and_goes_on_when_it_ends,
             reading::aborted_records_never_reach_a_reader,
             reading::the_end_is_told_after_the_last_record_and_again_after_more,

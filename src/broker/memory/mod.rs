@@ -37,6 +37,7 @@ pub use producer::{MemoryProducer, MemoryTransaction};
 pub use source::MemorySource;
 
 use journal::Journal;
+use log::PartitionLog;
 use transaction::State;
 
 /// The bounds of an embedded log.
@@ -222,6 +223,18 @@ impl Memory {
     }
 }
 
+impl Memory {
+    fn of_inputs(
+        &self,
+        partition: PartitionId,
+        offset: impl Fn(&PartitionLog) -> Offset,
+    ) -> Result<Vec<(Input, Offset)>, BrokerError> {
+        let state = self.shared.lock();
+        let inputs = self.topics.inputs.iter().zip(0u8..);
+        inputs.map(|(topic, input)| Ok((Input(input), offset(&state.logs[state.logs.id(topic, partition)?])))).collect()
+    }
+}
+
 impl Broker for Memory {
     type Message = MemoryMessage;
     type Generation = MemoryGeneration;
@@ -265,10 +278,18 @@ impl Broker for Memory {
         MemoryChangelog::open(self.shared.clone(), &self.topics.changelog, partition)
     }
 
-    fn earliest(&self, partition: PartitionId) -> Result<Vec<(Input, Offset)>, BrokerError> {
+    fn open_writers(&self, partition: PartitionId) -> Result<Vec<Arc<str>>, BrokerError> {
         let state = self.shared.lock();
-        let inputs = self.topics.inputs.iter().zip(0u8..);
-        inputs.map(|(topic, input)| Ok((Input(input), state.logs[state.logs.id(topic, partition)?].start()))).collect()
+        let changelog = state.logs.id(&self.topics.changelog, partition)?;
+        Ok(state.open_writers(changelog).cloned().collect())
+    }
+
+    fn earliest(&self, partition: PartitionId) -> Result<Vec<(Input, Offset)>, BrokerError> {
+        self.of_inputs(partition, PartitionLog::start)
+    }
+
+    fn ends(&self, partition: PartitionId) -> Result<Vec<(Input, Offset)>, BrokerError> {
+        self.of_inputs(partition, PartitionLog::last_stable_offset)
     }
 }
 

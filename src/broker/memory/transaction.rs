@@ -129,6 +129,14 @@ impl State {
         self.holders.iter().find(|(_, holder)| holder.open.as_ref().is_some_and(holds)).map(|(id, _)| id)
     }
 
+    /// The ids that have something open in this changelog partition, or in the offsets of its partition.
+    pub fn open_writers(&self, changelog: LogId) -> impl Iterator<Item = &Arc<str>> {
+        let writes = move |open: &Open| {
+            open.logs.contains(&changelog) || open.offsets.keys().any(|key| key.0 == changelog.partition)
+        };
+        self.holders.iter().filter(move |(_, holder)| holder.open.as_ref().is_some_and(writes)).map(|(id, _)| id)
+    }
+
     /// Commits or aborts what `id` has open, if anything. After an error nothing has changed.
     pub fn end(&mut self, id: &Arc<str>, commit: bool) -> io::Result<()> {
         let Some(open) = self.holders.get_mut(id).and_then(|holder| holder.open.take()) else { return Ok(()) };

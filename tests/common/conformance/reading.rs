@@ -28,7 +28,7 @@ pub fn a_reader_stops_at_an_open_transaction_and_goes_on_when_it_ends<H: Harness
 }
 
 /// `send` is not an acknowledgement: the order of two writers is only known once the first is in the log.
-fn wait_until_stored<H: Harness>(harness: &H, topic: &str, count: usize) {
+pub fn wait_until_stored<H: Harness>(harness: &H, topic: &str, count: usize) {
     let deadline = Instant::now() + H::PATIENCE;
     while harness.read(topic, P0, Isolation::Uncommitted).len() < count {
         assert!(Instant::now() < deadline, "{count} records were never stored in {topic}");
@@ -58,6 +58,7 @@ pub fn the_end_is_told_after_the_last_record_and_again_after_more<H: Harness>() 
         let offset = feed(&harness, I0, P0, &[value])[0];
         member.takes(&[value]);
         member.reaches(I0, P0, offset + 1);
+        assert!(harness.broker().ends(P0).expect("ends").contains(&(I0, offset + 1)));
     }
     let rekey = harness.broker().topics().rekey().clone();
     let mut producer = producer(&harness, "neighbour");
@@ -66,6 +67,7 @@ pub fn the_end_is_told_after_the_last_record_and_again_after_more<H: Harness>() 
     transaction.commit().expect("commit");
     let committed = member.takes(&["committed"])[0].offset;
     member.reaches(I1, P0, committed + 2);
+    assert!(harness.broker().ends(P0).expect("ends").contains(&(I1, committed + 2)));
 }
 
 pub fn an_end_offset_is_a_position_to_go_on_from<H: Harness>() {

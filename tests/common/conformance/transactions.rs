@@ -3,6 +3,7 @@
 use tideline::broker::{Broker, Producer, Source, Transaction};
 use tideline::domain::PartitionId;
 
+use super::reading::wait_until_stored;
 use super::*;
 
 pub fn records_and_offsets_of_a_transaction_appear_together<H: Harness>() {
@@ -179,4 +180,33 @@ pub fn committed_offsets_wait_for_an_open_transaction<H: Harness>() {
     assert_eq!(committed(&harness, I0, P0).map(|committed| committed.offset), Some(7));
     assert_fatal(transaction.commit());
     assert_eq!(committed(&harness, I0, P0).map(|committed| committed.offset), Some(7));
+}
+
+pub fn who_has_something_open_is_named_until_it_is_fenced<H: Harness>() {
+    let harness = H::fresh(1, 2);
+    let changelog = harness.broker().topics().changelog.clone();
+    let member = Member::alone(&harness);
+    let holder: Arc<str> = id(&harness, "lane").into();
+    let open_writers = |partition| patiently::<H, _>("open writers", || harness.broker().open_writers(partition));
+    let generation = member.source.generation().expect("generation");
+    let mut producer = producer(&harness, "lane");
+    let mut offset = commit_of(I0, P0, 0, 1);
+    offset.note.transactional_id = holder.clone();
+
+    let mut transaction = producer.begin().expect("begin");
+    transaction.send(record(&changelog, P0, "k", "committed")).expect("send");
+    transaction.send_offsets(&[offset.clone()], &generation).expect("send_offsets");
+    transaction.commit().expect("commit");
+    assert_eq!(open_writers(P0), [], "a committed transaction is not open");
+
+    let mut transaction = producer.begin().expect("begin");
+    transaction.send(record(&changelog, P0, "k", "open")).expect("send");
+    transaction.send_offsets(&[offset], &generation).expect("send_offsets");
+    wait_until_stored(&harness, &changelog, 2);
+    assert_eq!(open_writers(P0), std::slice::from_ref(&holder));
+    assert_eq!(open_writers(P1), [], "nothing of it is there");
+
+    harness.broker().fence(&holder).expect("fence");
+    assert_eq!(open_writers(P0), []);
+    assert_fatal(transaction.commit());
 }
