@@ -1,1 +1,161 @@
-//! An effect to a record: key, value, headers.
+//! An effect to a record: key, value, headers; and the same effects as lines of files.
+//!
+//! Must not know: why something was announced, the broker, the clock. The same signal gives the same bytes on any replay.
+
+mod dead_letter;
+mod json;
+pub mod line;
+pub mod protobuf;
+mod rekey;
+
+use std::sync::Arc;
+
+use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_128_with_seed};
+
+pub use dead_letter::{dead_letter, header};
+pub use rekey::rekey;
+
+use crate::domain::{Tier, UserId};
+use crate::engine::{Signal, SignalKind};
+use crate::record::Outgoing;
+use crate::rules::Rules;
+
+/// The form of a signal's value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OutputFormat {
+    #[default]
+    Json,
+    /// The protobuf of `proto/signals/v1`.
+    Protobuf,
+}
+
+/// Where signals go and how they look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    pub tier_changes: Arc<str>,
+    pub dormancy_risk: Arc<str>,
+    pub format: OutputFormat,
+    /// The `source` attribute of CloudEvents: who says so, such as `tideline`.
+    pub source: String,
+}
+
+/// Turns signals into records.
+#[derive(Debug, Clone)]
+pub struct Emitter {
+    output: Output,
+    /// By [`Tier`].
+    tiers: Vec<String>,
+    rule_version: String,
+    model_version: String,
+}
+
+impl Emitter {
+    /// `rule_version`: as the engine has it ([`crate::engine::Engine::rule_version`]).
+    pub fn new(rules: &Rules, rule_version: &str, output: Output) -> Self {
+        let rungs = rules.rungs.iter().map(|rung| rung.name.clone());
+        Self {
+            output,
+            tiers: ["inactive".to_owned(), "new".to_owned()].into_iter().chain(rungs).collect(),
+            rule_version: rule_version.to_owned(),
+            model_version: model_version(rules),
+        }
+    }
+
+    /// The topic that carries signals of that kind.
+    pub fn topic(&self, kind: &SignalKind) -> &Arc<str> {
+        match kind {
+            SignalKind::TierChanged { .. } => &self.output.tier_changes,
+            SignalKind::DormancyRisk { .. } | SignalKind::DormancyCleared { .. } => &self.output.dormancy_risk,
+        }
+    }
+
+    /// The record of a signal: keyed by user, CloudEvents binary, its timestamp the signal's time.
+    pub fn record(&self, signal: &Signal) -> Outgoing {
+        let (value, content_type) = match self.output.format {
+            OutputFormat::Json => {
+                let mut value = Vec::with_capacity(json::TYPICAL_BYTES);
+                self.write_json(signal, &mut value);
+                (value, "application/json")
+            }
+            OutputFormat::Protobuf => (self.protobuf(signal), "application/protobuf"),
+        };
+        let header = |name: &str, value: &str| (name.to_owned(), value.as_bytes().to_vec());
+        Outgoing {
+            topic: Arc::clone(self.topic(&signal.kind)),
+            partition: None,
+            key: Some(signal.user.as_bytes().to_vec()),
+            value: Some(value),
+            headers: vec![
+                header("ce_specversion", "1.0"),
+                header("ce_id", &self.id(signal).to_string()),
+                header("ce_source", &self.output.source),
+                header("ce_type", type_name(&signal.kind)),
+                header("ce_time", &signal.time.to_string()),
+                header("ce_subject", signal.user.as_str()),
+                header("content-type", content_type),
+            ],
+            timestamp: Some(signal.time.millis()),
+        }
+    }
+
+    fn tier(&self, tier: Tier) -> &str {
+        self.tiers.get(usize::from(tier.0)).map_or("unknown", String::as_str)
+    }
+
+    fn id(&self, signal: &Signal) -> SignalId {
+        SignalId::new(&signal.user, signal.incarnation, signal.sequence, &self.rule_version)
+    }
+}
+
+/// The id of an output: the same on any replay, another for any other output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct SignalId(u128);
+
+impl SignalId {
+    fn new(user: &UserId, incarnation: i64, sequence: u64, rule_version: &str) -> Self {
+        // Numbers first: what follows them is the user alone, so that no two fields can be taken for one another.
+        let mut bytes = arrayvec::ArrayVec::<u8, { 16 + UserId::MAX_BYTES }>::new();
+        bytes.extend(incarnation.to_le_bytes());
+        bytes.extend(sequence.to_le_bytes());
+        bytes.extend(user.as_bytes().iter().copied());
+        Self(xxh3_128_with_seed(&bytes, xxh3_64(rule_version.as_bytes())))
+    }
+}
+
+impl std::fmt::Display for SignalId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+/// Stands for all that a forecast depends on but the user: four hex digits.
+fn model_version(rules: &Rules) -> String {
+    let model = &rules.model;
+    let mut hasher = Xxh3::new();
+    for parameter in [model.r, model.alpha, model.a, model.b, rules.confidence, rules.min_silence_days] {
+        hasher.update(&parameter.to_bits().to_le_bytes());
+    }
+    hasher.update(&rules.dormant_days.to_le_bytes());
+    let mut text = format!("{:016x}", hasher.digest());
+    text.truncate(4);
+    text
+}
+
+/// The type of a signal, as CloudEvents name it.
+pub const fn type_name(kind: &SignalKind) -> &'static str {
+    match kind {
+        SignalKind::TierChanged { .. } => "tideline.tier_changed",
+        SignalKind::DormancyRisk { .. } => "tideline.dormancy_risk",
+        SignalKind::DormancyCleared { .. } => "tideline.dormancy_cleared",
+    }
+}
+
+/// Which way a tier went; none where nothing was announced before.
+const fn direction(previous: Option<Tier>, current: Tier) -> Option<&'static str> {
+    match previous {
+        None => None,
+        Some(previous) if previous.0 < current.0 => Some("up"),
+        Some(_) => Some("down"),
+    }
+}

@@ -1,37 +1,59 @@
 //! Bytes and headers to an event, or the reason why not. One file a wire shape.
 //!
-//! Must not know: users' states, stream time, the broker. The clock at poll is an argument.
+//! A record is judged in this order, and the first fault is its reason: empty, too large, shape, fields, source, the
+//! future, routing. Whether it is too old is for the engine to say.
+//!
+//! Must not know: users' states, stream time, the broker. The clock at poll is an argument. Nothing allocates while a
+//! record is good and where it belongs, but for the topic that a forwarded one names.
 
+mod cloudevents;
+mod envelope;
+mod field;
+mod json;
+pub mod protobuf;
 mod reject;
+mod route;
+mod shape;
+mod wire;
 
+use std::sync::Arc;
+
+pub use envelope::MAX_REFUND_AHEAD_MS;
+pub use field::MAX_AMOUNT;
 pub use reject::{Reason, Reject};
+pub use route::header;
+pub use shape::Shape;
 
-use crate::domain::{Event, Origin, PartitionId, Source};
-use crate::record::Coordinates;
+use crate::domain::{Event, Origin, PartitionId, Source, Timestamp};
+use crate::record::{Coordinates, Message};
+use envelope::Envelope;
+use route::Forwarded;
 
 /// How an input's records are read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct InputSpec {
-    pub topic: std::sync::Arc<str>,
+    pub topic: Arc<str>,
     /// Whose events these are. The `rekey` input has none of its own: the headers tell.
     pub source: Option<Source>,
-    /// The origin of an event that names none.
+    /// The origin of an event that names none. Of no account for `rekey`.
     pub origin: Origin,
-    /// The shape of a record whose headers don't tell.
+    /// The shape of a record whose headers don't tell. Of no account for `rekey`.
     pub format: Format,
-    /// `false`: keys say nothing, every record is forwarded to `rekey`.
+    /// `false`: keys say nothing, every record is forwarded to `rekey`. Of no account for `rekey`.
     pub keyed: bool,
     /// A larger value is `too_large`, in bytes.
     pub max_value: usize,
 }
 
-/// The shapes of the input contract.
+/// The shapes that an input can be configured to have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Format {
+    /// tideline JSON. An object that names a `specversion` is a structured CloudEvent here, too.
     Json,
     /// CloudEvents 1.0 structured: one JSON object.
     Cloudevents,
+    /// `proto/events/v1`. A value that begins with Confluent's magic byte is read as framed here, too.
     Protobuf,
     /// Magic byte, schema id and message indexes of the Confluent registry before the protobuf.
     ConfluentProtobuf,
@@ -41,14 +63,128 @@ pub enum Format {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Decoded {
     /// This partition's own event. `origin` is where the record stood first, if it came through `rekey`.
-    Event {
-        event: Event,
-        origin: Option<Coordinates>,
-    },
-    /// Another partition's: to be forwarded to `rekey` with this key.
-    Rekey {
-        event: Event,
-        to: PartitionId,
-    },
+    Event { event: Event, origin: Option<Coordinates> },
+    /// Another partition's: to be forwarded to `rekey` ([`crate::emit::rekey`]), whose reader is told the shape.
+    Rekey { event: Event, to: PartitionId, shape: Shape },
+    /// For the dead letters ([`crate::emit::dead_letter`]).
     Reject(Reject),
+}
+
+/// Reads the records of one input.
+#[derive(Debug, Clone)]
+pub struct Decoder {
+    input: InputSpec,
+    partitions: i32,
+    max_skew_ms: i64,
+}
+
+impl Decoder {
+    /// `partitions`: of every co-partitioned topic. `max_skew_ms`: how far ahead of the clock an event may be. An input
+    /// without a source is `rekey`.
+    pub fn new(input: InputSpec, partitions: i32, max_skew_ms: i64) -> Self {
+        Self { input, partitions, max_skew_ms }
+    }
+
+    pub fn input(&self) -> &InputSpec {
+        &self.input
+    }
+
+    /// Judges a record of this partition. `now` is the clock at poll; without it nothing lies in the future.
+    pub fn decode(&self, message: &impl Message, partition: PartitionId, now: Option<Timestamp>) -> Decoded {
+        let decoded = match self.input.source {
+            Some(source) => self.first_hand(message, source, partition, now),
+            None => self.forwarded(message, partition, now),
+        };
+        decoded.unwrap_or_else(Decoded::Reject)
+    }
+
+    fn first_hand(
+        &self,
+        message: &impl Message,
+        source: Source,
+        partition: PartitionId,
+        now: Option<Timestamp>,
+    ) -> Result<Decoded, Reject> {
+        let value = self.value(message)?;
+        let shape = shape::shape(message, self.input.format)?;
+        let event = self.event(message, value, shape, source, self.input.origin, now)?;
+        Ok(match route::forward_to(message.key(), self.input.keyed, &event, partition, self.partitions) {
+            None => Decoded::Event { event, origin: None },
+            Some(to) => Decoded::Rekey { event, to, shape },
+        })
+    }
+
+    fn forwarded(
+        &self,
+        message: &impl Message,
+        partition: PartitionId,
+        now: Option<Timestamp>,
+    ) -> Result<Decoded, Reject> {
+        let value = self.value(message)?;
+        let Forwarded { source, shape, origin, from } = Forwarded::read(message)?;
+        let event = self.event(message, value, shape, source, origin, now)?;
+        if crate::domain::partition_of(event.user.as_bytes(), self.partitions) != partition {
+            return Err(Reject::new(Reason::Misrouted, "forwarded before, and still not its user's partition"));
+        }
+        Ok(Decoded::Event { event, origin: Some(from) })
+    }
+
+    fn value<'m>(&self, message: &'m impl Message) -> Result<&'m [u8], Reject> {
+        match message.value() {
+            None => Err(Reject::new(Reason::Empty, "null value")),
+            Some([]) => Err(Reject::new(Reason::Empty, "empty value")),
+            Some(value) if value.len() > self.input.max_value => {
+                let detail = format!("{} bytes: at most {} are read", value.len(), self.input.max_value);
+                Err(Reject::new(Reason::TooLarge, detail))
+            }
+            Some(value) => Ok(value),
+        }
+    }
+
+    fn event(
+        &self,
+        message: &impl Message,
+        value: &[u8],
+        shape: Shape,
+        source: Source,
+        origin: Origin,
+        now: Option<Timestamp>,
+    ) -> Result<Event, Reject> {
+        let (envelope, subject) = read(message, value, shape, source)?;
+        let event = envelope.into_event(subject, source, origin)?;
+        if now.is_some_and(|now| event.time > now.plus_millis(self.max_skew_ms)) {
+            let detail = format!("time: more than {} ms ahead of the clock", self.max_skew_ms);
+            return Err(Reject::new(Reason::FutureTime, detail));
+        }
+        Ok(event)
+    }
+}
+
+/// The envelope, and what its shape calls the user.
+fn read(
+    message: &impl Message,
+    value: &[u8],
+    shape: Shape,
+    source: Source,
+) -> Result<(Envelope, &'static str), Reject> {
+    match shape {
+        Shape::Json => {
+            let members = json::members(value, source)?;
+            if members.version == field::Raw::Absent {
+                Ok((members.envelope, protobuf::USER_ID))
+            } else {
+                Ok((cloudevents::structured(members)?, cloudevents::SUBJECT))
+            }
+        }
+        Shape::Cloudevents => {
+            let members = json::members(value, source)?;
+            Ok((cloudevents::structured(members)?, cloudevents::SUBJECT))
+        }
+        Shape::CloudeventsBinary => Ok((cloudevents::binary(message, value, source)?, cloudevents::SUBJECT)),
+        Shape::Protobuf if value.first() == Some(&protobuf::MAGIC) => {
+            Ok((protobuf::envelope(protobuf::unframed(value)?, source)?, protobuf::USER_ID))
+        }
+        Shape::Protobuf => Ok((protobuf::envelope(value, source)?, protobuf::USER_ID)),
+        Shape::ConfluentProtobuf => Ok((protobuf::envelope(protobuf::unframed(value)?, source)?, protobuf::USER_ID)),
+    }
 }

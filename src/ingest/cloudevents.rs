@@ -1,0 +1,101 @@
+//! CloudEvents 1.0. The subject is the user, `type`, `id` and `time` are ours, `channel` and `origin` extensions; the
+//! `source` attribute says who sent the event, which is not our source: that is the input's.
+
+use super::envelope::Envelope;
+use super::field::{ChannelName, Id, Kind, OriginName, Raw, Time, TypeName, User};
+use super::json::{self, Members};
+use super::protobuf;
+use super::shape::{CLOUDEVENTS_PREFIX, CONTENT_TYPE, MediaType};
+use super::{Reason, Reject};
+use crate::domain::{Source, Timestamp};
+use crate::record::Message;
+
+/// The name that the user has here.
+pub(super) const SUBJECT: &str = "subject";
+
+/// The version of the specification: whether it is the one that is known.
+#[derive(Clone, Copy)]
+pub(super) struct Version;
+
+impl Kind for Version {
+    type Value = bool;
+    const EXPECTED: &'static str = "expected a text";
+
+    fn text(self, text: &str) -> Raw<bool> {
+        if text.is_empty() { Raw::Absent } else { Raw::Given(text == "1.0") }
+    }
+}
+
+/// A content type: whether it is JSON.
+#[derive(Clone, Copy)]
+pub(super) struct JsonType;
+
+impl Kind for JsonType {
+    type Value = bool;
+    const EXPECTED: &'static str = "expected a text";
+
+    fn text(self, text: &str) -> Raw<bool> {
+        if text.is_empty() { Raw::Absent } else { Raw::Given(MediaType::parse(text) == Some(MediaType::Json)) }
+    }
+}
+
+/// Structured mode: the members of one JSON object.
+pub(super) fn structured(members: Members) -> Result<Envelope, Reject> {
+    known_version(members.version)?;
+    if members.has_base64 {
+        return Err(Reject::new(Reason::Unsupported, "data_base64: expected data as JSON"));
+    }
+    if !members.data_is_json.optional("datacontenttype")?.unwrap_or(true) {
+        return Err(Reject::new(Reason::Unsupported, "datacontenttype: expected JSON"));
+    }
+    Ok(Envelope { user: members.subject, ..members.envelope })
+}
+
+/// Binary mode: attributes in headers, the value is the data.
+pub(super) fn binary(message: &impl Message, value: &[u8], source: Source) -> Result<Envelope, Reject> {
+    let mut envelope = Envelope::default();
+    let mut version = Raw::Absent;
+    let mut media = None;
+    for (name, value) in message.headers() {
+        match name.strip_prefix(CLOUDEVENTS_PREFIX) {
+            Some("specversion") => version = text(Version, value)?,
+            Some("id") => envelope.id = text(Id(source), value)?,
+            Some("subject") => envelope.user = text(User, value)?,
+            Some("type") => envelope.event_type = text(TypeName, value)?,
+            Some("time") => envelope.time = time(value)?,
+            Some("channel") => envelope.channel = text(ChannelName, value)?,
+            Some("origin") => envelope.origin = text(OriginName, value)?,
+            Some(_) => {}
+            None if name.eq_ignore_ascii_case(CONTENT_TYPE) => media = Some(MediaType::of(value)?),
+            None => {}
+        }
+    }
+    known_version(version)?;
+    envelope.data = match media {
+        Some(MediaType::Protobuf) => protobuf::data(value)?,
+        // A type that carries nothing may say so with any JSON value; what is no object is judged with the type.
+        Some(MediaType::Json | MediaType::Cloudevents) | None => json::data(value)?,
+    };
+    Ok(envelope)
+}
+
+fn known_version(version: Raw<bool>) -> Result<(), Reject> {
+    if version.required("specversion")? {
+        Ok(())
+    } else {
+        Err(Reject::new(Reason::Unsupported, "specversion: expected 1.0"))
+    }
+}
+
+fn text<K: Kind>(kind: K, value: &[u8]) -> Result<Raw<K::Value>, Reject> {
+    let text = std::str::from_utf8(value).map_err(|_| Reject::new(Reason::Malformed, "a ce_ header is not UTF-8"))?;
+    Ok(kind.text(text))
+}
+
+/// A header holds text only, so epoch milliseconds come as digits.
+fn time(value: &[u8]) -> Result<Raw<Timestamp>, Reject> {
+    match std::str::from_utf8(value).ok().and_then(|text| text.parse::<i64>().ok()) {
+        Some(millis) => Ok(Time.integer(millis)),
+        None => text(Time, value),
+    }
+}
