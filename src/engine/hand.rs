@@ -39,11 +39,14 @@ pub(super) struct Touched {
     pub rules_generation: u32,
     /// Whether it differs from what is committed.
     pub dirty: bool,
+    /// Where its committed timer stands.
+    pub held: Option<Timestamp>,
     /// Its earliest timer, committed or in hand, that was not taken yet.
     armed: Option<Timestamp>,
     /// Where the population in hand counts it.
     counted: Option<(Tier, Stage)>,
-    encoded: Option<Vec<u8>>,
+    /// Its value once encoded; empty for a tombstone. The memory is used again.
+    encoded: Vec<u8>,
 }
 
 impl Touched {
@@ -57,7 +60,11 @@ impl Touched {
 
     /// The value to be written, once encoded; none is a tombstone.
     pub fn value(&self) -> Option<&[u8]> {
-        self.encoded.as_deref()
+        (!self.encoded.is_empty()).then_some(&self.encoded)
+    }
+
+    fn standing(&self) -> Option<(Tier, Stage)> {
+        (self.content == Content::User).then(|| (self.user.announced_tier(), self.user.stage))
     }
 }
 
@@ -125,11 +132,11 @@ impl Hand {
         let slot = self.next_slot();
         let touched = &mut self.slots[slot];
         touched.dirty = false;
-        touched.encoded = None;
+        touched.encoded.clear();
         match users.0.get(key) {
             Some(held) => {
                 touched.key = held.key().clone();
-                touched.armed = held.armed;
+                touched.held = held.armed;
                 let header = Header::read(&held.bytes)?;
                 touched.rules_generation = header.rules_generation;
                 touched.content = match header.kind {
@@ -145,10 +152,11 @@ impl Hand {
             }
             None => {
                 touched.key = Key::from(key);
-                touched.armed = None;
+                touched.held = None;
                 touched.content = Content::Absent;
             }
         }
+        touched.armed = touched.held;
         touched.counted = touched.standing();
         self.index.insert(touched.key.clone(), slot);
         self.used += 1;
@@ -163,9 +171,10 @@ impl Hand {
                 user: User::default(),
                 rules_generation: 0,
                 dirty: false,
+                held: None,
                 armed: None,
                 counted: None,
-                encoded: None,
+                encoded: Vec::new(),
             });
         }
         self.used
@@ -175,6 +184,7 @@ impl Hand {
     pub fn changed(&mut self, slot: Slot) {
         let touched = &mut self.slots[slot];
         touched.dirty = true;
+        touched.encoded.clear();
         let now = touched.standing();
         let before = std::mem::replace(&mut touched.counted, now);
         count(&mut self.population, before, -1);
@@ -217,9 +227,7 @@ impl Hand {
                     let due = users.header(key)?.and_then(|header| header.deadline);
                     if due != Some(*at) {
                         committed.rearm(key, Some(*at), due);
-                        if let Some(mut held) = users.0.get_mut(key) {
-                            held.armed = due;
-                        }
+                        users.arm(key, due);
                         continue;
                     }
                     self.touch(key, users)?
@@ -242,36 +250,17 @@ impl Hand {
 
     /// Encodes what is dirty, each key once.
     pub fn encode(&mut self) {
-        for touched in self.slots[..self.used].iter_mut().filter(|touched| touched.dirty) {
-            let mut bytes = Vec::with_capacity(128);
+        let dirty = self.slots[..self.used].iter_mut().filter(|touched| touched.dirty);
+        for touched in dirty.filter(|touched| touched.encoded.is_empty()) {
+            let (generation, out) = (touched.rules_generation, &mut touched.encoded);
             match touched.content {
-                Content::Absent => {
-                    touched.encoded = None;
-                    continue;
-                }
-                Content::User => codec::encode_user(&touched.user, touched.rules_generation, &mut bytes),
+                Content::Absent => {}
+                Content::User => codec::encode_user(&touched.user, generation, out),
                 Content::Erasure { erased_at, forget_at } => {
-                    codec::encode_erasure(erased_at, forget_at, touched.rules_generation, &mut bytes);
+                    codec::encode_erasure(erased_at, forget_at, generation, out);
                 }
             }
-            touched.encoded = Some(bytes);
         }
-    }
-
-    /// Hands over each touched key with where its timer must stand: what was taken, or moved earlier, stands at its deadline.
-    pub fn drain(&mut self, mut each: impl FnMut(&mut Touched)) {
-        self.slots[..self.used].iter_mut().for_each(&mut each);
-        self.clear();
-    }
-}
-
-impl Touched {
-    fn standing(&self) -> Option<(Tier, Stage)> {
-        (self.content == Content::User).then(|| (self.user.announced_tier(), self.user.stage))
-    }
-
-    pub fn take_value(&mut self) -> Option<Box<[u8]>> {
-        self.encoded.take().map(Vec::into_boxed_slice)
     }
 }
 

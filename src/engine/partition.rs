@@ -11,7 +11,7 @@ use super::announce::Announcer;
 use super::clock::StreamClock;
 use super::effect::{Reason, Signal};
 use super::hand::{Content, Hand, Slot, count};
-use super::store::{Held, Users};
+use super::store::Users;
 use super::{Disposition, Engine, Handled, Slice};
 use crate::domain::{Body, DAY_MS, Event, Input, Stage, Tier, Timestamp, UserId};
 use crate::ingest::{self, Reject};
@@ -72,7 +72,7 @@ impl Partition {
         self.erasures += usize::from(!header.is_user());
         let key = before.map_or_else(|| Key::from(key), |(key, _)| key);
         self.timers.rearm(&key, None, header.deadline);
-        self.users.0.insert(key, Held { armed: header.deadline, bytes: bytes.into() });
+        self.users.put(&key, header.deadline, Some(bytes));
         Ok(())
     }
 
@@ -167,29 +167,18 @@ impl Partition {
         self.erasures = self.hand.erasures;
         self.fired += self.hand.fired as u64;
         let taken_until = self.hand.taken_until();
-        let (users, timers) = (&self.users, &mut self.timers);
-        self.hand.drain(|touched| {
-            let held = users.0.get(&touched.key).and_then(|held| held.armed);
-            let due = touched.deadline();
+        for touched in self.hand.touched() {
+            let (held, due) = (touched.held, touched.deadline());
             let taken = held.is_some_and(|armed| Some(armed) <= taken_until);
             let earlier = due.is_some_and(|due| held.is_none_or(|armed| due < armed));
             let armed = if taken || earlier || due.is_none() { due } else { held };
-            timers.rearm(&touched.key, held, armed);
-            if !touched.dirty {
-                if let Some(mut entry) = users.0.get_mut(&touched.key) {
-                    entry.armed = armed;
-                }
-                return;
+            self.timers.rearm(&touched.key, held, armed);
+            if touched.dirty {
+                self.users.put(&touched.key, armed, touched.value());
+            } else if armed != held {
+                self.users.arm(&touched.key, armed);
             }
-            match touched.take_value() {
-                Some(bytes) => {
-                    users.0.insert(touched.key.clone(), Held { armed, bytes });
-                }
-                None => {
-                    users.0.remove(&touched.key);
-                }
-            }
-        });
+        }
         self.discard();
     }
 

@@ -46,6 +46,31 @@ impl Users {
         all
     }
 
+    /// Replaces what is held for a key; without bytes nothing is.
+    pub(super) fn put(&self, key: &Key, armed: Option<Timestamp>, bytes: Option<&[u8]>) {
+        let Some(bytes) = bytes else {
+            self.0.remove(key);
+            return;
+        };
+        match self.0.get_mut(key) {
+            Some(mut held) if held.bytes.len() == bytes.len() => {
+                held.armed = armed;
+                held.bytes.copy_from_slice(bytes);
+            }
+            Some(mut held) => *held = Held { armed, bytes: bytes.into() },
+            None => {
+                self.0.insert(key.clone(), Held { armed, bytes: bytes.into() });
+            }
+        }
+    }
+
+    /// Notes that a key's timer was moved.
+    pub(super) fn arm(&self, key: &Key, armed: Option<Timestamp>) {
+        if let Some(mut held) = self.0.get_mut(key) {
+            held.armed = armed;
+        }
+    }
+
     pub(super) fn header(&self, key: &[u8]) -> Result<Option<Header>, StateError> {
         self.0.get(key).map(|held| Header::read(&held.bytes)).transpose()
     }
