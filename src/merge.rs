@@ -19,6 +19,8 @@ use crate::domain::{Input, Timestamp};
 pub struct Bounds {
     /// Items that an input may have waiting before it is to be paused. It may get more until the pause holds.
     pub buffer_items: usize,
+    /// The same in bytes, as they were pushed.
+    pub buffer_bytes: usize,
     /// How long an input that is not at its end is waited for, in milliseconds; then the others go on without it until
     /// it brings something.
     pub wait_ms: u64,
@@ -53,26 +55,37 @@ pub struct Merge<T> {
 
 #[derive(Debug)]
 struct Queue<T> {
-    items: VecDeque<(Option<Timestamp>, T)>,
+    items: VecDeque<Waiting<T>>,
+    bytes: usize,
     is_at_end: bool,
     is_paused: bool,
     /// Since when it has kept the others waiting.
     waited_since: Option<u64>,
 }
 
+#[derive(Debug)]
+struct Waiting<T> {
+    time: Option<Timestamp>,
+    bytes: usize,
+    item: T,
+}
+
 impl<T> Merge<T> {
     pub fn new(inputs: usize, bounds: Bounds) -> Self {
-        let queue = || Queue { items: VecDeque::new(), is_at_end: false, is_paused: false, waited_since: None };
+        let queue =
+            || Queue { items: VecDeque::new(), bytes: 0, is_at_end: false, is_paused: false, waited_since: None };
         Self { queues: std::iter::repeat_with(queue).take(inputs).collect(), bounds }
     }
 
-    /// Adds what an input brought. What has no time is not ordered.
-    pub fn push(&mut self, input: Input, time: Option<Timestamp>, item: T) -> Flow {
+    /// Adds what an input brought, and how many bytes it holds. What has no time is not ordered.
+    pub fn push(&mut self, input: Input, time: Option<Timestamp>, bytes: usize, item: T) -> Flow {
         let Some(queue) = self.queues.get_mut(input.index()) else { return Flow::Unchanged };
-        queue.items.push_back((time, item));
+        queue.items.push_back(Waiting { time, bytes, item });
+        queue.bytes += bytes;
         queue.is_at_end = false;
         queue.waited_since = None;
-        if queue.is_paused || queue.items.len() < self.bounds.buffer_items {
+        let is_full = queue.items.len() >= self.bounds.buffer_items || queue.bytes >= self.bounds.buffer_bytes;
+        if queue.is_paused || !is_full {
             return Flow::Unchanged;
         }
         queue.is_paused = true;
@@ -91,7 +104,7 @@ impl<T> Merge<T> {
     pub fn next(&mut self, now_ms: u64) -> Next {
         let heads = (0u8..).map(Input).zip(&self.queues);
         // None comes before every time.
-        let first = heads.filter_map(|(input, queue)| Some((queue.items.front()?.0, input))).min();
+        let first = heads.filter_map(|(input, queue)| Some((queue.items.front()?.time, input))).min();
         let Some((time, input)) = first else { return Next::Nothing };
         if time.is_none() {
             return Next::Ready(input);
@@ -106,14 +119,16 @@ impl<T> Merge<T> {
 
     /// The head of an input.
     pub fn head(&self, input: Input) -> Option<&T> {
-        self.queues.get(input.index())?.items.front().map(|(_, item)| item)
+        self.queues.get(input.index())?.items.front().map(|waiting| &waiting.item)
     }
 
     /// Takes the head of an input.
     pub fn pop(&mut self, input: Input) -> Option<(T, Flow)> {
         let queue = self.queues.get_mut(input.index())?;
-        let (_, item) = queue.items.pop_front()?;
-        if !queue.is_paused || queue.items.len() > self.bounds.buffer_items / 2 {
+        let Waiting { bytes, item, .. } = queue.items.pop_front()?;
+        queue.bytes -= bytes;
+        let has_room = queue.items.len() <= self.bounds.buffer_items / 2 && queue.bytes <= self.bounds.buffer_bytes / 2;
+        if !queue.is_paused || !has_room {
             return Some((item, Flow::Unchanged));
         }
         queue.is_paused = false;
@@ -124,6 +139,7 @@ impl<T> Merge<T> {
     pub fn clear(&mut self) {
         for queue in &mut self.queues {
             queue.items.clear();
+            queue.bytes = 0;
             queue.is_at_end = false;
             queue.is_paused = false;
             queue.waited_since = None;
@@ -147,7 +163,7 @@ mod tests {
 
     use super::*;
 
-    const BOUNDS: Bounds = Bounds { buffer_items: 4, wait_ms: 100 };
+    const BOUNDS: Bounds = Bounds { buffer_items: 4, buffer_bytes: 100, wait_ms: 100 };
 
     fn at(ms: i64) -> Option<Timestamp> {
         Some(Timestamp::of_millis(ms))
@@ -166,7 +182,7 @@ mod tests {
     fn the_earliest_head_comes_first_and_ties_go_to_the_first_input() {
         let mut merge = Merge::new(3, BOUNDS);
         for (input, time, name) in [(2, 5, "c5"), (1, 5, "b5"), (0, 7, "a7"), (1, 4, "b4 behind b5"), (2, 6, "c6")] {
-            merge.push(Input(input), at(time), name);
+            merge.push(Input(input), at(time), 1, name);
         }
         (0..3).for_each(|input| merge.end(Input(input)));
         assert_eq!(drain(&mut merge, 0), ["b5", "b4 behind b5", "c5", "c6", "a7"]);
@@ -177,12 +193,12 @@ mod tests {
     #[test]
     fn an_input_that_has_more_is_waited_for_and_one_at_its_end_is_not() {
         let mut merge = Merge::new(2, BOUNDS);
-        merge.push(Input(0), at(1), "a1");
+        merge.push(Input(0), at(1), 1, "a1");
         assert_eq!(merge.next(50), Next::Waiting { until_ms: 150 });
         merge.end(Input(1));
         assert_eq!(merge.next(51), Next::Ready(Input(0)));
         // A record voids the end.
-        merge.push(Input(1), at(0), "b0");
+        merge.push(Input(1), at(0), 1, "b0");
         assert_eq!(drain(&mut merge, 52), ["b0"]);
         assert_eq!(merge.next(52), Next::Waiting { until_ms: 152 });
     }
@@ -191,14 +207,14 @@ mod tests {
     fn one_that_kept_the_others_waiting_too_long_is_passed_over_until_it_brings_something() {
         let mut merge = Merge::new(2, BOUNDS);
         for time in 1..=3 {
-            merge.push(Input(0), at(time), time);
+            merge.push(Input(0), at(time), 1, time);
         }
         assert_eq!(merge.next(0), Next::Waiting { until_ms: 100 });
         assert_eq!(drain(&mut merge, 99), [0; 0]);
         assert_eq!(drain(&mut merge, 100), [1, 2, 3]);
-        merge.push(Input(1), at(4), 4);
-        merge.push(Input(0), at(5), 5);
-        merge.push(Input(0), at(6), 6);
+        merge.push(Input(1), at(4), 1, 4);
+        merge.push(Input(0), at(5), 1, 5);
+        merge.push(Input(0), at(6), 1, 6);
         assert_eq!(drain(&mut merge, 110), [4]);
         assert_eq!(merge.next(110), Next::Waiting { until_ms: 210 });
     }
@@ -206,10 +222,10 @@ mod tests {
     #[test]
     fn what_has_no_time_waits_only_for_what_is_before_it_in_its_input() {
         let mut merge = Merge::new(2, BOUNDS);
-        merge.push(Input(0), at(1), "a1");
-        merge.push(Input(0), None, "a?");
+        merge.push(Input(0), at(1), 1, "a1");
+        merge.push(Input(0), None, 1, "a?");
         assert_eq!(merge.next(0), Next::Waiting { until_ms: 100 });
-        merge.push(Input(1), None, "b?");
+        merge.push(Input(1), None, 1, "b?");
         assert_eq!(drain(&mut merge, 0), ["b?"]);
         merge.end(Input(1));
         assert_eq!(drain(&mut merge, 0), ["a1", "a?"]);
@@ -218,7 +234,7 @@ mod tests {
     #[test]
     fn a_full_input_is_paused_once_and_resumed_when_half_has_gone() {
         let mut merge = Merge::new(1, BOUNDS);
-        let pushed: Vec<_> = (0..6).map(|time| merge.push(Input(0), at(time), ())).collect();
+        let pushed: Vec<_> = (0..6).map(|time| merge.push(Input(0), at(time), 1, ())).collect();
         let expected =
             [Flow::Unchanged, Flow::Unchanged, Flow::Unchanged, Flow::Pause, Flow::Unchanged, Flow::Unchanged];
         assert_eq!(pushed, expected);
@@ -229,16 +245,25 @@ mod tests {
     }
 
     #[test]
+    fn a_few_large_items_fill_an_input_too() {
+        let mut merge = Merge::new(1, BOUNDS);
+        assert_eq!(merge.push(Input(0), at(1), 60, ()), Flow::Unchanged);
+        assert_eq!(merge.push(Input(0), at(2), 60, ()), Flow::Pause);
+        assert_eq!(merge.pop(Input(0)), Some(((), Flow::Unchanged)), "60 bytes are more than half");
+        assert_eq!(merge.pop(Input(0)), Some(((), Flow::Resume)));
+    }
+
+    #[test]
     fn after_a_rewind_nothing_is_known() {
         let mut merge = Merge::new(2, BOUNDS);
         for time in 0..4 {
-            merge.push(Input(0), at(time), time);
+            merge.push(Input(0), at(time), 1, time);
         }
         merge.end(Input(1));
         merge.clear();
         assert!(!merge.is_at_end());
         assert_eq!(merge.next(0), Next::Nothing);
-        assert_eq!(merge.push(Input(0), at(1), 1), Flow::Unchanged);
+        assert_eq!(merge.push(Input(0), at(1), 1, 1), Flow::Unchanged);
         assert_eq!(merge.next(0), Next::Waiting { until_ms: 100 });
     }
 
@@ -259,7 +284,7 @@ mod tests {
             let mut whole = Merge::new(inputs.len(), BOUNDS);
             for input in 0..inputs.len() {
                 for (time, item) in records(input) {
-                    whole.push(Input(input as u8), at(time), item);
+                    whole.push(Input(input as u8), at(time), 1, item);
                 }
                 whole.end(Input(input as u8));
             }
@@ -273,7 +298,7 @@ mod tests {
                 match deed {
                     Did::Push(input) if input < inputs.len() => {
                         match left[input].pop_front() {
-                            Some((time, item)) => _ = merge.push(Input(input as u8), at(time), item),
+                            Some((time, item)) => _ = merge.push(Input(input as u8), at(time), 1, item),
                             None => merge.end(Input(input as u8)),
                         }
                     }
