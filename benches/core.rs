@@ -1,4 +1,4 @@
-//! The core on one thread: fold and rules over a million users, encoding and restoring their states, bytes a user.
+//! The core on one thread: decode, fold and rules over a million users, encoding and restoring their states, bytes a user.
 //!
 //! Prints; asserts nothing. `cargo bench --bench core [-- USERS EVENTS]`
 
@@ -11,8 +11,11 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tideline::domain::{Body, DAY_MS, Event, EventId, HOUR_MS, Input, Origin, PartitionId, Source, Timestamp, UserId};
 use tideline::engine::{Engine, Handled, Partition, Settings};
-use tideline::record::Coordinates;
+use tideline::ingest::{Decoded, Decoder, Format, InputSpec};
+use tideline::record::{Coordinates, Message};
 use tideline::rules::Rules;
+use tideline::state::User;
+use tideline::state::codec::{decode_user, encode_user};
 
 /// Events a batch: what a lane folds between two commits.
 const BATCH: usize = 5_000;
@@ -40,18 +43,42 @@ fn main() {
     println!("{users} users: {:.0} bytes resident a user", (resident_bytes() - before) as f64 / users as f64);
 
     let mut random = ChaCha8Rng::seed_from_u64(1);
-    let stream: Vec<Event> = (0..events)
+    let stream: Vec<Value> = (0..events)
         .map(|i| {
             clock += 10;
-            payment((users * 4 + i) as u64, random.random_range(0..users), clock)
+            Value(json(users * 4 + i, random.random_range(0..users), clock))
         })
         .collect();
+    let length = stream.iter().map(|value| value.0.len()).sum::<usize>() / events.max(1);
+    println!("{events} events of {length} bytes of JSON on average");
+
+    let decoder = decoder();
     let started = Instant::now();
-    let signals = fold(&mut partition, stream.into_iter());
-    report("fold + rules + encode + install", events, started);
+    for value in &stream {
+        std::hint::black_box(decode(&decoder, value));
+    }
+    report("decode", events, started);
+    let started = Instant::now();
+    let signals = fold(&mut partition, stream.iter().map(|value| decode(&decoder, value)));
+    report("decode + fold + rules + encode + install", events, started);
     println!("  ({signals} outputs)");
 
     let states = partition.users().snapshot();
+    let mut users: Vec<_> = states.iter().map(|(_, value)| (User::default(), value)).collect();
+    let started = Instant::now();
+    for (user, value) in &mut users {
+        decode_user(value, user).unwrap();
+    }
+    report("decode a state", states.len(), started);
+    let mut out = Vec::new();
+    let started = Instant::now();
+    for (user, _) in &users {
+        out.clear();
+        encode_user(user, 1, &mut out);
+    }
+    report("encode a state", states.len(), started);
+    drop(users);
+
     let started = Instant::now();
     let mut restored = Partition::new(engine());
     for (key, value) in &states {
@@ -83,6 +110,59 @@ fn payment(id: u64, user: usize, at: i64) -> Event {
         channel: Source::App.channel(),
         origin: Origin::Own,
         body: Body::PaymentCompleted { amount: 1200, scene: None, merchant: None, coupon: None, auto: false },
+    }
+}
+
+/// What an upstream app publishes.
+fn json(id: usize, user: usize, at: i64) -> Vec<u8> {
+    let time = Timestamp::of_millis(at);
+    format!(
+        r#"{{"id":"pay-{id:016}","user_id":"user-{user:08}","type":"payment.completed","time":"{time}","channel":"app","data":{{"amount":1200,"scene":"transport","merchant":"metro-line-{}"}}}}"#,
+        user % 20
+    )
+    .into_bytes()
+}
+
+struct Value(Vec<u8>);
+
+impl Message for Value {
+    fn offset(&self) -> i64 {
+        0
+    }
+
+    fn timestamp(&self) -> Option<i64> {
+        None
+    }
+
+    fn key(&self) -> Option<&[u8]> {
+        None
+    }
+
+    fn value(&self) -> Option<&[u8]> {
+        Some(&self.0)
+    }
+
+    fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        std::iter::empty()
+    }
+}
+
+fn decoder() -> Decoder {
+    let input = InputSpec {
+        topic: Arc::from("app.events"),
+        source: Some(Source::App),
+        origin: Origin::Own,
+        format: Format::Json,
+        keyed: true,
+        max_value: 1 << 20,
+    };
+    Decoder::new(input, 1, 0)
+}
+
+fn decode(decoder: &Decoder, value: &Value) -> Event {
+    match decoder.decode(value, PartitionId(0), None) {
+        Decoded::Event { event, .. } => event,
+        other => panic!("{other:?}"),
     }
 }
 

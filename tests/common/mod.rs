@@ -3,3 +3,4 @@
 pub mod conformance;
 #[allow(dead_code, reason = "not every test binary uses the embedded log")]
 pub mod memory;
+pub mod message;

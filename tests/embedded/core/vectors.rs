@@ -2,61 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 
 use serde_json::Value;
-use tideline::domain::{Body, Event, EventId, EventType, Input, Origin, PartitionId, Source, Timestamp, Token, UserId};
-use tideline::engine::{Disposition, Engine, Handled, Partition, Settings, Signal, SignalKind, Slice};
-use tideline::record::Coordinates;
-use tideline::rules::Rules;
+use tideline::domain::{Input, Origin, PartitionId, Source, Timestamp};
+use tideline::engine::{Disposition, Engine, Partition, Settings, Signal, SignalKind};
+use tideline::ingest::{Decoded, Decoder, Format, InputSpec};
+
+use super::{advance, handle};
+use crate::common::message::TestMessage;
 
 const LATENESS_MS: i64 = 3_600_000;
-
-fn decode(v: &Value) -> Result<Event, String> {
-    let source = Source::parse(v["source"].as_str().unwrap()).unwrap();
-    let time = |v: &Value| Timestamp::parse(v.as_str().unwrap()).unwrap();
-    let d = &v["data"];
-    let auto = d["auto"].as_bool().unwrap_or(false);
-    let amount = d["amount"].as_i64().unwrap_or(0);
-    let loan = d["loan_id"].as_str().map(Token::of);
-    let ty = EventType::parse(v["type"].as_str().unwrap());
-    if ty.is_some_and(|ty| !ty.allowed_from(source)) {
-        return Err("wrong_source".into());
-    }
-    let body = match v["type"].as_str().unwrap() {
-        "payment.completed" => Body::PaymentCompleted {
-            amount,
-            scene: d["scene"].as_str().map(Token::of),
-            merchant: None,
-            coupon: None,
-            auto,
-        },
-        "bill.paid" => Body::BillPaid { amount, product: None, auto },
-        "loan.drawn" => Body::LoanDrawn { amount, product: None, loan, auto },
-        "loan.repaid" => Body::LoanRepaid { amount, product: None, loan, auto },
-        "loan.due_scheduled" => Body::LoanDueScheduled { loan, due: time(&d["due"]) },
-        "user.registered" => Body::UserRegistered,
-        "message.sent" => Body::Message { event: tideline::domain::MessageEvent::Sent, campaign: None, channel: None },
-        "payment.refunded" => Body::PaymentRefunded {
-            original: d["original_id"].as_str().map(EventId::refunded),
-            original_time: time(&d["original_time"]),
-            amount,
-            full: d["full"].as_bool().unwrap_or(false),
-            auto,
-        },
-        _ if ty.is_none() => Body::Unknown,
-        _ => Body::AppLogin,
-    };
-    Ok(Event {
-        id: EventId::new(source, v["id"].as_str().unwrap()),
-        user: UserId::new(v["user_id"].as_str().unwrap()).unwrap(),
-        source,
-        time: time(&v["time"]),
-        channel: source.channel(),
-        origin: Origin::Own,
-        body,
-    })
-}
 
 #[test]
 fn every_worked_case_gives_its_outputs_and_counts() {
@@ -88,37 +43,24 @@ fn check(case: &Value, max_effects: usize) -> Result<(), String> {
     let mut partition = Partition::new(engine.clone());
     let mut signals = Vec::new();
     let mut counts = BTreeMap::<String, u64>::new();
-    for (offset, event) in case["events"].as_array().unwrap().iter().enumerate() {
-        let what = match decode(event) {
-            Err(reject) => reject,
-            Ok(event) => {
-                let at = Coordinates {
-                    topic: Arc::from(event.source.as_str()),
-                    partition: PartitionId(0),
-                    offset: offset as i64,
-                };
-                loop {
-                    let handled = partition.handle_event(Input(event.source as u8), &event, &at, &mut signals).unwrap();
-                    let _ = partition.changes().count();
-                    partition.install();
-                    match handled {
-                        Handled::TimersFirst => {}
-                        Handled::Done(Disposition::Applied) => break "applied".to_owned(),
-                        Handled::Done(Disposition::Skipped) => break "skipped".to_owned(),
-                        Handled::Done(Disposition::Duplicate) => break "duplicate".to_owned(),
-                        Handled::Done(Disposition::Suppressed) => break "suppressed".to_owned(),
-                        Handled::Done(Disposition::Rejected(reject)) => break reject.reason.as_str().to_owned(),
-                    }
-                }
-            }
+    for event in case["events"].as_array().unwrap() {
+        let source = Source::parse(event["source"].as_str().unwrap()).unwrap();
+        let message = TestMessage::of_value(event.to_string().into_bytes());
+        let what = match decoder(source).decode(&message, PartitionId(0), None) {
+            Decoded::Reject(reject) => reject.reason.as_str(),
+            Decoded::Rekey { .. } => panic!("with one partition nothing is another's"),
+            Decoded::Event { event, .. } => match handle(&mut partition, &event, &mut signals) {
+                Disposition::Applied => "applied",
+                Disposition::Skipped => "skipped",
+                Disposition::Duplicate => "duplicate",
+                Disposition::Suppressed => "suppressed",
+                Disposition::Rejected(reject) => reject.reason.as_str(),
+            },
         };
-        *counts.entry(what).or_default() += 1;
+        *counts.entry(what.to_owned()).or_default() += 1;
     }
     let until = Timestamp::parse(case["until"].as_str().unwrap()).unwrap().plus_millis(LATENESS_MS);
-    while partition.handle_time(Some(until), &mut signals).unwrap() == Slice::Full {
-        let _ = partition.changes().count();
-        partition.install();
-    }
+    advance(&mut partition, until, &mut signals);
     let got: Vec<Value> = signals.iter().map(|signal| compared(signal, &engine)).collect();
     let want = case["outputs"].as_array().unwrap();
     let mut diff = String::new();
@@ -138,6 +80,18 @@ fn check(case: &Value, max_effects: usize) -> Result<(), String> {
     if diff.is_empty() { Ok(()) } else { Err(diff) }
 }
 
+fn decoder(source: Source) -> Decoder {
+    let input = InputSpec {
+        topic: source.as_str().into(),
+        source: Some(source),
+        origin: Origin::Own,
+        format: Format::Json,
+        keyed: true,
+        max_value: 1 << 20,
+    };
+    Decoder::new(input, 1, 0)
+}
+
 /// The case's `rules` as settings.
 fn settings(rules: &Value, max_effects: usize) -> Settings {
     let mut ours = serde_json::Map::new();
@@ -150,16 +104,11 @@ fn settings(rules: &Value, max_effects: usize) -> Settings {
         };
         ours.insert(name.to_owned(), value.clone());
     }
-    let rules_value: Rules = serde_json::from_value(Value::Object(ours)).unwrap();
     let silent_after = |source: Source| rules["silent_after"][source.as_str()].as_i64();
     Settings {
-        rules: rules_value,
-        lateness_ms: LATENESS_MS,
         silent_after_ms: Source::ALL.into_iter().map(silent_after).collect(),
         max_effects,
-        emit_from: None,
-        retention_ms: 7 * 86_400_000,
-        partitions: 1,
+        ..super::settings(serde_json::from_value(Value::Object(ours)).unwrap())
     }
 }
 
