@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tideline::broker::memory::{Dropped, Isolation, Memory, MemorySettings};
-use tideline::broker::{Broker, ChangelogReader, Polled, Producer, Source, Transaction};
+use tideline::broker::{Broker, ChangelogReader, ErrorClass, Polled, Producer, Source, Transaction};
 use tideline::record::{Message, Outgoing};
 
 use crate::common::memory::{I0, P0, commit_of, committed_values, member, memory, record, topics};
@@ -66,6 +66,20 @@ fn retention_never_takes_what_is_not_decided() {
     assert_eq!(memory.dropped(), Dropped::default());
     transaction.commit().expect("commit");
     assert_eq!(committed_values(&memory, "tier-changes"), ["d", "e", "f"]);
+}
+
+#[test]
+fn a_partition_that_an_open_transaction_holds_fills_up_and_says_so() {
+    let memory = memory(SMALL);
+    let mut producer = memory.producer("lane").expect("producer");
+    let mut transaction = producer.begin().expect("begin");
+    transaction.send(record("input-0", "k", "v")).expect("send");
+    let refused = (0..100).find_map(|_| memory.produce(record("input-0", "k", "v")).err()).expect("a bound");
+    assert_eq!(refused.class(), ErrorClass::Retriable, "{refused}");
+    assert!(memory.bytes() <= SMALL.partition_bytes + SMALL.transaction_bytes + 66);
+    transaction.abort().expect("abort");
+    memory.produce(record("input-0", "k", "v")).expect("produce");
+    assert!(memory.bytes() <= SMALL.partition_bytes);
 }
 
 #[test]

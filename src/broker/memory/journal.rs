@@ -232,3 +232,47 @@ impl<R: Read> Replay<'_, R> {
         JournalError::Damaged { path: self.path.to_owned(), at, what }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broker::memory::{Isolation, Memory, MemorySettings};
+    use crate::broker::{Broker, Producer, Topics, Transaction, TransactionError};
+    use crate::record::Outgoing;
+
+    #[test]
+    fn a_commit_that_the_journal_refuses_is_not_seen() {
+        let topics = Topics {
+            inputs: vec!["input".into()],
+            changelog: "changelog".into(),
+            tier_changes: "tier-changes".into(),
+            dormancy_risk: "dormancy-risk".into(),
+            user_profiles: "user-profiles".into(),
+            dead_letters: "dead-letters".into(),
+            partitions: 1,
+        };
+        let directory = tempfile::tempdir().expect("directory");
+        let memory = Memory::open(topics.clone(), MemorySettings::default(), directory.path()).expect("open");
+        let record = Outgoing {
+            topic: topics.changelog.clone(),
+            partition: Some(PartitionId(0)),
+            key: Some(b"k".to_vec()),
+            value: Some(b"v".to_vec()),
+            headers: vec![],
+            timestamp: None,
+        };
+        let mut producer = memory.producer("lane").expect("producer");
+        let mut transaction = producer.begin().expect("begin");
+        transaction.send(record.clone()).expect("send");
+        // A handle that can't be written to stands for a full disk.
+        let read_only = File::open(directory.path().join(Journal::FILE)).expect("journal");
+        memory.shared.lock().journal.as_mut().expect("a journal").file = read_only;
+
+        let outcome = transaction.commit();
+        assert!(matches!(outcome, Err(TransactionError::Fatal { .. })), "{outcome:?}");
+        let seen = memory.read("changelog", PartitionId(0), 0, Isolation::ReadCommitted, 9).expect("read");
+        assert_eq!(seen, []);
+        assert!(memory.produce(record).is_err());
+        assert!(memory.producer("lane").is_err(), "nothing goes on without its journal");
+    }
+}

@@ -43,6 +43,11 @@ impl Logs {
         }
     }
 
+    /// For messages.
+    pub fn name(&self, id: LogId) -> String {
+        format!("{}/{}", self.names[usize::from(id.topic)], id.partition)
+    }
+
     pub fn ids(&self) -> impl Iterator<Item = LogId> + use<> {
         let partitions = self.partitions;
         let topics = 0..self.names.len() as u16;

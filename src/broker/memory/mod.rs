@@ -124,10 +124,18 @@ impl Memory {
         Ok(memory)
     }
 
-    /// A plain record, committed at once: where it was put.
+    /// A plain record, committed at once: where it was put. Refused, retriable, while an open transaction keeps a full
+    /// partition from dropping anything.
     pub fn produce(&self, record: Outgoing) -> Result<(PartitionId, Offset), BrokerError> {
         let mut state = self.shared.lock();
         let (id, contents) = state.logs.place(record)?;
+        if state.is_stuffed(id) {
+            return Err(BrokerError::Client {
+                what: format!("embedded log, {}", state.logs.name(id)),
+                reason: "the partition is full, and an open transaction holds all of it".to_owned(),
+                class: ErrorClass::Retriable,
+            });
+        }
         let offset = state.append_plain(id, contents).map_err(journal_failed)?;
         drop(state);
         self.shared.changed.notify_all();
@@ -221,9 +229,7 @@ impl Memory {
         drop(state);
         self.shared.changed.notify_all();
     }
-}
 
-impl Memory {
     fn of_inputs(
         &self,
         partition: PartitionId,

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::fault::Faults;
 use super::group::Group;
 use super::journal::{Frame, Journal, Part};
-use super::log::{Contents, Dropped, TransactionNumber};
+use super::log::{Cleanup, Contents, Dropped, TransactionNumber};
 use super::logs::{LogId, Logs};
 use super::{MemoryMessage, MemorySettings};
 use crate::broker::Topics;
@@ -154,6 +154,12 @@ impl State {
         }
         open.logs.iter().for_each(|&log| self.tidy(log));
         Ok(())
+    }
+
+    /// Whether a partition holds more than its own bytes and one whole transaction: something keeps it from being tidied.
+    pub fn is_stuffed(&self, id: LogId) -> bool {
+        let limit = self.settings.partition_bytes.saturating_add(self.settings.transaction_bytes);
+        self.logs[id].cleanup() == Cleanup::Delete && self.logs[id].bytes() > limit
     }
 
     pub fn tidy(&mut self, id: LogId) {

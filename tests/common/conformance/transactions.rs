@@ -1,7 +1,7 @@
 //! Laws of transactions: whole or not at all, fenced by id and by generation.
 
 use tideline::broker::{Broker, Producer, Source, Transaction};
-use tideline::domain::PartitionId;
+use tideline::domain::{PartitionId, partition_of};
 
 use super::reading::wait_until_stored;
 use super::*;
@@ -209,4 +209,50 @@ pub fn who_has_something_open_is_named_until_it_is_fenced<H: Harness>() {
     harness.broker().fence(&holder).expect("fence");
     assert_eq!(open_writers(P0), []);
     assert_fatal(transaction.commit());
+}
+
+pub fn a_member_that_left_commits_no_offsets<H: Harness>() {
+    let harness = H::fresh(1, 1);
+    let member = Member::alone(&harness);
+    let generation = member.source.generation().expect("generation");
+    member.source.close();
+    let mut producer = producer(&harness, "lane");
+    let mut transaction = producer.begin().expect("begin");
+    assert_abortable(transaction.send_offsets(&[commit_of(I0, P0, 1, 1)], &generation));
+    transaction.abort().expect("abort");
+    assert_eq!(committed(&harness, I0, P0), None);
+}
+
+pub fn transactions_side_by_side_in_a_partition_are_each_whole<H: Harness>() {
+    let harness = H::fresh(1, 1);
+    let output = harness.broker().topics().tier_changes.clone();
+    let (mut kept, mut dropped) = (producer(&harness, "kept"), producer(&harness, "dropped"));
+    let mut first = kept.begin().expect("begin");
+    let mut second = dropped.begin().expect("begin");
+    for value in ["a", "b", "c"] {
+        first.send(record(&output, P0, "k", value)).expect("send");
+        second.send(record(&output, P0, "k", &format!("not {value}"))).expect("send");
+    }
+    first.commit().expect("commit");
+    second.abort().expect("abort");
+    assert_eq!(values(&harness.read(&output, P0, Isolation::Committed)), ["a", "b", "c"]);
+}
+
+pub fn a_record_without_a_partition_goes_where_its_key_belongs<H: Harness>() {
+    let harness = H::fresh(1, 4);
+    let output = harness.broker().topics().dead_letters.clone();
+    let mut producer = producer(&harness, "lane");
+    let mut transaction = producer.begin().expect("begin");
+    let keys = ["21", "foobar", "abc", "a-little-bit-long-string"];
+    for key in keys {
+        transaction.send(Outgoing { partition: None, ..record(&output, P0, key, key) }).expect("send");
+    }
+    transaction.commit().expect("commit");
+    for partition in (0..4).map(PartitionId) {
+        let mut expected: Vec<_> = keys.iter().filter(|key| partition_of(key.as_bytes(), 4) == partition).collect();
+        expected.sort();
+        let mut stored = values(&harness.read(&output, partition, Isolation::Committed));
+        stored.sort();
+        assert_eq!(stored.iter().collect::<Vec<_>>(), expected, "partition {partition}");
+    }
 }
