@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::Value;
-use tideline::domain::{Input, Origin, PartitionId, Source, Timestamp};
+use tideline::domain::{Origin, PartitionId, Source, Timestamp};
 use tideline::engine::{Disposition, Engine, Partition, Settings, Signal, SignalKind};
 use tideline::ingest::{Decoded, Decoder, Format, InputSpec};
 
