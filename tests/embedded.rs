@@ -14,4 +14,5 @@ mod embedded {
     mod house;
     mod journal;
     mod log;
+    mod log_model;
 }

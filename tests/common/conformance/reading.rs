@@ -224,3 +224,29 @@ pub fn an_untouched_input_is_earliest_at_zero<H: Harness>() {
         assert_eq!(earliest, [(Input(0), 0), (Input(1), 0), (Input(2), 0)]);
     }
 }
+
+pub fn an_input_ends_where_a_reader_of_committed_records_would_stop<H: Harness>() {
+    let harness = H::fresh(2, 2);
+    let rekey = harness.broker().topics().rekey().clone();
+    let ends = || {
+        let mut ends = patiently::<H, _>("ends", || harness.broker().ends(P0));
+        ends.sort();
+        ends
+    };
+    assert_eq!(ends(), [(I0, 0), (I1, 0)]);
+    feed(&harness, I0, P0, &["a", "b"]);
+    feed(&harness, I0, P1, &["elsewhere"]);
+    assert_eq!(ends(), [(I0, 2), (I1, 0)]);
+
+    let mut producer = producer(&harness, "neighbour");
+    let mut transaction = producer.begin().expect("begin");
+    transaction.send(record(&rekey, P0, "k", "open")).expect("send");
+    wait_until_stored(&harness, &rekey, 1);
+    assert_eq!(ends(), [(I0, 2), (I1, 0)]);
+    transaction.commit().expect("commit");
+    // A commit returns before its marker has reached every partition.
+    let deadline = Instant::now() + H::PATIENCE;
+    while ends() != [(I0, 2), (I1, 2)] {
+        assert!(Instant::now() < deadline, "the commit never showed: {:?}", ends());
+    }
+}
