@@ -1,0 +1,228 @@
+//! What the client calls back: its errors, its rebalances, the fate of each record sent.
+//!
+//! A callback records and returns; it decides nothing, and never panics. Callbacks run on the thread that polls.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rdkafka::TopicPartitionList;
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::DeliveryResult;
+use rdkafka::producer::{NoCustomPartitioner, ProducerContext};
+use rdkafka::types::RDKafkaRespErr;
+
+use super::triage;
+
+/// A partition of a topic, by name.
+pub(super) type TopicPartition = (String, i32);
+
+/// What the group wants, to be answered outside of the callback.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Rebalance {
+    pub change: Change,
+    pub partitions: Vec<TopicPartition>,
+    /// Partitions that move are told one by one; else every one is revoked, then the new whole is assigned.
+    pub incremental: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Change {
+    Assign,
+    /// `lost`: taken away already, others may own them.
+    Revoke {
+        lost: bool,
+    },
+}
+
+/// What every client of ours counts and logs.
+#[derive(Debug, Default)]
+pub(super) struct Watch {
+    /// Events served, of whatever kind: tells an empty queue from one that held no record.
+    served: AtomicU64,
+    /// Failures of connections, and time-outs of requests.
+    transport_failures: AtomicU64,
+}
+
+impl Watch {
+    pub fn served(&self) -> u64 {
+        self.served.load(Ordering::Relaxed)
+    }
+
+    pub fn transport_failures(&self) -> u64 {
+        self.transport_failures.load(Ordering::Relaxed)
+    }
+
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.count();
+        // A client that has lost its broker says so at level error, hundreds of times; by itself it mends that.
+        match level {
+            RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
+                tracing::error!(target: "librdkafka", facility, "{message}");
+            }
+            RDKafkaLogLevel::Error | RDKafkaLogLevel::Warning => {
+                tracing::warn!(target: "librdkafka", facility, "{message}");
+            }
+            RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => {
+                tracing::info!(target: "librdkafka", facility, "{message}");
+            }
+            RDKafkaLogLevel::Debug => tracing::debug!(target: "librdkafka", facility, "{message}"),
+        }
+    }
+
+    fn error(&self, error: &KafkaError, reason: &str) {
+        self.count();
+        if triage::is_transport(error) {
+            self.transport_failures.fetch_add(1, Ordering::Relaxed);
+            tracing::debug!(target: "librdkafka", %error, "{reason}");
+        } else if error.rdkafka_error_code() != Some(RDKafkaErrorCode::PartitionEOF) {
+            tracing::warn!(target: "librdkafka", %error, "{reason}");
+        }
+    }
+
+    fn count(&self) {
+        self.served.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Of a client that belongs to no group.
+#[derive(Debug, Default)]
+pub(super) struct PlainContext {
+    pub watch: Watch,
+}
+
+impl ClientContext for PlainContext {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.watch.log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.watch.error(&error, reason);
+    }
+}
+
+impl ConsumerContext for PlainContext {}
+
+/// Of a member of the consumer group.
+#[derive(Debug, Default)]
+pub(super) struct MemberContext {
+    pub watch: Watch,
+    rebalances: Mutex<VecDeque<Rebalance>>,
+    closing: AtomicBool,
+}
+
+impl MemberContext {
+    pub fn next_rebalance(&self) -> Option<Rebalance> {
+        lock(&self.rebalances).pop_front()
+    }
+
+    /// From now on the callback answers by itself: the client is being closed, nobody polls any more.
+    pub fn close(&self) {
+        self.closing.store(true, Ordering::Release);
+    }
+}
+
+impl ClientContext for MemberContext {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.watch.log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.watch.error(&error, reason);
+    }
+}
+
+impl ConsumerContext for MemberContext {
+    fn rebalance(&self, consumer: &BaseConsumer<Self>, error: RDKafkaRespErr, partitions: &mut TopicPartitionList) {
+        self.watch.count();
+        let change = match error {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => Change::Assign,
+            _ => Change::Revoke { lost: consumer.assignment_lost() },
+        };
+        let rebalance = Rebalance {
+            change,
+            partitions: partitions.elements().iter().map(|it| (it.topic().to_owned(), it.partition())).collect(),
+            incremental: matches!(consumer.rebalance_protocol(), RebalanceProtocol::Cooperative),
+        };
+        if self.closing.load(Ordering::Acquire) {
+            if let Err(error) = answer(consumer, &rebalance) {
+                tracing::warn!(%error, "a rebalance while closing could not be answered");
+            }
+        } else {
+            lock(&self.rebalances).push_back(rebalance);
+        }
+    }
+}
+
+/// Tells the group that its wish was carried out. An assigned partition starts where nothing is looked up: a look-up of
+/// committed offsets would hang on a pending one (decision 9 of the measurements), and the lane says where to start.
+pub(super) fn answer(consumer: &BaseConsumer<MemberContext>, rebalance: &Rebalance) -> Result<(), KafkaError> {
+    let list = list_of(&rebalance.partitions, rdkafka::Offset::Offset(0))?;
+    match (rebalance.change, rebalance.incremental) {
+        (Change::Assign, false) => consumer.assign(&list),
+        (Change::Assign, true) => consumer.incremental_assign(&list),
+        (Change::Revoke { .. }, false) => consumer.unassign(),
+        (Change::Revoke { .. }, true) => consumer.incremental_unassign(&list),
+    }
+}
+
+pub(super) fn list_of(
+    partitions: &[TopicPartition],
+    offset: rdkafka::Offset,
+) -> Result<TopicPartitionList, KafkaError> {
+    let mut list = TopicPartitionList::with_capacity(partitions.len());
+    for (topic, partition) in partitions {
+        list.add_partition_offset(topic, *partition, offset)?;
+    }
+    Ok(list)
+}
+
+/// Of a producer.
+#[derive(Debug, Default)]
+pub(super) struct ProducerWatch {
+    pub watch: Watch,
+    failures: AtomicU64,
+    first_failure: Mutex<Option<String>>,
+}
+
+impl ProducerWatch {
+    /// Records that were not written since this was asked last, and why the first of them wasn't.
+    pub fn take_failures(&self) -> Option<(u64, String)> {
+        match self.failures.swap(0, Ordering::Relaxed) {
+            0 => None,
+            count => Some((count, lock(&self.first_failure).take().unwrap_or_default())),
+        }
+    }
+}
+
+impl ClientContext for ProducerWatch {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.watch.log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.watch.error(&error, reason);
+    }
+}
+
+impl ProducerContext<NoCustomPartitioner> for ProducerWatch {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        self.watch.count();
+        if let Err((error, message)) = result {
+            use rdkafka::Message as _;
+            self.failures.fetch_add(1, Ordering::Relaxed);
+            lock(&self.first_failure)
+                .get_or_insert_with(|| format!("{} partition {}: {error}", message.topic(), message.partition()));
+        }
+    }
+}
+
+/// A callback that panicked while it held the lock has left nothing half-done.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,213 @@
+//! What a cluster knows of offsets: the group's, and the ends of logs. Asked for with clients that never read.
+//!
+//! Two of them, because a pending commit is invisible to one and blocks the other: a read_committed client answers only
+//! once no open transaction holds an offset, a read_uncommitted one answers at once, with what may be stale.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use rdkafka::TopicPartitionList;
+use rdkafka::config::FromClientConfigAndContext as _;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::KafkaError;
+
+use crate::broker::{BrokerError, CommitNote, Committed, ErrorClass, Topics};
+use crate::domain::{Input, PartitionId};
+use crate::record::Offset;
+
+use super::context::{self, PlainContext};
+use super::settings::{Isolation, KafkaSettings};
+use super::triage;
+
+/// A read now and then comes with an empty note although there is one; asked again, it tells.
+const NOTE_READS: u32 = 5;
+/// Reads of committed offsets are asked for in slices of that, so that a pending one is noticed and named.
+const COMMITTED_SLICE: Duration = Duration::from_secs(2);
+
+/// Clients that are made on first use and kept.
+#[derive(Default)]
+pub(super) struct Observers {
+    stable: Observer,
+    latest: Observer,
+}
+
+type Observer = Mutex<Option<Arc<BaseConsumer<PlainContext>>>>;
+
+/// The first and the next offset of a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Watermarks {
+    pub low: Offset,
+    pub high: Offset,
+}
+
+impl Observers {
+    /// The group's offsets of one partition, once no open transaction holds any of them.
+    pub fn committed(
+        &self,
+        settings: &KafkaSettings,
+        topics: &Topics,
+        partition: PartitionId,
+    ) -> Result<Vec<Committed>, BrokerError> {
+        let what = || format!("read the committed offsets of partition {partition} in group {}", settings.group_id);
+        let client = self.client(settings, Isolation::Committed)?;
+        let started = Instant::now();
+        let mut reads = 0;
+        loop {
+            let slice = COMMITTED_SLICE.min(settings.call_timeout);
+            let failure = match read_committed(&client, topics, partition, slice) {
+                Ok(committed) => {
+                    reads += 1;
+                    if reads == NOTE_READS || committed.iter().all(|it| it.note.is_some()) {
+                        return Ok(committed);
+                    }
+                    continue;
+                }
+                Err(failure) => failure,
+            };
+            if triage::of_client(&failure) == ErrorClass::Fatal {
+                return Err(triage::client_error(what(), &failure));
+            }
+            if started.elapsed() > settings.no_progress_bound {
+                let cause = self.why_not_committed(settings, topics, partition, &failure);
+                return Err(BrokerError::NoProgress { what: what(), waited: started.elapsed(), cause });
+            }
+        }
+    }
+
+    /// The group's offsets as they last stood: what an open transaction is about to change is not in them.
+    pub fn last_committed(
+        &self,
+        settings: &KafkaSettings,
+        topics: &Topics,
+        partition: PartitionId,
+    ) -> Result<Vec<Committed>, BrokerError> {
+        let client = self.client(settings, Isolation::Uncommitted)?;
+        let what = format!("read the last offsets of partition {partition} in group {}", settings.group_id);
+        retry(settings, &what, || {
+            let mut committed = Vec::new();
+            for _ in 0..NOTE_READS {
+                committed = read_committed(&client, topics, partition, settings.call_timeout)?;
+                if committed.iter().all(|it| it.note.is_some()) {
+                    break;
+                }
+            }
+            Ok(committed)
+        })
+    }
+
+    /// With [`Isolation::Committed`], `high` is the last stable offset: an open transaction hides what comes after it.
+    pub fn watermarks(
+        &self,
+        settings: &KafkaSettings,
+        topic: &str,
+        partition: PartitionId,
+        isolation: Isolation,
+    ) -> Result<Watermarks, BrokerError> {
+        let client = self.client(settings, isolation)?;
+        retry(settings, &format!("read the watermarks of partition {partition} of {topic}"), || {
+            let (low, high) = client.fetch_watermarks(topic, partition.0, settings.call_timeout)?;
+            Ok(Watermarks { low, high })
+        })
+    }
+
+    fn why_not_committed(
+        &self,
+        settings: &KafkaSettings,
+        topics: &Topics,
+        partition: PartitionId,
+        failure: &KafkaError,
+    ) -> String {
+        match self.last_committed(settings, topics, partition) {
+            Err(_) => format!("the broker gives no answer ({failure})"),
+            Ok(last) => {
+                let writers: Vec<String> =
+                    last.iter().filter_map(|it| it.note.as_ref()).map(|n| n.to_string()).collect();
+                let last = writers.first().map_or("nobody of ours", String::as_str);
+                format!(
+                    "an open transaction holds one of them (the last to commit was {last}); \
+                     it ends when its producer is fenced, or times out"
+                )
+            }
+        }
+    }
+
+    fn client(
+        &self,
+        settings: &KafkaSettings,
+        isolation: Isolation,
+    ) -> Result<Arc<BaseConsumer<PlainContext>>, BrokerError> {
+        let observer = match isolation {
+            Isolation::Committed => &self.stable,
+            Isolation::Uncommitted => &self.latest,
+        };
+        let mut observer = context::lock(observer);
+        let client = match &*observer {
+            Some(client) => Arc::clone(client),
+            None => {
+                let made =
+                    BaseConsumer::from_config_and_context(&settings.observer(isolation), PlainContext::default());
+                let made = made.map_err(|error| triage::client_error("make a client that asks for offsets", &error))?;
+                Arc::clone(observer.insert(Arc::new(made)))
+            }
+        };
+        serve(&client);
+        Ok(client)
+    }
+}
+
+/// Serves what the client has to say (it reads nothing), so that it doesn't pile up.
+fn serve(client: &BaseConsumer<PlainContext>) {
+    let watch = &client.context().watch;
+    loop {
+        let served = watch.served();
+        let polled = client.poll(Duration::ZERO);
+        if polled.is_none() && watch.served() == served {
+            return;
+        }
+    }
+}
+
+fn retry<T>(
+    settings: &KafkaSettings,
+    what: &str,
+    mut attempt: impl FnMut() -> Result<T, KafkaError>,
+) -> Result<T, BrokerError> {
+    let started = Instant::now();
+    loop {
+        let error = match attempt() {
+            Ok(value) => return Ok(value),
+            Err(error) => error,
+        };
+        if triage::of_client(&error) == ErrorClass::Fatal {
+            return Err(triage::client_error(what, &error));
+        }
+        if started.elapsed() > settings.retry_bound {
+            let (waited, cause) = (started.elapsed(), error.to_string());
+            return Err(BrokerError::NoProgress { what: what.to_owned(), waited, cause });
+        }
+        std::thread::sleep(settings.retry_pause);
+    }
+}
+
+/// One read. The list is gone before this returns: held until after its client, it would hang.
+fn read_committed(
+    client: &BaseConsumer<PlainContext>,
+    topics: &Topics,
+    partition: PartitionId,
+    timeout: Duration,
+) -> Result<Vec<Committed>, KafkaError> {
+    let mut asked = TopicPartitionList::with_capacity(topics.inputs.len());
+    for topic in &topics.inputs {
+        asked.add_partition(topic, partition.0);
+    }
+    let answer = client.committed_offsets(asked, timeout)?;
+    let mut committed = Vec::new();
+    for (input, topic) in (0u8..).map(Input).zip(&topics.inputs) {
+        let Some(element) = answer.find_partition(topic, partition.0) else { continue };
+        element.error()?;
+        if let rdkafka::Offset::Offset(offset) = element.offset() {
+            committed.push(Committed { input, offset, note: CommitNote::parse(element.metadata()) });
+        }
+    }
+    Ok(committed)
+}

@@ -1,0 +1,336 @@
+//! A transactional producer over the client's: one id, one open transaction, every error sorted once.
+//!
+//! The order within a commit, and why:
+//! 1. drain: until every record is acknowledged (the client's own flush would cost 100 ms);
+//! 2. no record may have failed;
+//! 3. commit, the same call again while it is retriable and within the bound;
+//! 4. if a connection failed between 3's first call and its return, the outcome is unknown even when the call says Ok: a
+//!    commit still on its way could end a part of the *next* transaction. Only a new producer (a new epoch) is safe.
+//!
+//! Must not know: what is written, or what memory makes of an error.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rdkafka::TopicPartitionList;
+use rdkafka::config::FromClientConfigAndContext as _;
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+
+use crate::broker::{BrokerError, ErrorClass, OffsetCommit, Producer, Topics, Transaction, TransactionError};
+use crate::record::Outgoing;
+
+use super::context::ProducerWatch;
+use super::settings::KafkaSettings;
+use super::source::KafkaGeneration;
+use super::triage;
+
+/// Between two looks at how many records are unacknowledged. Waiting inside of the client spins for up to 1 ms instead.
+const DRAIN_PAUSE: Duration = Duration::from_micros(200);
+/// An abort first lets what is on its way arrive: a purge of it costs the next transaction up to 2 s.
+const ABORT_DRAIN_BOUND: Duration = Duration::from_millis(500);
+
+pub struct KafkaProducer {
+    client: BaseProducer<ProducerWatch>,
+    transactional_id: Arc<str>,
+    settings: Arc<KafkaSettings>,
+    topics: Arc<Topics>,
+    /// Why this producer must not begin another transaction.
+    unsafe_since: Option<String>,
+}
+
+impl KafkaProducer {
+    /// Takes the id: returns when its earlier holder is fenced and what that had open is aborted.
+    pub(super) fn take(
+        settings: Arc<KafkaSettings>,
+        topics: Arc<Topics>,
+        transactional_id: &str,
+    ) -> Result<Self, BrokerError> {
+        let what = || format!("take transactional id {transactional_id}");
+        let client =
+            BaseProducer::from_config_and_context(&settings.transactional(transactional_id), ProducerWatch::default())
+                .map_err(|error| triage::client_error(what(), &error))?;
+        let producer = Self { client, transactional_id: transactional_id.into(), settings, topics, unsafe_since: None };
+        let started = Instant::now();
+        loop {
+            let Err(error) = producer.client.init_transactions(producer.settings.call_timeout) else {
+                producer.serve();
+                return Ok(producer);
+            };
+            producer.serve();
+            if triage::of_transaction(&error) != ErrorClass::Retriable {
+                let (what, reason) = (what(), error.to_string());
+                return Err(BrokerError::Client { what, reason, class: ErrorClass::Fatal });
+            }
+            if started.elapsed() > producer.settings.retry_bound {
+                let (what, waited, cause) = (what(), started.elapsed(), error.to_string());
+                return Err(BrokerError::NoProgress { what, waited, cause });
+            }
+            std::thread::sleep(producer.settings.retry_pause);
+        }
+    }
+
+    /// Serves what the client has for us; it hands over one event a call.
+    fn serve(&self) {
+        let watch = &self.client.context().watch;
+        loop {
+            let served = watch.served();
+            self.client.poll(Duration::ZERO);
+            if watch.served() == served {
+                return;
+            }
+        }
+    }
+
+    /// Until every record is acknowledged or given up. Says whether that came about within the bound.
+    fn drain(&self, bound: Duration) -> bool {
+        let deadline = Instant::now() + bound;
+        loop {
+            self.client.poll(Duration::ZERO);
+            if self.client.in_flight_count() == 0 {
+                return true;
+            }
+            if Instant::now() > deadline {
+                return false;
+            }
+            std::thread::sleep(DRAIN_PAUSE);
+        }
+    }
+
+    fn transport_failures(&self) -> u64 {
+        self.serve();
+        self.client.context().watch.transport_failures()
+    }
+
+    /// The same call again while it is retriable and within the bound.
+    fn insist(&self, call: &'static str, mut attempt: impl FnMut() -> KafkaResult<()>) -> Result<(), Failure> {
+        let started = Instant::now();
+        for attempts in 1.. {
+            let begun = Instant::now();
+            let outcome = attempt();
+            let took = begun.elapsed();
+            if took > 2 * self.settings.call_timeout {
+                tracing::warn!(call, ?took, id = &*self.transactional_id, "the client overran its time-out");
+            }
+            self.serve();
+            let Err(error) = outcome else { break };
+            let class = triage::of_transaction(&error);
+            if class != ErrorClass::Retriable || started.elapsed() > self.settings.retry_bound {
+                return Err(Failure { call, class, attempts, took: started.elapsed(), reason: error.to_string() });
+            }
+            tracing::debug!(call, %error, id = &*self.transactional_id, "again");
+            std::thread::sleep(self.settings.retry_pause);
+        }
+        Ok(())
+    }
+
+    fn abort(&self) -> Result<(), TransactionError> {
+        let call = "abort";
+        let failures = self.transport_failures();
+        if let Some((_, reason)) = self.client.client().fatal_error() {
+            return Err(TransactionError::Fatal { call, reason });
+        }
+        self.drain(ABORT_DRAIN_BOUND);
+        self.insist(call, || self.client.abort_transaction(self.settings.call_timeout))?;
+        // What failed with it is none of the next transaction's.
+        self.drain(ABORT_DRAIN_BOUND);
+        self.client.context().take_failures();
+        if self.transport_failures() != failures {
+            // As with a commit: an abort still on its way could end a part of the next transaction.
+            return Err(TransactionError::Fatal { call, reason: "a connection failed during the abort".into() });
+        }
+        Ok(())
+    }
+
+    /// Commits what is drained. The outcome as such; whether anything may go on is `commit`'s to say.
+    fn commit_drained(&self) -> Result<(), TransactionError> {
+        let call = "commit";
+        let failures = self.transport_failures();
+        let outcome = self.insist(call, || self.client.commit_transaction(self.settings.call_timeout));
+        let unknown = |reason: String| Err(TransactionError::OutcomeUnknown { call, reason });
+        if self.transport_failures() != failures {
+            let told = outcome.map_or_else(|failure| failure.reason, |()| "the client says it was committed".into());
+            return unknown(format!("a connection failed during the commit; {told}"));
+        }
+        match outcome {
+            // The bound has passed, or an earlier attempt may have got through.
+            Err(failure @ Failure { class: ErrorClass::Retriable, .. }) => unknown(failure.reason),
+            Err(failure @ Failure { class: ErrorClass::Fatal, .. }) if failure.attempts > 1 => unknown(failure.reason),
+            outcome => Ok(outcome?),
+        }
+    }
+
+    /// Why what was sent can't be committed, if any of it wasn't written.
+    fn check_written(&self) -> Result<(), TransactionError> {
+        let call = "commit";
+        if !self.drain(self.settings.transaction_timeout) {
+            let unsent = self.client.in_flight_count();
+            let reason = format!("{unsent} records unacknowledged after {:?}", self.settings.transaction_timeout);
+            return Err(TransactionError::Abortable { call, reason });
+        }
+        let Some((count, first)) = self.client.context().take_failures() else { return Ok(()) };
+        let reason = format!("{count} records were not written, the first: {first}");
+        Err(match self.client.client().fatal_error() {
+            Some((_, fatal)) => TransactionError::Fatal { call, reason: format!("{fatal}; {reason}") },
+            None => TransactionError::Abortable { call, reason },
+        })
+    }
+
+    /// An error that came without a verdict, as `send` gives it: fatal if the client is done for, else abortable.
+    fn sort_send_error(&self, error: &KafkaError) -> TransactionError {
+        let call = "send";
+        match self.client.client().fatal_error() {
+            Some((_, reason)) => TransactionError::Fatal { call, reason },
+            None => TransactionError::Abortable { call, reason: error.to_string() },
+        }
+    }
+}
+
+impl Producer for KafkaProducer {
+    type Generation = KafkaGeneration;
+    type Transaction<'a> = KafkaTransaction<'a>;
+
+    fn begin(&mut self) -> Result<KafkaTransaction<'_>, TransactionError> {
+        let call = "begin";
+        if let Some(reason) = &self.unsafe_since {
+            return Err(TransactionError::Fatal { call, reason: reason.clone() });
+        }
+        // Whatever it is: nothing is open that could be aborted.
+        self.insist(call, || self.client.begin_transaction())
+            .map_err(|failure| TransactionError::Fatal { call, reason: failure.reason })?;
+        Ok(KafkaTransaction { producer: self, open: true })
+    }
+}
+
+/// What a call came to, with all its attempts.
+#[derive(Debug)]
+struct Failure {
+    call: &'static str,
+    /// Retriable: the bound has passed.
+    class: ErrorClass,
+    attempts: u32,
+    took: Duration,
+    reason: String,
+}
+
+impl From<Failure> for TransactionError {
+    fn from(failure: Failure) -> Self {
+        let Failure { call, class, attempts, took, reason } = failure;
+        match class {
+            ErrorClass::Abortable => Self::Abortable { call, reason },
+            ErrorClass::Fatal => Self::Fatal { call, reason },
+            ErrorClass::Retriable => {
+                Self::Fatal { call, reason: format!("no success in {attempts} attempts within {took:?}: {reason}") }
+            }
+        }
+    }
+}
+
+pub struct KafkaTransaction<'a> {
+    producer: &'a mut KafkaProducer,
+    open: bool,
+}
+
+impl KafkaTransaction<'_> {
+    fn abort_open(&mut self) -> Result<(), TransactionError> {
+        self.open = false;
+        let aborted = self.producer.abort();
+        if let Err(error) = &aborted {
+            self.producer.unsafe_since = Some(error.to_string());
+        }
+        aborted
+    }
+}
+
+impl Transaction for KafkaTransaction<'_> {
+    type Generation = KafkaGeneration;
+
+    fn send(&mut self, record: Outgoing) -> Result<(), TransactionError> {
+        let producer = &*self.producer;
+        let started = Instant::now();
+        let headers = headers_of(&record);
+        let mut outgoing = base_record(&record, headers);
+        loop {
+            match producer.client.send(outgoing) {
+                Ok(()) => return Ok(()),
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), unsent))
+                    if started.elapsed() < producer.settings.retry_bound =>
+                {
+                    outgoing = unsent;
+                    producer.client.poll(Duration::ZERO);
+                    std::thread::sleep(DRAIN_PAUSE);
+                }
+                Err((error, _)) => return Err(producer.sort_send_error(&error)),
+            }
+        }
+    }
+
+    fn send_offsets(&mut self, offsets: &[OffsetCommit], generation: &KafkaGeneration) -> Result<(), TransactionError> {
+        let producer = &*self.producer;
+        let call = "send_offsets";
+        if offsets.is_empty() {
+            return Ok(());
+        }
+        let list = offset_list(&producer.topics, offsets)
+            .map_err(|error| TransactionError::Abortable { call, reason: error.to_string() })?;
+        producer.insist(call, || {
+            producer.client.send_offsets_to_transaction(&list, &generation.0, producer.settings.call_timeout)
+        })?;
+        Ok(())
+    }
+
+    fn commit(mut self) -> Result<(), TransactionError> {
+        let outcome = self.producer.check_written().and_then(|()| self.producer.commit_drained());
+        // What can be aborted, the drop aborts.
+        self.open = matches!(outcome, Err(TransactionError::Abortable { .. }));
+        if let Err(error @ (TransactionError::Fatal { .. } | TransactionError::OutcomeUnknown { .. })) = &outcome {
+            self.producer.unsafe_since = Some(error.to_string());
+        }
+        outcome
+    }
+
+    fn abort(mut self) -> Result<(), TransactionError> {
+        self.abort_open()
+    }
+}
+
+impl Drop for KafkaTransaction<'_> {
+    fn drop(&mut self) {
+        if self.open
+            && let Err(error) = self.abort_open()
+        {
+            tracing::warn!(%error, id = &*self.producer.transactional_id, "a dropped transaction could not be aborted");
+        }
+    }
+}
+
+pub(super) fn base_record(record: &Outgoing, headers: Option<OwnedHeaders>) -> BaseRecord<'_, [u8], [u8]> {
+    BaseRecord {
+        topic: &record.topic,
+        partition: record.partition.map(|partition| partition.0),
+        payload: record.value.as_deref(),
+        key: record.key.as_deref(),
+        timestamp: record.timestamp,
+        headers,
+        delivery_opaque: (),
+    }
+}
+
+pub(super) fn headers_of(record: &Outgoing) -> Option<OwnedHeaders> {
+    if record.headers.is_empty() {
+        return None;
+    }
+    let empty = OwnedHeaders::new_with_capacity(record.headers.len());
+    Some(record.headers.iter().fold(empty, |headers, (key, value)| headers.insert(Header { key, value: Some(value) })))
+}
+
+fn offset_list(topics: &Topics, offsets: &[OffsetCommit]) -> KafkaResult<TopicPartitionList> {
+    let mut list = TopicPartitionList::with_capacity(offsets.len());
+    for commit in offsets {
+        let mut element = list.add_partition(topics.input(commit.input), commit.partition.0);
+        element.set_offset(rdkafka::Offset::Offset(commit.offset))?;
+        element.set_metadata(commit.note.to_string());
+    }
+    Ok(list)
+}

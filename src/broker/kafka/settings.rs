@@ -1,0 +1,327 @@
+//! How the client is set up: typed settings with their defaults, and the properties that follow from them.
+//!
+//! Must not know: topics of one application, any client object. What exactly-once depends on can't be overridden.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+
+/// How a member of the consumer group joins and is watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum GroupProtocol {
+    /// Sessions and the assignment are the members' business. A rebalance stops every partition for some 100 ms.
+    #[default]
+    Classic,
+    /// KIP-848: the broker assigns; partitions that don't move flow on. Sessions are the broker's setting.
+    Consumer,
+}
+
+impl GroupProtocol {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Classic => "classic",
+            Self::Consumer => "consumer",
+        }
+    }
+}
+
+/// The settings of the Kafka client. Every wait, queue and retry is bounded by one of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KafkaSettings {
+    /// `host:port`, comma-separated. Default `127.0.0.1:9092`.
+    pub bootstrap_servers: String,
+    /// The consumer group of the application. Default `tideline`.
+    pub group_id: String,
+    /// Default `classic`.
+    pub group_protocol: GroupProtocol,
+    /// Who shares out the partitions. Default `range`, the only one that keeps partition p of all inputs together;
+    /// with another one the source refuses to run as soon as an assignment is split.
+    pub assignor: String,
+    /// Default false. A member then has a lasting name, and a restart within the session moves nothing.
+    pub static_membership: bool,
+    /// A member not heard of for that long is dead. Classic protocol only. Default 10 s: shorter ones backfire when the
+    /// group's coordinator moves, which takes 9–13 s.
+    pub session_timeout: Duration,
+    /// Classic protocol only; how soon members learn of a rebalance. Default 500 ms.
+    pub heartbeat_interval: Duration,
+    /// A member that doesn't poll for that long leaves the group. Default 5 min.
+    pub max_poll_interval: Duration,
+    /// The broker aborts a transaction that stays open for longer: the second line after fencing. Default 15 s.
+    pub transaction_timeout: Duration,
+    /// One call to the client (a seek, a commit, a look-up) should take no longer. Default 5 s. The client overruns it at
+    /// times; that is logged.
+    pub call_timeout: Duration,
+    /// A call that fails in passing is made again for that long at the most. Default 30 s.
+    pub retry_bound: Duration,
+    /// Pause before such a call is made again. Default 20 ms.
+    pub retry_pause: Duration,
+    /// A restore or a look-up that doesn't come forward for that long fails, and names its cause. Default 30 s.
+    pub no_progress_bound: Duration,
+    /// A poll hands over at most that many records. Default 2,000.
+    pub poll_records: usize,
+    /// Read ahead at most that many records of each partition of a topic. Default 20,000.
+    pub queued_records: usize,
+    /// Read ahead at most that much of each partition of a topic. Default 2,048 KiB.
+    pub queued_kib: usize,
+    /// One fetch brings at most that much of a partition. Default 1 MiB; a larger record still comes through.
+    pub fetch_bytes: usize,
+    /// The broker holds a fetch back for that long while there is nothing. Default 20 ms. Also bounds how late the end of
+    /// a partition is noticed, and the merge waits for that.
+    pub fetch_wait: Duration,
+    /// The longest that a record waits to be sent with others. Default 5 ms.
+    pub linger: Duration,
+    /// Default `lz4`.
+    pub compression: String,
+    /// The largest record that may be written, in bytes. Default 4 MiB. The topics must allow it too.
+    pub max_message_bytes: usize,
+    /// Records written but not yet acknowledged. Default 200,000; a full queue is waited for.
+    pub send_queue_records: usize,
+    /// Further properties of the client, as librdkafka names them: TLS, SASL and the like. Those that exactly-once
+    /// depends on ([`KafkaSettings::faults`] names them) are refused.
+    pub client: BTreeMap<String, String>,
+}
+
+impl Default for KafkaSettings {
+    fn default() -> Self {
+        Self {
+            bootstrap_servers: "127.0.0.1:9092".into(),
+            group_id: "tideline".into(),
+            group_protocol: GroupProtocol::Classic,
+            assignor: "range".into(),
+            static_membership: false,
+            session_timeout: Duration::from_secs(10),
+            heartbeat_interval: Duration::from_millis(500),
+            max_poll_interval: Duration::from_secs(300),
+            transaction_timeout: Duration::from_secs(15),
+            call_timeout: Duration::from_secs(5),
+            retry_bound: Duration::from_secs(30),
+            retry_pause: Duration::from_millis(20),
+            no_progress_bound: Duration::from_secs(30),
+            poll_records: 2_000,
+            queued_records: 20_000,
+            queued_kib: 2_048,
+            fetch_bytes: 1 << 20,
+            fetch_wait: Duration::from_millis(20),
+            linger: Duration::from_millis(5),
+            compression: "lz4".into(),
+            max_message_bytes: 4 << 20,
+            send_queue_records: 200_000,
+            client: BTreeMap::new(),
+        }
+    }
+}
+
+/// Properties that have a setting of their own, or on whose value exactly-once depends.
+const GUARDED: [&str; 19] = [
+    "auto.offset.reset",
+    "bootstrap.servers",
+    "enable.auto.commit",
+    "enable.auto.offset.store",
+    "enable.idempotence",
+    "enable.partition.eof",
+    "group.id",
+    "group.instance.id",
+    "group.protocol",
+    "group.remote.assignor",
+    "isolation.level",
+    "log.queue",
+    "max.in.flight.requests.per.connection",
+    "message.timeout.ms",
+    "partition.assignment.strategy",
+    "partitioner",
+    "request.required.acks",
+    "acks",
+    "transactional.id",
+];
+
+/// What a consumer may see of transactions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Isolation {
+    Committed,
+    /// Also what is open or aborted: true ends of a log, offsets that a pending commit would hide.
+    Uncommitted,
+}
+
+impl KafkaSettings {
+    /// Everything that is wrong with the settings themselves.
+    pub fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        let mut check = |holds: bool, fault: &str| {
+            if !holds {
+                faults.push(fault.to_owned());
+            }
+        };
+        check(!self.bootstrap_servers.trim().is_empty(), "kafka: bootstrap servers are missing");
+        check(!self.group_id.is_empty(), "kafka: the group id is missing");
+        check(
+            self.heartbeat_interval * 3 <= self.session_timeout,
+            "kafka: the heartbeat interval must be at most a third of the session timeout",
+        );
+        check(
+            self.session_timeout <= self.max_poll_interval,
+            "kafka: the session timeout must not exceed the longest interval between polls",
+        );
+        check(self.linger < self.transaction_timeout, "kafka: linger must be shorter than the transaction timeout");
+        check(self.poll_records > 0, "kafka: a poll must bring at least one record");
+        check(
+            self.session_timeout < self.retry_bound,
+            "kafka: retries must be tried for longer than a session lasts, else a moving coordinator is fatal",
+        );
+        for name in self.client.keys().filter(|name| GUARDED.contains(&name.as_str())) {
+            faults.push(format!("kafka: client property {name} can't be set: exactly-once depends on it"));
+        }
+        faults
+    }
+
+    /// A member of the consumer group.
+    pub(super) fn member(&self, member: &str) -> ClientConfig {
+        let mut config = self.consumer(Isolation::Committed);
+        config
+            .set("auto.offset.reset", "earliest")
+            .set("enable.partition.eof", "true")
+            .set("max.poll.interval.ms", millis(self.max_poll_interval))
+            .set("client.id", member)
+            .set("group.protocol", self.group_protocol.as_str());
+        match self.group_protocol {
+            GroupProtocol::Classic => config
+                .set("partition.assignment.strategy", &self.assignor)
+                .set("session.timeout.ms", millis(self.session_timeout))
+                .set("heartbeat.interval.ms", millis(self.heartbeat_interval)),
+            GroupProtocol::Consumer => config.set("group.remote.assignor", &self.assignor),
+        };
+        if self.static_membership {
+            config.set("group.instance.id", member);
+        }
+        config
+    }
+
+    /// Reads one partition from its start to its end, outside of the group.
+    pub(super) fn reader(&self, isolation: Isolation) -> ClientConfig {
+        let mut config = self.consumer(isolation);
+        config
+            .set("auto.offset.reset", "error")
+            .set("enable.partition.eof", "true")
+            // Reading all of a log, size is what counts.
+            .set("fetch.message.max.bytes", (8 << 20).to_string())
+            .set("queued.min.messages", "100000")
+            .set("queued.max.messages.kbytes", "32768");
+        config
+    }
+
+    /// Asks for offsets and watermarks, never reads.
+    pub(super) fn observer(&self, isolation: Isolation) -> ClientConfig {
+        self.consumer(isolation)
+    }
+
+    fn consumer(&self, isolation: Isolation) -> ClientConfig {
+        let mut config = self.common();
+        config
+            .set("group.id", &self.group_id)
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            .set(
+                "isolation.level",
+                match isolation {
+                    Isolation::Committed => "read_committed",
+                    Isolation::Uncommitted => "read_uncommitted",
+                },
+            )
+            .set("fetch.wait.max.ms", millis(self.fetch_wait))
+            .set("fetch.message.max.bytes", self.fetch_bytes.to_string())
+            // The default of 1 s stalls a fast reader.
+            .set("fetch.queue.backoff.ms", "5")
+            .set("queued.min.messages", self.queued_records.to_string())
+            .set("queued.max.messages.kbytes", self.queued_kib.to_string());
+        config
+    }
+
+    /// Holds a transactional id.
+    pub(super) fn transactional(&self, transactional_id: &str) -> ClientConfig {
+        let mut config = self.plain_producer();
+        config
+            .set("transactional.id", transactional_id)
+            .set("transaction.timeout.ms", millis(self.transaction_timeout))
+            // send_offsets waits for that long when the one before is still being finished; the default is 100.
+            .set("retry.backoff.ms", "5");
+        config
+    }
+
+    /// Writes without transactions, but neither loses nor doubles a record.
+    pub(super) fn plain_producer(&self) -> ClientConfig {
+        let mut config = self.common();
+        config
+            .set("enable.idempotence", "true")
+            // As the Java client has it.
+            .set("partitioner", "murmur2_random")
+            .set("linger.ms", millis(self.linger))
+            .set("compression.type", &self.compression)
+            .set("message.max.bytes", self.max_message_bytes.to_string())
+            .set("queue.buffering.max.messages", self.send_queue_records.to_string());
+        config
+    }
+
+    /// What every client needs; reads the level of the log, so the subscriber must be set up already.
+    pub(super) fn common(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config
+            .set("bootstrap.servers", &self.bootstrap_servers)
+            .set("client.id", "tideline")
+            .set("allow.auto.create.topics", "false");
+        if cfg!(feature = "tls") {
+            config.set("ssl.ca.location", "probe");
+        }
+        for (name, value) in self.client.iter().filter(|(name, _)| !GUARDED.contains(&name.as_str())) {
+            config.set(name, value);
+        }
+        config
+    }
+}
+
+fn millis(duration: Duration) -> String {
+    duration.as_millis().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_have_no_fault() {
+        assert_eq!(KafkaSettings::default().faults(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn every_fault_is_named() {
+        let settings = KafkaSettings {
+            bootstrap_servers: " ".into(),
+            heartbeat_interval: Duration::from_secs(9),
+            client: [("isolation.level".to_owned(), "read_uncommitted".to_owned())].into(),
+            ..KafkaSettings::default()
+        };
+        let faults = settings.faults();
+        assert_eq!(faults.len(), 3, "{faults:?}");
+        assert!(faults[2].contains("isolation.level"), "{faults:?}");
+    }
+
+    #[test]
+    fn an_override_reaches_every_client() {
+        let settings = KafkaSettings {
+            client: [("security.protocol".to_owned(), "ssl".to_owned())].into(),
+            ..KafkaSettings::default()
+        };
+        for config in [settings.member("a"), settings.transactional("t"), settings.reader(Isolation::Committed)] {
+            assert_eq!(config.get("security.protocol"), Some("ssl"));
+        }
+    }
+
+    #[test]
+    fn session_settings_are_the_brokers_under_the_consumer_protocol() {
+        let settings = KafkaSettings { group_protocol: GroupProtocol::Consumer, ..KafkaSettings::default() };
+        let config = settings.member("a");
+        assert_eq!(config.get("group.remote.assignor"), Some("range"));
+        for refused in ["session.timeout.ms", "heartbeat.interval.ms", "partition.assignment.strategy"] {
+            assert_eq!(config.get(refused), None, "{refused}");
+        }
+    }
+}

@@ -1,0 +1,410 @@
+//! A member of the consumer group, as values: records, ends and rebalances come out of one poll, in order.
+//!
+//! A rebalance is recorded by the callback and answered here, on the polling thread, between polls:
+//! 1. ASSIGN is answered at once; the partitions stay paused until [`Source::start`] says from where.
+//! 2. REVOKE is the last item of its poll and answered by the next, so that what is in hand may still be committed.
+//!
+//! Each partition of a topic has a queue of its own. The client tells an end by the partition's number alone, so only its
+//! queue tells whose end it is, and the merge rests on that. A seek puts up a version barrier inside the client: what was
+//! fetched before it never comes out of the queue.
+
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rdkafka::config::FromClientConfigAndContext as _;
+use rdkafka::consumer::base_consumer::PartitionQueue;
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerGroupMetadata};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::Message as _;
+
+use crate::broker::{BrokerError, ErrorClass, Polled, Source, Topics};
+use crate::domain::{Input, PartitionId};
+use crate::record::Offset;
+
+use super::assignment::Assignment;
+use super::context::{self, Change, MemberContext, Rebalance, TopicPartition};
+use super::message::KafkaMessage;
+use super::settings::KafkaSettings;
+use super::triage;
+
+/// More events than that, neither record nor end, are left to the next poll.
+const MAX_EVENTS_A_POLL: usize = 1_000;
+
+/// Proof of membership, as the broker checks it at a commit.
+pub struct KafkaGeneration(pub(super) ConsumerGroupMetadata);
+
+pub struct KafkaSource {
+    settings: Arc<KafkaSettings>,
+    topics: Arc<Topics>,
+    /// Before the consumer: a queue must be gone before its consumer goes.
+    flows: Vec<Flow>,
+    /// The flow that is read first, in turn.
+    first: usize,
+    consumer: Arc<BaseConsumer<MemberContext>>,
+    wake: Arc<Wake>,
+    assignment: Assignment,
+    unanswered: Option<Rebalance>,
+    split_since: Option<Instant>,
+}
+
+impl KafkaSource {
+    pub(super) fn join(settings: Arc<KafkaSettings>, topics: Arc<Topics>, member: &str) -> Result<Self, BrokerError> {
+        let failed = |error: KafkaError| triage::client_error(format_args!("join group {}", settings.group_id), &error);
+        let context = MemberContext::default();
+        let mut consumer = BaseConsumer::from_config_and_context(&settings.member(member), context).map_err(failed)?;
+        let wake = Arc::new(Wake::default());
+        consumer.set_nonempty_callback(wake.caller());
+        let names: Vec<&str> = topics.inputs.iter().map(|topic| &**topic).collect();
+        consumer.subscribe(&names).map_err(failed)?;
+        Ok(Self {
+            assignment: Assignment::new(&topics.inputs),
+            settings,
+            topics,
+            flows: Vec::new(),
+            first: 0,
+            consumer: Arc::new(consumer),
+            wake,
+            unanswered: None,
+            split_since: None,
+        })
+    }
+
+    /// Answers what the poll before has handed over as revoked.
+    fn let_go(&mut self) -> Result<(), BrokerError> {
+        let Some(rebalance) = self.unanswered.take() else { return Ok(()) };
+        let gone = |flow: &Flow| {
+            rebalance
+                .partitions
+                .iter()
+                .any(|(topic, partition)| **topic == *flow.topic && *partition == flow.partition.0)
+        };
+        self.flows.retain(|flow| !gone(flow));
+        context::answer(&self.consumer, &rebalance).map_err(|error| triage::client_error("let partitions go", &error))
+    }
+
+    /// Serves the group's own queue until it is empty, or until a revocation, which ends the poll. Says whether it did.
+    fn serve_group(&mut self, into: &mut Vec<Polled<KafkaMessage>>) -> Result<bool, BrokerError> {
+        for _ in 0..MAX_EVENTS_A_POLL {
+            let served = self.consumer.context().watch.served();
+            let polled = self.consumer.poll(Duration::ZERO);
+            let empty = polled.is_none() && served == self.consumer.context().watch.served();
+            match polled {
+                // Fetched between an assignment and its pause, before anyone said from where: void.
+                None | Some(Ok(_) | Err(KafkaError::PartitionEOF(_))) => {}
+                Some(Err(error)) => judge(&error)?,
+            }
+            while let Some(rebalance) = self.consumer.context().next_rebalance() {
+                if self.take(rebalance, into)? {
+                    return Ok(true);
+                }
+            }
+            if empty {
+                break;
+            }
+        }
+        match self.split_since {
+            Some(since) if since.elapsed() > self.settings.no_progress_bound => self.refuse_split(),
+            _ => Ok(false),
+        }
+    }
+
+    /// Says whether it is a revocation that must end the poll.
+    fn take(&mut self, rebalance: Rebalance, into: &mut Vec<Polled<KafkaMessage>>) -> Result<bool, BrokerError> {
+        let incremental = rebalance.incremental;
+        let revoked = match rebalance.change {
+            Change::Assign => {
+                self.accept(&rebalance)?;
+                let whole = self.assignment.assign(&rebalance.partitions);
+                if !whole.is_empty() {
+                    into.push(Polled::Assigned(whole));
+                }
+                false
+            }
+            Change::Revoke { lost } => {
+                let partitions = self.assignment.revoke(&rebalance.partitions);
+                self.unanswered = Some(rebalance);
+                if partitions.is_empty() {
+                    self.let_go()?;
+                    false
+                } else {
+                    into.push(Polled::Revoked { partitions, lost });
+                    true
+                }
+            }
+        };
+        self.split_since = self.assignment.split().and(self.split_since.or_else(|| Some(Instant::now())));
+        // In steps, the rest may still come.
+        if self.split_since.is_some() && !incremental {
+            return self.refuse_split();
+        }
+        Ok(revoked)
+    }
+
+    /// Answers an assignment, an empty one too, and keeps what came from flowing.
+    fn accept(&self, rebalance: &Rebalance) -> Result<(), BrokerError> {
+        let failed = |error: KafkaError| triage::client_error("take partitions over", &error);
+        context::answer(&self.consumer, rebalance).map_err(failed)?;
+        if rebalance.partitions.is_empty() {
+            return Ok(());
+        }
+        let list = context::list_of(&rebalance.partitions, rdkafka::Offset::Invalid).map_err(failed)?;
+        self.consumer.pause(&list).map_err(failed)
+    }
+
+    fn refuse_split<T>(&self) -> Result<T, BrokerError> {
+        Err(BrokerError::SplitAssignment(self.assignment.split().unwrap_or_default()))
+    }
+
+    /// Reads the flows in turn: a fair share each, then what is left of the poll to those that have more.
+    fn read(&mut self, into: &mut Vec<Polled<KafkaMessage>>) -> Result<(), BrokerError> {
+        let count = self.flows.len();
+        if count == 0 {
+            return Ok(());
+        }
+        let full = into.len() + self.settings.poll_records;
+        let share = (self.settings.poll_records / count).max(1);
+        let mut unread: Vec<usize> = (self.first..count).chain(0..self.first).collect();
+        self.first = (self.first + 1) % count;
+        while !unread.is_empty() && into.len() < full {
+            let mut more = Vec::new();
+            for i in unread {
+                let limit = share.min(full - into.len());
+                if self.flows[i].read(limit, into)? {
+                    more.push(i);
+                }
+            }
+            unread = more;
+        }
+        Ok(())
+    }
+
+    /// Seeks until the client takes it: a partition whose fetcher is just being started or stopped can't yet.
+    fn seek(&self, positions: &[(TopicPartition, Offset)]) -> Result<(), BrokerError> {
+        let what = || {
+            let (topic, partition) = &positions[0].0;
+            format!("seek in partition {partition} of {topic} and its like")
+        };
+        let started = Instant::now();
+        loop {
+            let failure = match self.try_seek(positions) {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            if triage::of_client(&failure) == ErrorClass::Fatal {
+                return Err(triage::client_error(what(), &failure));
+            }
+            if started.elapsed() > self.settings.retry_bound {
+                let (what, waited, cause) = (what(), started.elapsed(), failure.to_string());
+                return Err(BrokerError::NoProgress { what, waited, cause });
+            }
+            std::thread::sleep(self.settings.retry_pause);
+        }
+    }
+
+    fn try_seek(&self, positions: &[(TopicPartition, Offset)]) -> Result<(), KafkaError> {
+        let mut list = rdkafka::TopicPartitionList::with_capacity(positions.len());
+        for ((topic, partition), offset) in positions {
+            list.add_partition_offset(topic, *partition, rdkafka::Offset::Offset(*offset))?;
+        }
+        let sought = self.consumer.seek_partitions(list, self.settings.call_timeout)?;
+        sought.elements().iter().try_for_each(rdkafka::topic_partition_list::TopicPartitionListElem::error)
+    }
+
+    fn flow(&mut self, input: Input, partition: PartitionId) -> Option<&mut Flow> {
+        self.flows.iter_mut().find(|flow| flow.input == input && flow.partition == partition)
+    }
+
+    /// Gives a partition of a topic its own queue, once.
+    fn open_flow(&mut self, input: Input, partition: PartitionId, next: Offset) -> Result<(), BrokerError> {
+        if let Some(flow) = self.flow(input, partition) {
+            flow.next = next;
+            flow.paused = false;
+            return Ok(());
+        }
+        let topic = self.topics.input(input).clone();
+        let mut queue =
+            self.consumer.split_partition_queue(&topic, partition.0).ok_or_else(|| BrokerError::Client {
+                what: format!("read partition {partition} of {topic}"),
+                reason: "the client doesn't know it".into(),
+                class: ErrorClass::Retriable,
+            })?;
+        queue.set_nonempty_callback(self.wake.caller());
+        self.flows.push(Flow { input, partition, topic, queue, next, paused: false });
+        Ok(())
+    }
+}
+
+impl Source for KafkaSource {
+    type Message = KafkaMessage;
+    type Generation = KafkaGeneration;
+
+    fn poll(&mut self, timeout: Duration, into: &mut Vec<Polled<KafkaMessage>>) -> Result<(), BrokerError> {
+        let deadline = Instant::now() + timeout;
+        self.let_go()?;
+        loop {
+            // Cleared before looking, so that what comes while we look wakes us.
+            self.wake.clear();
+            let before = into.len();
+            if self.serve_group(into)? {
+                return Ok(());
+            }
+            self.read(into)?;
+            if into.len() > before || !self.wake.wait_until(deadline) {
+                return Ok(());
+            }
+        }
+    }
+
+    fn generation(&self) -> Result<KafkaGeneration, BrokerError> {
+        self.consumer.group_metadata().map(KafkaGeneration).ok_or_else(|| BrokerError::Client {
+            what: format!("ask for our generation in group {}", self.settings.group_id),
+            reason: "the client belongs to no group".into(),
+            class: ErrorClass::Fatal,
+        })
+    }
+
+    fn start(&mut self, partition: PartitionId, positions: &[(Input, Offset)]) -> Result<(), BrokerError> {
+        if !self.assignment.is_whole(partition) {
+            return Err(BrokerError::Client {
+                what: format!("start partition {partition}"),
+                reason: "it isn't ours".into(),
+                class: ErrorClass::Retriable,
+            });
+        }
+        if positions.is_empty() {
+            return Ok(());
+        }
+        let named: Vec<(TopicPartition, Offset)> = positions
+            .iter()
+            .map(|&(input, offset)| ((self.topics.input(input).to_string(), partition.0), offset))
+            .collect();
+        self.seek(&named)?;
+        for &(input, offset) in positions {
+            self.open_flow(input, partition, offset)?;
+        }
+        let failed = |error: KafkaError| triage::client_error(format_args!("start partition {partition}"), &error);
+        let names: Vec<TopicPartition> = named.into_iter().map(|(name, _)| name).collect();
+        let list = context::list_of(&names, rdkafka::Offset::Invalid).map_err(failed)?;
+        self.consumer.resume(&list).map_err(failed)
+    }
+
+    /// The queue is left standing: it fills to its bound, and the client stops fetching by itself. (Its own pause would
+    /// throw away what it has read ahead.)
+    fn pause(&mut self, input: Input, partition: PartitionId) -> Result<(), BrokerError> {
+        if let Some(flow) = self.flow(input, partition) {
+            flow.paused = true;
+        }
+        Ok(())
+    }
+
+    fn resume(&mut self, input: Input, partition: PartitionId) -> Result<(), BrokerError> {
+        if let Some(flow) = self.flow(input, partition) {
+            flow.paused = false;
+        }
+        Ok(())
+    }
+
+    fn close(self) {
+        drop(self);
+    }
+}
+
+impl Drop for KafkaSource {
+    /// Leaves the group. The client's own drop polls until it has left; a rebalance that nobody answered would keep it
+    /// there for ever.
+    fn drop(&mut self) {
+        self.consumer.context().close();
+        if let Err(error) = self.let_go() {
+            tracing::warn!(%error, "leaving the group");
+        }
+        while let Some(rebalance) = self.consumer.context().next_rebalance() {
+            if let Err(error) = context::answer(&self.consumer, &rebalance) {
+                tracing::warn!(%error, "leaving the group");
+            }
+        }
+        self.flows.clear();
+    }
+}
+
+/// What waiting mends is left to the client; the rest ends the source.
+fn judge(error: &KafkaError) -> Result<(), BrokerError> {
+    match triage::of_client(error) {
+        ErrorClass::Fatal => Err(triage::client_error("poll", error)),
+        _ if triage::is_transport(error) => Ok(()),
+        _ => {
+            tracing::warn!(%error, "poll");
+            Ok(())
+        }
+    }
+}
+
+/// One partition of one input that flows.
+struct Flow {
+    input: Input,
+    partition: PartitionId,
+    topic: Arc<str>,
+    queue: PartitionQueue<MemberContext>,
+    /// No record before this one is handed over.
+    next: Offset,
+    paused: bool,
+}
+
+impl Flow {
+    /// Hands over at most `limit` items. Says whether there may be more.
+    fn read(&mut self, limit: usize, into: &mut Vec<Polled<KafkaMessage>>) -> Result<bool, BrokerError> {
+        if self.paused {
+            return Ok(false);
+        }
+        let (input, partition) = (self.input, self.partition);
+        for _ in 0..limit {
+            match self.queue.poll(Duration::ZERO) {
+                None => return Ok(false),
+                Some(Ok(message)) if message.offset() < self.next => {
+                    tracing::debug!(topic = &*self.topic, %partition, offset = message.offset(), "a void record");
+                }
+                Some(Ok(message)) => {
+                    self.next = message.offset() + 1;
+                    let message = KafkaMessage::copy(&message);
+                    into.push(Polled::Record { input, partition, message });
+                }
+                Some(Err(KafkaError::PartitionEOF(_))) => {
+                    into.push(Polled::End { input, partition, offset: self.next });
+                }
+                Some(Err(error)) => judge(&error)?,
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Wakes the poll when any of its queues gets something.
+#[derive(Default)]
+struct Wake {
+    called: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Wake {
+    /// What the client calls, from its own threads.
+    fn caller(self: &Arc<Self>) -> impl Fn() + Send + Sync + 'static {
+        let wake = Arc::clone(self);
+        move || {
+            *context::lock(&wake.called) = true;
+            wake.changed.notify_one();
+        }
+    }
+
+    fn clear(&self) {
+        *context::lock(&self.called) = false;
+    }
+
+    /// Says whether it was called before the deadline.
+    fn wait_until(&self, deadline: Instant) -> bool {
+        let timeout = deadline.saturating_duration_since(Instant::now());
+        let (called, _) = self
+            .changed
+            .wait_timeout_while(context::lock(&self.called), timeout, |called| !*called)
+            .unwrap_or_else(PoisonError::into_inner);
+        *called
+    }
+}

@@ -1,0 +1,125 @@
+//! What an error of the client means, decided once. Pure: tables for tests.
+
+use std::fmt;
+
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+use crate::broker::{BrokerError, ErrorClass};
+
+/// The client's own verdict on the error of a transactional call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Verdict {
+    fatal: bool,
+    abortable: bool,
+    retriable: bool,
+}
+
+/// Sorts the error of a transactional call.
+pub(super) fn of_transaction(error: &KafkaError) -> ErrorClass {
+    match error {
+        KafkaError::Transaction(error) => sort(Verdict {
+            fatal: error.is_fatal(),
+            abortable: error.txn_requires_abort(),
+            retriable: error.is_retriable(),
+        }),
+        // The wrapper's flush before a commit: nothing has been decided yet.
+        KafkaError::Flush(_) => ErrorClass::Retriable,
+        _ => ErrorClass::Fatal,
+    }
+}
+
+/// None of the three is fatal: the client has nothing more to say than that it can't go on.
+fn sort(verdict: Verdict) -> ErrorClass {
+    match verdict {
+        Verdict { fatal: true, .. } => ErrorClass::Fatal,
+        Verdict { abortable: true, .. } => ErrorClass::Abortable,
+        Verdict { retriable: true, .. } => ErrorClass::Retriable,
+        Verdict { .. } => ErrorClass::Fatal,
+    }
+}
+
+/// Sorts the error of any other call: what waiting can't cure is fatal.
+pub(super) fn of_client(error: &KafkaError) -> ErrorClass {
+    use RDKafkaErrorCode as Code;
+    match error {
+        KafkaError::ClientConfig(..) | KafkaError::ClientCreation(_) | KafkaError::MessageConsumptionFatal(_) => {
+            ErrorClass::Fatal
+        }
+        _ => match error.rdkafka_error_code() {
+            Some(
+                Code::TopicAuthorizationFailed
+                | Code::GroupAuthorizationFailed
+                | Code::ClusterAuthorizationFailed
+                | Code::TransactionalIdAuthorizationFailed
+                | Code::SaslAuthenticationFailed
+                | Code::Authentication
+                | Code::UnsupportedVersion
+                | Code::UnsupportedFeature
+                | Code::FencedInstanceId
+                | Code::UnreleasedInstanceId
+                | Code::InconsistentGroupProtocol
+                | Code::InvalidGroupId
+                | Code::AutoOffsetReset
+                | Code::Fatal,
+            ) => ErrorClass::Fatal,
+            _ => ErrorClass::Retriable,
+        },
+    }
+}
+
+/// Whether the connection failed: what was on its way may have arrived all the same.
+pub(super) fn is_transport(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            Code::BrokerTransportFailure
+                | Code::AllBrokersDown
+                | Code::Resolve
+                | Code::OperationTimedOut
+                | Code::RequestTimedOut
+                | Code::NetworkException
+        )
+    )
+}
+
+/// A client's error with what was tried.
+pub(super) fn client_error(what: impl fmt::Display, error: &KafkaError) -> BrokerError {
+    BrokerError::Client { what: what.to_string(), reason: error.to_string(), class: of_client(error) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_gravest_flag_decides_and_none_is_fatal() {
+        let cases = [
+            ((true, true, true), ErrorClass::Fatal),
+            ((true, false, false), ErrorClass::Fatal),
+            ((false, true, true), ErrorClass::Abortable),
+            ((false, true, false), ErrorClass::Abortable),
+            ((false, false, true), ErrorClass::Retriable),
+            ((false, false, false), ErrorClass::Fatal),
+        ];
+        for ((fatal, abortable, retriable), class) in cases {
+            let verdict = Verdict { fatal, abortable, retriable };
+            assert_eq!(sort(verdict), class, "{verdict:?}");
+        }
+    }
+
+    #[test]
+    fn what_waiting_cannot_cure_is_fatal() {
+        use RDKafkaErrorCode as Code;
+        let cases = [
+            (KafkaError::MessageConsumption(Code::BrokerTransportFailure), ErrorClass::Retriable, true),
+            (KafkaError::MetadataFetch(Code::OperationTimedOut), ErrorClass::Retriable, true),
+            (KafkaError::MessageConsumption(Code::TopicAuthorizationFailed), ErrorClass::Fatal, false),
+            (KafkaError::MessageConsumptionFatal(Code::FencedInstanceId), ErrorClass::Fatal, false),
+            (KafkaError::ClientCreation("bad".into()), ErrorClass::Fatal, false),
+        ];
+        for (error, class, transport) in cases {
+            assert_eq!((of_client(&error), is_transport(&error)), (class, transport), "{error:?}");
+        }
+    }
+}
