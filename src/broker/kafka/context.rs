@@ -3,17 +3,19 @@
 //! A callback records and returns; it decides nothing, and never panics. Callbacks run on the thread that polls.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rdkafka::TopicPartitionList;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::DeliveryResult;
+use rdkafka::message::{DeliveryResult, Message as _};
 use rdkafka::producer::{NoCustomPartitioner, ProducerContext};
+use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaRespErr;
+
+use crate::record::Offset;
 
 use super::triage;
 
@@ -112,11 +114,18 @@ pub(super) struct MemberContext {
     pub watch: Watch,
     rebalances: Mutex<VecDeque<Rebalance>>,
     closing: AtomicBool,
+    last_end: AtomicI64,
 }
 
 impl MemberContext {
     pub fn next_rebalance(&self) -> Option<Rebalance> {
         lock(&self.rebalances).pop_front()
+    }
+
+    /// The offset of the end that the poll just handed over, where the client told it.
+    pub fn last_end(&self) -> Option<Offset> {
+        let offset = self.last_end.load(Ordering::Relaxed);
+        (offset >= 0).then_some(offset)
     }
 
     /// From now on the callback answers by itself: the client is being closed, nobody polls any more.
@@ -131,6 +140,9 @@ impl ClientContext for MemberContext {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
+            self.last_end.store(end_offset_in(reason).unwrap_or(-1), Ordering::Relaxed);
+        }
         self.watch.error(&error, reason);
     }
 }
@@ -155,6 +167,13 @@ impl ConsumerContext for MemberContext {
             lock(&self.rebalances).push_back(rebalance);
         }
     }
+}
+
+/// The wrapper drops the offset of an end; only the client's sentence about it still has it: "… reached end of partition at
+/// offset 5 (…)". Without it the end is still known, only markers behind the last record are not counted in.
+fn end_offset_in(reason: &str) -> Option<Offset> {
+    let (_, rest) = reason.split_once("end of partition at offset ")?;
+    rest.split(' ').next()?.parse().ok()
 }
 
 /// Tells the group that its wish was carried out. An assigned partition starts where nothing is looked up: a look-up of
@@ -186,6 +205,7 @@ pub(super) struct ProducerWatch {
     pub watch: Watch,
     failures: AtomicU64,
     first_failure: Mutex<Option<String>>,
+    last_written: AtomicI64,
 }
 
 impl ProducerWatch {
@@ -195,6 +215,13 @@ impl ProducerWatch {
             0 => None,
             count => Some((count, lock(&self.first_failure).take().unwrap_or_default())),
         }
+    }
+}
+
+impl ProducerWatch {
+    /// The offset of the record that was acknowledged last.
+    pub fn last_written(&self) -> Offset {
+        self.last_written.load(Ordering::Relaxed)
     }
 }
 
@@ -213,11 +240,13 @@ impl ProducerContext<NoCustomPartitioner> for ProducerWatch {
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
         self.watch.count();
-        if let Err((error, message)) = result {
-            use rdkafka::Message as _;
-            self.failures.fetch_add(1, Ordering::Relaxed);
-            lock(&self.first_failure)
-                .get_or_insert_with(|| format!("{} partition {}: {error}", message.topic(), message.partition()));
+        match result {
+            Ok(message) => self.last_written.store(message.offset(), Ordering::Relaxed),
+            Err((error, message)) => {
+                self.failures.fetch_add(1, Ordering::Relaxed);
+                lock(&self.first_failure)
+                    .get_or_insert_with(|| format!("{} partition {}: {error}", message.topic(), message.partition()));
+            }
         }
     }
 }
@@ -225,4 +254,21 @@ impl ProducerContext<NoCustomPartitioner> for ProducerWatch {
 /// A callback that panicked while it held the lock has left nothing half-done.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_offset_of_an_end_is_read_from_what_the_client_says() {
+        let cases = [
+            ("Fetch from broker 1 reached end of partition at offset 5 (HighwaterMark 7)", Some(5)),
+            ("Fetch from broker 1 reached end of partition", None),
+            ("reached end of partition at offset ? (HighwaterMark 7)", None),
+        ];
+        for (reason, offset) in cases {
+            assert_eq!(end_offset_in(reason), offset, "{reason}");
+        }
+    }
 }

@@ -14,8 +14,10 @@ pub struct KafkaMessage {
     bytes: Box<[u8]>,
     key_len: Option<usize>,
     has_value: bool,
-    headers: Box<[(Box<str>, Box<[u8]>)]>,
+    headers: Box<[Header]>,
 }
+
+type Header = (Box<str>, Box<[u8]>);
 
 impl KafkaMessage {
     pub(super) fn copy(message: &BorrowedMessage<'_>) -> Self {

@@ -6,15 +6,19 @@
 //! Invariants: no list of partitions outlives the client it came from (dropping it would hang); a callback only records;
 //! an error is sorted in `triage` and nowhere else.
 
+pub mod admin;
 mod assignment;
-mod changelog;
+mod bound;
 mod context;
 mod message;
 mod offsets;
+mod plain;
 mod producer;
+mod reader;
 mod settings;
 mod source;
 mod triage;
+mod writers;
 
 use std::sync::Arc;
 
@@ -23,14 +27,14 @@ use crate::record::Offset;
 
 use super::{Broker, BrokerError, Committed, Topics};
 
-pub use changelog::KafkaChangelog;
 pub use message::KafkaMessage;
+pub use plain::{PlainProducer, read_partition};
 pub use producer::{KafkaProducer, KafkaTransaction};
-pub use settings::{GroupProtocol, KafkaSettings};
+pub use reader::KafkaChangelog;
+pub use settings::{GroupProtocol, Isolation, KafkaSettings};
 pub use source::{KafkaGeneration, KafkaSource};
 
-use offsets::Observers;
-use settings::Isolation;
+use offsets::{Observers, Watermarks};
 
 /// A cluster, as one application uses it.
 #[derive(Clone)]
@@ -58,6 +62,17 @@ impl KafkaBroker {
     /// [`Broker::committed`] may be waiting for.
     pub fn last_committed(&self, partition: PartitionId) -> Result<Vec<Committed>, BrokerError> {
         self.observers.last_committed(&self.settings, &self.topics, partition)
+    }
+
+    /// As a read_committed reader sees them.
+    fn of_inputs(
+        &self,
+        partition: PartitionId,
+        of: impl Fn(Watermarks) -> Offset,
+    ) -> Result<Vec<(Input, Offset)>, BrokerError> {
+        let inputs = (0u8..).map(Input).zip(&self.topics.inputs);
+        let marks = |topic: &str| self.observers.watermarks(&self.settings, topic, partition, Isolation::Committed);
+        inputs.map(|(input, topic)| Ok((input, of(marks(topic)?)))).collect()
     }
 }
 
@@ -89,12 +104,15 @@ impl Broker for KafkaBroker {
         KafkaChangelog::open(settings, observers, self.topics.changelog.clone(), partition)
     }
 
+    fn open_writers(&self, partition: PartitionId) -> Result<Vec<Arc<str>>, BrokerError> {
+        writers::open_writers(&self.settings, &self.observers, &self.topics, partition)
+    }
+
     fn earliest(&self, partition: PartitionId) -> Result<Vec<(Input, Offset)>, BrokerError> {
-        let inputs = (0u8..).map(Input).zip(&self.topics.inputs);
-        let low = |topic: &str| {
-            let marks = self.observers.watermarks(&self.settings, topic, partition, Isolation::Committed)?;
-            Ok(marks.low)
-        };
-        inputs.map(|(input, topic)| Ok((input, low(topic)?))).collect()
+        self.of_inputs(partition, |marks| marks.low)
+    }
+
+    fn ends(&self, partition: PartitionId) -> Result<Vec<(Input, Offset)>, BrokerError> {
+        self.of_inputs(partition, |marks| marks.high)
     }
 }

@@ -4,7 +4,7 @@
 //! once no open transaction holds an offset, a read_uncommitted one answers at once, with what may be stale.
 
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rdkafka::TopicPartitionList;
 use rdkafka::config::FromClientConfigAndContext as _;
@@ -15,6 +15,7 @@ use crate::broker::{BrokerError, CommitNote, Committed, ErrorClass, Topics};
 use crate::domain::{Input, PartitionId};
 use crate::record::Offset;
 
+use super::bound::Bound;
 use super::context::{self, PlainContext};
 use super::settings::{Isolation, KafkaSettings};
 use super::triage;
@@ -50,7 +51,7 @@ impl Observers {
     ) -> Result<Vec<Committed>, BrokerError> {
         let what = || format!("read the committed offsets of partition {partition} in group {}", settings.group_id);
         let client = self.client(settings, Isolation::Committed)?;
-        let started = Instant::now();
+        let bound = Bound::of(settings.no_progress_bound);
         let mut reads = 0;
         loop {
             let slice = COMMITTED_SLICE.min(settings.call_timeout);
@@ -67,9 +68,9 @@ impl Observers {
             if triage::of_client(&failure) == ErrorClass::Fatal {
                 return Err(triage::client_error(what(), &failure));
             }
-            if started.elapsed() > settings.no_progress_bound {
+            if bound.is_over() {
                 let cause = self.why_not_committed(settings, topics, partition, &failure);
-                return Err(BrokerError::NoProgress { what: what(), waited: started.elapsed(), cause });
+                return Err(BrokerError::NoProgress { what: what(), waited: bound.elapsed(), cause });
             }
         }
     }
@@ -121,7 +122,7 @@ impl Observers {
             Err(_) => format!("the broker gives no answer ({failure})"),
             Ok(last) => {
                 let writers: Vec<String> =
-                    last.iter().filter_map(|it| it.note.as_ref()).map(|n| n.to_string()).collect();
+                    last.iter().filter_map(|it| it.note.as_ref()).map(CommitNote::to_string).collect();
                 let last = writers.first().map_or("nobody of ours", String::as_str);
                 format!(
                     "an open transaction holds one of them (the last to commit was {last}); \
@@ -172,7 +173,7 @@ fn retry<T>(
     what: &str,
     mut attempt: impl FnMut() -> Result<T, KafkaError>,
 ) -> Result<T, BrokerError> {
-    let started = Instant::now();
+    let bound = Bound::of(settings.retry_bound);
     loop {
         let error = match attempt() {
             Ok(value) => return Ok(value),
@@ -181,11 +182,11 @@ fn retry<T>(
         if triage::of_client(&error) == ErrorClass::Fatal {
             return Err(triage::client_error(what, &error));
         }
-        if started.elapsed() > settings.retry_bound {
-            let (waited, cause) = (started.elapsed(), error.to_string());
+        if bound.is_over() {
+            let (waited, cause) = (bound.elapsed(), error.to_string());
             return Err(BrokerError::NoProgress { what: what.to_owned(), waited, cause });
         }
-        std::thread::sleep(settings.retry_pause);
+        bound.pause(settings.retry_pause);
     }
 }
 

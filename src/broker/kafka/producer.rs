@@ -1,7 +1,8 @@
 //! A transactional producer over the client's: one id, one open transaction, every error sorted once.
 //!
 //! The order within a commit, and why:
-//! 1. drain: until every record is acknowledged (the client's own flush would cost 100 ms);
+//! 1. drain, before the offsets and again before the commit: until every record is acknowledged (the client's own flush
+//!    would cost 100 ms);
 //! 2. no record may have failed;
 //! 3. commit, the same call again while it is retriable and within the bound;
 //! 4. if a connection failed between 3's first call and its return, the outcome is unknown even when the call says Ok: a
@@ -10,7 +11,7 @@
 //! Must not know: what is written, or what memory makes of an error.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rdkafka::TopicPartitionList;
 use rdkafka::config::FromClientConfigAndContext as _;
@@ -21,10 +22,12 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use crate::broker::{BrokerError, ErrorClass, OffsetCommit, Producer, Topics, Transaction, TransactionError};
 use crate::record::Outgoing;
 
+use super::bound::Bound;
 use super::context::ProducerWatch;
 use super::settings::KafkaSettings;
 use super::source::KafkaGeneration;
 use super::triage;
+use super::writers::Signatures;
 
 /// Between two looks at how many records are unacknowledged. Waiting inside of the client spins for up to 1 ms instead.
 const DRAIN_PAUSE: Duration = Duration::from_micros(200);
@@ -52,7 +55,7 @@ impl KafkaProducer {
             BaseProducer::from_config_and_context(&settings.transactional(transactional_id), ProducerWatch::default())
                 .map_err(|error| triage::client_error(what(), &error))?;
         let producer = Self { client, transactional_id: transactional_id.into(), settings, topics, unsafe_since: None };
-        let started = Instant::now();
+        let bound = Bound::of(producer.settings.retry_bound);
         loop {
             let Err(error) = producer.client.init_transactions(producer.settings.call_timeout) else {
                 producer.serve();
@@ -63,11 +66,11 @@ impl KafkaProducer {
                 let (what, reason) = (what(), error.to_string());
                 return Err(BrokerError::Client { what, reason, class: ErrorClass::Fatal });
             }
-            if started.elapsed() > producer.settings.retry_bound {
-                let (what, waited, cause) = (what(), started.elapsed(), error.to_string());
+            if bound.is_over() {
+                let (what, waited, cause) = (what(), bound.elapsed(), error.to_string());
                 return Err(BrokerError::NoProgress { what, waited, cause });
             }
-            std::thread::sleep(producer.settings.retry_pause);
+            bound.pause(producer.settings.retry_pause);
         }
     }
 
@@ -85,16 +88,16 @@ impl KafkaProducer {
 
     /// Until every record is acknowledged or given up. Says whether that came about within the bound.
     fn drain(&self, bound: Duration) -> bool {
-        let deadline = Instant::now() + bound;
+        let bound = Bound::of(bound);
         loop {
             self.client.poll(Duration::ZERO);
             if self.client.in_flight_count() == 0 {
                 return true;
             }
-            if Instant::now() > deadline {
+            if bound.is_over() {
                 return false;
             }
-            std::thread::sleep(DRAIN_PAUSE);
+            bound.pause(DRAIN_PAUSE);
         }
     }
 
@@ -105,22 +108,21 @@ impl KafkaProducer {
 
     /// The same call again while it is retriable and within the bound.
     fn insist(&self, call: &'static str, mut attempt: impl FnMut() -> KafkaResult<()>) -> Result<(), Failure> {
-        let started = Instant::now();
+        let bound = Bound::of(self.settings.retry_bound);
         for attempts in 1.. {
-            let begun = Instant::now();
+            let one = Bound::of(2 * self.settings.call_timeout);
             let outcome = attempt();
-            let took = begun.elapsed();
-            if took > 2 * self.settings.call_timeout {
-                tracing::warn!(call, ?took, id = &*self.transactional_id, "the client overran its time-out");
+            if one.is_over() {
+                tracing::warn!(call, took = ?one.elapsed(), id = &*self.transactional_id, "the client overran its time-out");
             }
             self.serve();
             let Err(error) = outcome else { break };
             let class = triage::of_transaction(&error);
-            if class != ErrorClass::Retriable || started.elapsed() > self.settings.retry_bound {
-                return Err(Failure { call, class, attempts, took: started.elapsed(), reason: error.to_string() });
+            if class != ErrorClass::Retriable || bound.is_over() {
+                return Err(Failure { call, class, attempts, took: bound.elapsed(), reason: error.to_string() });
             }
             tracing::debug!(call, %error, id = &*self.transactional_id, "again");
-            std::thread::sleep(self.settings.retry_pause);
+            bound.pause(self.settings.retry_pause);
         }
         Ok(())
     }
@@ -162,8 +164,7 @@ impl KafkaProducer {
     }
 
     /// Why what was sent can't be committed, if any of it wasn't written.
-    fn check_written(&self) -> Result<(), TransactionError> {
-        let call = "commit";
+    fn check_written(&self, call: &'static str) -> Result<(), TransactionError> {
         if !self.drain(self.settings.transaction_timeout) {
             let unsent = self.client.in_flight_count();
             let reason = format!("{unsent} records unacknowledged after {:?}", self.settings.transaction_timeout);
@@ -199,7 +200,7 @@ impl Producer for KafkaProducer {
         // Whatever it is: nothing is open that could be aborted.
         self.insist(call, || self.client.begin_transaction())
             .map_err(|failure| TransactionError::Fatal { call, reason: failure.reason })?;
-        Ok(KafkaTransaction { producer: self, open: true })
+        Ok(KafkaTransaction { producer: self, open: true, signatures: Signatures::default() })
     }
 }
 
@@ -230,6 +231,7 @@ impl From<Failure> for TransactionError {
 pub struct KafkaTransaction<'a> {
     producer: &'a mut KafkaProducer,
     open: bool,
+    signatures: Signatures,
 }
 
 impl KafkaTransaction<'_> {
@@ -246,20 +248,19 @@ impl KafkaTransaction<'_> {
 impl Transaction for KafkaTransaction<'_> {
     type Generation = KafkaGeneration;
 
-    fn send(&mut self, record: Outgoing) -> Result<(), TransactionError> {
+    fn send(&mut self, mut record: Outgoing) -> Result<(), TransactionError> {
         let producer = &*self.producer;
-        let started = Instant::now();
+        self.signatures.sign(&mut record, &producer.topics, &producer.transactional_id);
+        let bound = Bound::of(producer.settings.retry_bound);
         let headers = headers_of(&record);
         let mut outgoing = base_record(&record, headers);
         loop {
             match producer.client.send(outgoing) {
                 Ok(()) => return Ok(()),
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), unsent))
-                    if started.elapsed() < producer.settings.retry_bound =>
-                {
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), unsent)) if !bound.is_over() => {
                     outgoing = unsent;
                     producer.client.poll(Duration::ZERO);
-                    std::thread::sleep(DRAIN_PAUSE);
+                    bound.pause(DRAIN_PAUSE);
                 }
                 Err((error, _)) => return Err(producer.sort_send_error(&error)),
             }
@@ -272,6 +273,8 @@ impl Transaction for KafkaTransaction<'_> {
         if offsets.is_empty() {
             return Ok(());
         }
+        // So that a pending offset never stands without the signature of its writer.
+        producer.check_written(call)?;
         let list = offset_list(&producer.topics, offsets)
             .map_err(|error| TransactionError::Abortable { call, reason: error.to_string() })?;
         producer.insist(call, || {
@@ -281,7 +284,7 @@ impl Transaction for KafkaTransaction<'_> {
     }
 
     fn commit(mut self) -> Result<(), TransactionError> {
-        let outcome = self.producer.check_written().and_then(|()| self.producer.commit_drained());
+        let outcome = self.producer.check_written("commit").and_then(|()| self.producer.commit_drained());
         // What can be aborted, the drop aborts.
         self.open = matches!(outcome, Err(TransactionError::Abortable { .. }));
         if let Err(error @ (TransactionError::Fatal { .. } | TransactionError::OutcomeUnknown { .. })) = &outcome {

@@ -137,7 +137,7 @@ const GUARDED: [&str; 19] = [
 
 /// What a consumer may see of transactions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Isolation {
+pub enum Isolation {
     Committed,
     /// Also what is open or aborted: true ends of a log, offsets that a pending commit would hide.
     Uncommitted,

@@ -9,12 +9,12 @@
 //! fetched before it never comes out of the queue.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rdkafka::config::FromClientConfigAndContext as _;
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerGroupMetadata};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::KafkaError;
 use rdkafka::message::Message as _;
 
 use crate::broker::{BrokerError, ErrorClass, Polled, Source, Topics};
@@ -22,6 +22,7 @@ use crate::domain::{Input, PartitionId};
 use crate::record::Offset;
 
 use super::assignment::Assignment;
+use super::bound::Bound;
 use super::context::{self, Change, MemberContext, Rebalance, TopicPartition};
 use super::message::KafkaMessage;
 use super::settings::KafkaSettings;
@@ -44,7 +45,7 @@ pub struct KafkaSource {
     wake: Arc<Wake>,
     assignment: Assignment,
     unanswered: Option<Rebalance>,
-    split_since: Option<Instant>,
+    split: Option<Bound>,
 }
 
 impl KafkaSource {
@@ -65,7 +66,7 @@ impl KafkaSource {
             consumer: Arc::new(consumer),
             wake,
             unanswered: None,
-            split_since: None,
+            split: None,
         })
     }
 
@@ -102,8 +103,8 @@ impl KafkaSource {
                 break;
             }
         }
-        match self.split_since {
-            Some(since) if since.elapsed() > self.settings.no_progress_bound => self.refuse_split(),
+        match &self.split {
+            Some(bound) if bound.is_over() => self.refuse_split(),
             _ => Ok(false),
         }
     }
@@ -132,9 +133,10 @@ impl KafkaSource {
                 }
             }
         };
-        self.split_since = self.assignment.split().and(self.split_since.or_else(|| Some(Instant::now())));
+        let bound = Bound::of(self.settings.no_progress_bound);
+        self.split = self.assignment.split().and(self.split.or(Some(bound)));
         // In steps, the rest may still come.
-        if self.split_since.is_some() && !incremental {
+        if self.split.is_some() && !incremental {
             return self.refuse_split();
         }
         Ok(revoked)
@@ -163,13 +165,14 @@ impl KafkaSource {
         }
         let full = into.len() + self.settings.poll_records;
         let share = (self.settings.poll_records / count).max(1);
-        let mut unread: Vec<usize> = (self.first..count).chain(0..self.first).collect();
+        // Flows may have gone since.
         self.first = (self.first + 1) % count;
+        let mut unread: Vec<usize> = (self.first..count).chain(0..self.first).collect();
         while !unread.is_empty() && into.len() < full {
             let mut more = Vec::new();
             for i in unread {
                 let limit = share.min(full - into.len());
-                if self.flows[i].read(limit, into)? {
+                if self.flows[i].read(limit, self.consumer.context(), into)? {
                     more.push(i);
                 }
             }
@@ -184,7 +187,7 @@ impl KafkaSource {
             let (topic, partition) = &positions[0].0;
             format!("seek in partition {partition} of {topic} and its like")
         };
-        let started = Instant::now();
+        let bound = Bound::of(self.settings.retry_bound);
         loop {
             let failure = match self.try_seek(positions) {
                 Ok(()) => return Ok(()),
@@ -193,11 +196,11 @@ impl KafkaSource {
             if triage::of_client(&failure) == ErrorClass::Fatal {
                 return Err(triage::client_error(what(), &failure));
             }
-            if started.elapsed() > self.settings.retry_bound {
-                let (what, waited, cause) = (what(), started.elapsed(), failure.to_string());
+            if bound.is_over() {
+                let (what, waited, cause) = (what(), bound.elapsed(), failure.to_string());
                 return Err(BrokerError::NoProgress { what, waited, cause });
             }
-            std::thread::sleep(self.settings.retry_pause);
+            bound.pause(self.settings.retry_pause);
         }
     }
 
@@ -239,7 +242,7 @@ impl Source for KafkaSource {
     type Generation = KafkaGeneration;
 
     fn poll(&mut self, timeout: Duration, into: &mut Vec<Polled<KafkaMessage>>) -> Result<(), BrokerError> {
-        let deadline = Instant::now() + timeout;
+        let bound = Bound::of(timeout);
         self.let_go()?;
         loop {
             // Cleared before looking, so that what comes while we look wakes us.
@@ -249,7 +252,7 @@ impl Source for KafkaSource {
                 return Ok(());
             }
             self.read(into)?;
-            if into.len() > before || !self.wake.wait_until(deadline) {
+            if into.len() > before || !self.wake.wait(bound.left()) {
                 return Ok(());
             }
         }
@@ -351,7 +354,12 @@ struct Flow {
 
 impl Flow {
     /// Hands over at most `limit` items. Says whether there may be more.
-    fn read(&mut self, limit: usize, into: &mut Vec<Polled<KafkaMessage>>) -> Result<bool, BrokerError> {
+    fn read(
+        &mut self,
+        limit: usize,
+        context: &MemberContext,
+        into: &mut Vec<Polled<KafkaMessage>>,
+    ) -> Result<bool, BrokerError> {
         if self.paused {
             return Ok(false);
         }
@@ -368,6 +376,7 @@ impl Flow {
                     into.push(Polled::Record { input, partition, message });
                 }
                 Some(Err(KafkaError::PartitionEOF(_))) => {
+                    self.next = self.next.max(context.last_end().unwrap_or(self.next));
                     into.push(Polled::End { input, partition, offset: self.next });
                 }
                 Some(Err(error)) => judge(&error)?,
@@ -398,9 +407,8 @@ impl Wake {
         *context::lock(&self.called) = false;
     }
 
-    /// Says whether it was called before the deadline.
-    fn wait_until(&self, deadline: Instant) -> bool {
-        let timeout = deadline.saturating_duration_since(Instant::now());
+    /// Says whether it was called within the time.
+    fn wait(&self, timeout: Duration) -> bool {
         let (called, _) = self
             .changed
             .wait_timeout_while(context::lock(&self.called), timeout, |called| !*called)

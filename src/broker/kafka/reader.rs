@@ -1,22 +1,23 @@
-//! Reads one partition of the changelog, or of any log, from its start to an end fixed at the opening.
+//! Reads one partition of a log from its start to an end fixed at the opening.
 //!
-//! The end is the high watermark as a read_uncommitted client sees it: to a read_committed one the log seems to end at
+//! Of the changelog, the end is the high watermark as a read_uncommitted client sees it: to a read_committed one the log seems to end at
 //! the first open transaction, without a hint. So whoever may have one open is fenced first, and the end of the partition
 //! counts only at or past that watermark.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rdkafka::TopicPartitionList;
 use rdkafka::config::FromClientConfigAndContext as _;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
-use rdkafka::message::Message as _;
+use rdkafka::message::{BorrowedMessage, Message as _};
 
 use crate::broker::{BrokerError, ChangelogReader, ChangelogRecord, ErrorClass, ReadProgress};
 use crate::domain::PartitionId;
 use crate::record::Offset;
 
+use super::bound::Bound;
 use super::context::PlainContext;
 use super::offsets::Observers;
 use super::settings::{Isolation, KafkaSettings};
@@ -25,7 +26,55 @@ use super::triage;
 /// A read hands over at most that many records.
 const RECORDS_A_READ: usize = 10_000;
 
-pub struct KafkaChangelog {
+/// Reads the changelog: what is committed, up to an end that an open transaction must not hide.
+pub struct KafkaChangelog(LogReader);
+
+impl KafkaChangelog {
+    pub(super) fn open(
+        settings: Arc<KafkaSettings>,
+        observers: Arc<Observers>,
+        topic: Arc<str>,
+        partition: PartitionId,
+    ) -> Result<Self, BrokerError> {
+        let whole = Span::whole(&settings, &observers, &topic, partition, Isolation::Uncommitted)?;
+        LogReader::open(settings, observers, topic, partition, Isolation::Committed, whole).map(Self)
+    }
+}
+
+impl ChangelogReader for KafkaChangelog {
+    fn read(
+        &mut self,
+        timeout: Duration,
+        each: &mut dyn FnMut(ChangelogRecord<'_>),
+    ) -> Result<ReadProgress, BrokerError> {
+        self.0.read(timeout, &mut |message| {
+            each(ChangelogRecord { key: message.key().unwrap_or_default(), value: message.payload() });
+        })
+    }
+}
+
+/// From the first offset to before the end.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Span {
+    pub from: Offset,
+    pub end: Offset,
+}
+
+impl Span {
+    /// All of a log, to the end that `to` sees now.
+    pub fn whole(
+        settings: &KafkaSettings,
+        observers: &Observers,
+        topic: &str,
+        partition: PartitionId,
+        to: Isolation,
+    ) -> Result<Self, BrokerError> {
+        let marks = observers.watermarks(settings, topic, partition, to)?;
+        Ok(Self { from: marks.low, end: marks.high })
+    }
+}
+
+pub(super) struct LogReader {
     client: BaseConsumer<PlainContext>,
     settings: Arc<KafkaSettings>,
     observers: Arc<Observers>,
@@ -35,36 +84,37 @@ pub struct KafkaChangelog {
     next: Offset,
     end: Offset,
     done: bool,
-    last_progress: Instant,
+    progress: Bound,
 }
 
-impl KafkaChangelog {
-    pub(super) fn open(
+impl LogReader {
+    /// `shown` is what is handed over of the span.
+    pub fn open(
         settings: Arc<KafkaSettings>,
         observers: Arc<Observers>,
         topic: Arc<str>,
         partition: PartitionId,
+        shown: Isolation,
+        span: Span,
     ) -> Result<Self, BrokerError> {
-        let marks = observers.watermarks(&settings, &topic, partition, Isolation::Uncommitted)?;
         let failed = |error: KafkaError| {
             triage::client_error(format_args!("open partition {partition} of {topic} for reading"), &error)
         };
         let client: BaseConsumer<PlainContext> =
-            BaseConsumer::from_config_and_context(&settings.reader(Isolation::Committed), PlainContext::default())
-                .map_err(failed)?;
+            BaseConsumer::from_config_and_context(&settings.reader(shown), PlainContext::default()).map_err(failed)?;
         let mut list = TopicPartitionList::with_capacity(1);
-        list.add_partition_offset(&topic, partition.0, rdkafka::Offset::Offset(marks.low)).map_err(failed)?;
+        list.add_partition_offset(&topic, partition.0, rdkafka::Offset::Offset(span.from)).map_err(failed)?;
         client.assign(&list).map_err(failed)?;
         Ok(Self {
             client,
+            progress: Bound::of(settings.no_progress_bound),
             settings,
             observers,
             topic,
             partition,
-            next: marks.low,
-            end: marks.high,
-            done: marks.low >= marks.high,
-            last_progress: Instant::now(),
+            next: span.from,
+            end: span.end,
+            done: span.from >= span.end,
         })
     }
 
@@ -91,17 +141,17 @@ impl KafkaChangelog {
             ),
             Ok(marks) => format!("nothing came at {} although the log reaches {}", self.next, marks.high),
         };
-        BrokerError::NoProgress { what: self.what(), waited: self.last_progress.elapsed(), cause }
+        BrokerError::NoProgress { what: self.what(), waited: self.progress.elapsed(), cause }
     }
 
     /// One step of the client; says whether it brought a record.
-    fn step(&mut self, wait: Duration, each: &mut dyn FnMut(ChangelogRecord<'_>)) -> Result<bool, BrokerError> {
+    fn step(&mut self, wait: Duration, each: &mut dyn FnMut(&BorrowedMessage<'_>)) -> Result<bool, BrokerError> {
         match self.client.poll(wait) {
             None => return Ok(false),
             Some(Ok(message)) => {
                 self.next = message.offset() + 1;
                 if message.offset() < self.end {
-                    each(ChangelogRecord { key: message.key().unwrap_or_default(), value: message.payload() });
+                    each(&message);
                 }
                 self.done = self.next >= self.end;
             }
@@ -118,29 +168,27 @@ impl KafkaChangelog {
         }
         Ok(true)
     }
-}
 
-impl ChangelogReader for KafkaChangelog {
-    fn read(
+    pub fn read(
         &mut self,
         timeout: Duration,
-        each: &mut dyn FnMut(ChangelogRecord<'_>),
+        each: &mut dyn FnMut(&BorrowedMessage<'_>),
     ) -> Result<ReadProgress, BrokerError> {
-        let deadline = Instant::now() + timeout;
+        let bound = Bound::of(timeout);
         let before = self.next;
         let mut read = 0;
         while !self.done && read < RECORDS_A_READ {
             // Waits for the first record only; what has come with it is taken along.
-            let wait = if read == 0 { deadline.saturating_duration_since(Instant::now()) } else { Duration::ZERO };
+            let wait = if read == 0 { bound.left() } else { Duration::ZERO };
             if self.step(wait, each)? {
                 read += 1;
-            } else if read > 0 || Instant::now() >= deadline {
+            } else if read > 0 || bound.is_over() {
                 break;
             }
         }
         if self.next > before || self.done {
-            self.last_progress = Instant::now();
-        } else if self.last_progress.elapsed() > self.settings.no_progress_bound {
+            self.progress = Bound::of(self.settings.no_progress_bound);
+        } else if self.progress.is_over() {
             return Err(self.no_progress());
         }
         let remaining = if self.done { 0 } else { self.end.saturating_sub(self.next).unsigned_abs() };

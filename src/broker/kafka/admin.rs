@@ -1,0 +1,350 @@
+//! Topics as they are, as they should be, and the steps from the one to the other.
+//!
+//! [`plan`] is pure; [`Admin`] asks the cluster and carries steps out. Only missing topics are created: what differs is
+//! told, with how to change it, because changing a topic under its producers is its owner's decision.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::Duration;
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::config::FromClientConfigAndContext as _;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::types::RDKafkaRespErr;
+
+use crate::broker::{BrokerError, ErrorClass, Topics};
+
+use super::context::PlainContext;
+use super::settings::KafkaSettings;
+use super::triage;
+
+/// A topic as the cluster has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicFacts {
+    pub name: String,
+    pub partitions: i32,
+    pub replication: i32,
+    /// All of the topic's properties, defaults included.
+    pub config: BTreeMap<String, String>,
+}
+
+/// A topic as tideline wants it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicWish {
+    pub name: String,
+    /// `None`: any number will do.
+    pub partitions: Option<i32>,
+    /// Properties that it is created with.
+    pub config: BTreeMap<&'static str, String>,
+    /// Those of them without which tideline doesn't work.
+    pub required: &'static [&'static str],
+}
+
+/// What topics are created with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicSettings {
+    /// Default −1: the broker's own.
+    pub replication: i32,
+    /// Of inputs and `rekey`. Default 7 days.
+    pub input_retention: Duration,
+    /// Of tier changes and dormancy risks. Default 7 days.
+    pub output_retention: Duration,
+    /// Of dead letters. Default 14 days.
+    pub dead_letter_retention: Duration,
+    /// Of the changelog: a small segment is compacted soon, so a restore reads less. Default 16 MiB.
+    pub changelog_segment_bytes: u64,
+    /// Of the changelog: after that a segment is closed even if it isn't full. Default 1 h.
+    pub changelog_segment_age: Duration,
+    /// The largest record of any topic. Default 4 MiB.
+    pub max_message_bytes: usize,
+}
+
+impl Default for TopicSettings {
+    fn default() -> Self {
+        const DAY: Duration = Duration::from_secs(86_400);
+        Self {
+            replication: -1,
+            input_retention: 7 * DAY,
+            output_retention: 7 * DAY,
+            dead_letter_retention: 14 * DAY,
+            changelog_segment_bytes: 16 << 20,
+            changelog_segment_age: Duration::from_secs(3_600),
+            max_message_bytes: 4 << 20,
+        }
+    }
+}
+
+/// The topics of an application as they should be, in the order of the flow.
+pub fn wishes(topics: &Topics, settings: &TopicSettings) -> Vec<TopicWish> {
+    let delete = |retention: Duration| {
+        [("cleanup.policy", "delete".to_owned()), ("retention.ms", retention.as_millis().to_string())]
+    };
+    let compact = || {
+        [
+            ("cleanup.policy", "compact".to_owned()),
+            ("segment.bytes", settings.changelog_segment_bytes.to_string()),
+            ("segment.ms", settings.changelog_segment_age.as_millis().to_string()),
+            ("min.cleanable.dirty.ratio", "0.2".to_owned()),
+        ]
+    };
+    let co_partitioned = Some(topics.partitions);
+    let wish = |name: &str, partitions, config: Vec<(&'static str, String)>, required| {
+        let size = ("max.message.bytes", settings.max_message_bytes.to_string());
+        TopicWish { name: name.to_owned(), partitions, config: config.into_iter().chain([size]).collect(), required }
+    };
+    let mut all: Vec<_> = topics
+        .inputs
+        .iter()
+        .map(|name| wish(name, co_partitioned, delete(settings.input_retention).into(), &[]))
+        .collect();
+    all.push(wish(&topics.changelog, co_partitioned, compact().into(), &["cleanup.policy"]));
+    for output in [&topics.tier_changes, &topics.dormancy_risk] {
+        all.push(wish(output, None, delete(settings.output_retention).into(), &[]));
+    }
+    all.push(wish(&topics.user_profiles, None, compact().into(), &["cleanup.policy"]));
+    all.push(wish(&topics.dead_letters, None, delete(settings.dead_letter_retention).into(), &[]));
+    all
+}
+
+/// One difference between what is and what should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    Create(TopicWish),
+    /// tideline can't run with it.
+    Fault(Difference),
+    /// It can, but someone may want to know.
+    Note(Difference),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{topic}: {what} is {found}, should be {wanted}")]
+pub struct Difference {
+    pub topic: String,
+    pub what: String,
+    pub found: String,
+    pub wanted: String,
+}
+
+/// What is missing or different, in the order of the wishes.
+pub fn plan(wishes: &[TopicWish], facts: &[TopicFacts]) -> Vec<Step> {
+    let steps_of = |wish: &TopicWish| match facts.iter().find(|facts| facts.name == wish.name) {
+        None => vec![Step::Create(wish.clone())],
+        Some(facts) => differences(wish, facts),
+    };
+    wishes.iter().flat_map(steps_of).collect()
+}
+
+fn differences(wish: &TopicWish, facts: &TopicFacts) -> Vec<Step> {
+    let difference = |what: &str, found: String, wanted: String| Difference {
+        topic: wish.name.clone(),
+        what: what.to_owned(),
+        found,
+        wanted,
+    };
+    let mut steps = Vec::new();
+    if let Some(wanted) = wish.partitions.filter(|&wanted| wanted != facts.partitions) {
+        steps.push(Step::Fault(difference(
+            "the number of partitions",
+            facts.partitions.to_string(),
+            wanted.to_string(),
+        )));
+    }
+    for (name, wanted) in &wish.config {
+        let found = facts.config.get(*name).map_or("not told", String::as_str);
+        if found != wanted {
+            let difference = difference(name, found.to_owned(), wanted.clone());
+            steps.push(if wish.required.contains(name) { Step::Fault(difference) } else { Step::Note(difference) });
+        }
+    }
+    steps
+}
+
+/// Asks about topics and creates them.
+pub struct Admin {
+    client: AdminClient<PlainContext>,
+    settings: KafkaSettings,
+}
+
+impl Admin {
+    pub fn new(settings: KafkaSettings) -> Result<Self, BrokerError> {
+        let client = AdminClient::from_config_and_context(&settings.common(), PlainContext::default())
+            .map_err(|error| triage::client_error("make an administration client", &error))?;
+        Ok(Self { client, settings })
+    }
+
+    /// How many brokers answer for the cluster; an error if none is reached within the call's bound.
+    pub fn reach(&self) -> Result<usize, BrokerError> {
+        let metadata = self.client.inner().fetch_metadata(Some("__tideline_reach"), self.settings.call_timeout);
+        let what = || format!("reach a broker of {}", self.settings.bootstrap_servers);
+        metadata.map(|metadata| metadata.brokers().len()).map_err(|error| triage::client_error(what(), &error))
+    }
+
+    /// Those of the named topics that exist.
+    pub fn describe(&self, names: &[String]) -> Result<Vec<TopicFacts>, BrokerError> {
+        let mut found = Vec::new();
+        for name in names {
+            found.extend(self.partitions_of(name)?);
+        }
+        let existing: Vec<_> = found.iter().map(|facts: &TopicFacts| ResourceSpecifier::Topic(&facts.name)).collect();
+        if existing.is_empty() {
+            return Ok(found);
+        }
+        let failed = |error: KafkaError| triage::client_error("describe topics", &error);
+        let answers = block_on(self.client.describe_configs(existing.iter(), &self.options())).map_err(failed)?;
+        let configs: Vec<BTreeMap<String, String>> = answers
+            .into_iter()
+            .map(|answer| {
+                let resource = answer.map_err(|code| failed(KafkaError::AdminOp(code)))?;
+                let told = resource.entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?)));
+                Ok(told.collect())
+            })
+            .collect::<Result<_, BrokerError>>()?;
+        for (facts, config) in found.iter_mut().zip(configs) {
+            facts.config = config;
+        }
+        Ok(found)
+    }
+
+    /// Creates one topic; one that exists already is no error.
+    pub fn create(&self, wish: &TopicWish, topics: &TopicSettings, partitions: i32) -> Result<(), BrokerError> {
+        let what = || format!("create topic {}", wish.name);
+        let replication = TopicReplication::Fixed(topics.replication);
+        let mut topic = NewTopic::new(&wish.name, wish.partitions.unwrap_or(partitions), replication);
+        for (name, value) in &wish.config {
+            topic = topic.set(name, value);
+        }
+        let answers = block_on(self.client.create_topics([&topic], &self.options()))
+            .map_err(|error| triage::client_error(what(), &error))?;
+        for answer in answers {
+            match answer {
+                Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+                Err((_, code)) => {
+                    let class = ErrorClass::Fatal;
+                    return Err(BrokerError::Client { what: what(), reason: code.to_string(), class });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn partitions_of(&self, name: &str) -> Result<Option<TopicFacts>, BrokerError> {
+        let what = || format!("describe topic {name}");
+        let metadata = self
+            .client
+            .inner()
+            .fetch_metadata(Some(name), self.settings.call_timeout)
+            .map_err(|error| triage::client_error(what(), &error))?;
+        let Some(topic) = metadata.topics().iter().find(|topic| topic.name() == name) else { return Ok(None) };
+        match topic.error() {
+            None => {}
+            Some(
+                RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART
+                | RDKafkaRespErr::RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC,
+            ) => return Ok(None),
+            Some(code) => {
+                return Err(triage::client_error(what(), &KafkaError::MetadataFetch(code.into())));
+            }
+        }
+        Ok(Some(TopicFacts {
+            name: name.to_owned(),
+            partitions: topic.partitions().len() as i32,
+            replication: topic.partitions().first().map_or(0, |partition| partition.replicas().len() as i32),
+            config: BTreeMap::new(),
+        }))
+    }
+
+    fn options(&self) -> AdminOptions {
+        // The second bound is the broker's own: it answers when the work is done there.
+        let timeout = self.settings.call_timeout;
+        AdminOptions::new().request_timeout(Some(timeout)).operation_timeout(Some(timeout))
+    }
+}
+
+/// Waits on this thread for what the client's own thread finishes: no runtime is needed for that.
+fn block_on<F: Future>(future: F) -> F::Output {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut context = Context::from_waker(&waker);
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut context) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => thread::park(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn topics() -> Topics {
+        Topics {
+            inputs: vec!["app".into(), "rekey".into()],
+            changelog: "changelog".into(),
+            tier_changes: "tiers".into(),
+            dormancy_risk: "risks".into(),
+            user_profiles: "profiles".into(),
+            dead_letters: "dead".into(),
+            partitions: 8,
+        }
+    }
+
+    fn as_wished(wishes: &[TopicWish]) -> Vec<TopicFacts> {
+        let facts = |wish: &TopicWish| TopicFacts {
+            name: wish.name.clone(),
+            partitions: wish.partitions.unwrap_or(3),
+            replication: 1,
+            config: wish.config.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
+        };
+        wishes.iter().map(facts).collect()
+    }
+
+    #[test]
+    fn an_empty_cluster_needs_every_topic() {
+        let wishes = wishes(&topics(), &TopicSettings::default());
+        let steps = plan(&wishes, &[]);
+        assert_eq!(steps.len(), 7);
+        assert!(steps.iter().all(|step| matches!(step, Step::Create(_))));
+    }
+
+    #[test]
+    fn a_cluster_as_wished_needs_nothing() {
+        let wishes = wishes(&topics(), &TopicSettings::default());
+        assert_eq!(plan(&wishes, &as_wished(&wishes)), []);
+    }
+
+    #[test]
+    fn another_count_and_a_changelog_that_forgets_are_faults_and_another_retention_is_a_note() {
+        let wishes = wishes(&topics(), &TopicSettings::default());
+        let mut facts = as_wished(&wishes);
+        facts[0].partitions = 4;
+        facts[0].config.insert("retention.ms".into(), "1".into());
+        facts[2].config.insert("cleanup.policy".into(), "delete".into());
+        let told: Vec<String> = plan(&wishes, &facts)
+            .into_iter()
+            .map(|step| match step {
+                Step::Create(wish) => format!("create {}", wish.name),
+                Step::Fault(difference) => format!("fault {difference}"),
+                Step::Note(difference) => format!("note {difference}"),
+            })
+            .collect();
+        assert_eq!(
+            told,
+            [
+                "fault app: the number of partitions is 4, should be 8",
+                "note app: retention.ms is 1, should be 604800000",
+                "fault changelog: cleanup.policy is delete, should be compact",
+            ]
+        );
+    }
+}

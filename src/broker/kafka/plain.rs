@@ -1,0 +1,112 @@
+//! Without transactions: writes what `generate` and tests feed in, reads back what was written.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::config::FromClientConfigAndContext as _;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::{BaseProducer, Producer as _};
+
+use crate::broker::{BrokerError, ErrorClass};
+use crate::domain::PartitionId;
+use crate::record::{Offset, Outgoing};
+
+use super::bound::Bound;
+use super::context::ProducerWatch;
+use super::message::KafkaMessage;
+use super::offsets::Observers;
+use super::producer::{base_record, headers_of};
+use super::reader::{LogReader, Span};
+use super::settings::KafkaSettings;
+use super::{Isolation, triage};
+
+/// While the queue is full or is being flushed.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// A producer that neither loses nor doubles a record, but commits each by itself.
+pub struct PlainProducer {
+    client: BaseProducer<ProducerWatch>,
+    settings: Arc<KafkaSettings>,
+}
+
+impl PlainProducer {
+    pub fn new(settings: KafkaSettings) -> Result<Self, BrokerError> {
+        let client = BaseProducer::from_config_and_context(&settings.plain_producer(), ProducerWatch::default())
+            .map_err(|error| triage::client_error("make a producer", &error))?;
+        Ok(Self { client, settings: Arc::new(settings) })
+    }
+
+    /// Queues a record; waits while the queue is full. Whether it was written, [`Self::flush`] tells.
+    pub fn send(&self, record: &Outgoing) -> Result<(), BrokerError> {
+        let what = || format!("write to {}", record.topic);
+        let bound = Bound::of(self.settings.no_progress_bound);
+        let mut outgoing = base_record(record, headers_of(record));
+        loop {
+            self.client.poll(Duration::ZERO);
+            match self.client.send(outgoing) {
+                Ok(()) => return Ok(()),
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), unsent)) => {
+                    if bound.is_over() {
+                        let cause = "the broker takes nothing more".to_owned();
+                        return Err(BrokerError::NoProgress { what: what(), waited: bound.elapsed(), cause });
+                    }
+                    outgoing = unsent;
+                    bound.pause(PAUSE);
+                }
+                Err((error, _)) => return Err(triage::client_error(what(), &error)),
+            }
+        }
+    }
+
+    /// Waits until all that was sent is written; an error if any of it wasn't.
+    pub fn flush(&self) -> Result<(), BrokerError> {
+        let what = || "write what was sent".to_owned();
+        let mut left = self.client.in_flight_count();
+        let mut bound = Bound::of(self.settings.no_progress_bound);
+        while self.client.in_flight_count() > 0 {
+            self.client.poll(Duration::ZERO);
+            let now = self.client.in_flight_count();
+            if now != left {
+                (left, bound) = (now, Bound::of(self.settings.no_progress_bound));
+            } else if bound.is_over() {
+                let cause = format!("{left} records are not acknowledged");
+                return Err(BrokerError::NoProgress { what: what(), waited: bound.elapsed(), cause });
+            } else {
+                bound.pause(PAUSE);
+            }
+        }
+        match self.client.context().take_failures() {
+            None => Ok(()),
+            Some((count, first)) => Err(BrokerError::Client {
+                what: what(),
+                reason: format!("{count} records were not written, the first: {first}"),
+                class: ErrorClass::Fatal,
+            }),
+        }
+    }
+
+    /// Writes one record and waits for it; its offset.
+    pub fn write(&self, record: &Outgoing) -> Result<Offset, BrokerError> {
+        self.send(record)?;
+        self.flush()?;
+        Ok(self.client.context().last_written())
+    }
+}
+
+/// The records of a partition that `shown` may see, from its start to the end that `to` sees now: with
+/// [`Isolation::Committed`] that is the last stable offset, with [`Isolation::Uncommitted`] the high watermark. So
+/// (committed, uncommitted) waits until whatever is open has ended: a commit returns a little before it can be read.
+pub fn read_partition(
+    settings: &KafkaSettings,
+    topic: &str,
+    partition: PartitionId,
+    shown: Isolation,
+    to: Isolation,
+) -> Result<Vec<KafkaMessage>, BrokerError> {
+    let (settings, observers) = (Arc::new(settings.clone()), Arc::new(Observers::default()));
+    let span = Span::whole(&settings, &observers, topic, partition, to)?;
+    let mut reader = LogReader::open(settings, observers, topic.into(), partition, shown, span)?;
+    let mut records = Vec::new();
+    while !reader.read(Duration::from_millis(100), &mut |message| records.push(KafkaMessage::copy(message)))?.done {}
+    Ok(records)
+}

@@ -1,0 +1,119 @@
+//! Who has something open in a partition: whom a new owner must fence, and nobody else.
+//!
+//! The client can't ask the broker for it, so each transaction signs itself: the first record that it writes to a changelog
+//! partition carries its id as a header, and it is acknowledged before the transaction's offsets are sent. So whatever is
+//! open or pending in a partition begins with a signature at or after the last stable offset of its changelog. (The notes of
+//! committed offsets don't do: they name who committed last, not who died in its first transaction after that.)
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::Message as _;
+use rdkafka::message::{BorrowedMessage, Headers as _};
+
+use crate::broker::{BrokerError, Topics};
+use crate::domain::{PartitionId, partition_of};
+use crate::record::Outgoing;
+
+use super::bound::Bound;
+use super::offsets::Observers;
+use super::reader::{LogReader, Span};
+use super::settings::{Isolation, KafkaSettings};
+
+const SIGNATURE: &str = "tideline-writer";
+/// A commit returns a little before its markers are written. What is still open after that is taken for open.
+const MARKER_GRACE: Duration = Duration::from_millis(300);
+const MARKER_PAUSE: Duration = Duration::from_millis(10);
+
+/// Signs the first changelog record of each partition in one transaction.
+#[derive(Debug, Default)]
+pub(super) struct Signatures {
+    signed: BTreeSet<PartitionId>,
+}
+
+impl Signatures {
+    pub fn sign(&mut self, record: &mut Outgoing, topics: &Topics, transactional_id: &str) {
+        if record.topic != topics.changelog {
+            return;
+        }
+        let key = record.key.as_deref().unwrap_or_default();
+        let partition = record.partition.unwrap_or_else(|| partition_of(key, topics.partitions));
+        if self.signed.insert(partition) {
+            record.headers.push((SIGNATURE.to_owned(), transactional_id.as_bytes().to_vec()));
+        }
+    }
+}
+
+/// The ids that have something open in a partition, if anybody has.
+pub(super) fn open_writers(
+    settings: &Arc<KafkaSettings>,
+    observers: &Arc<Observers>,
+    topics: &Topics,
+    partition: PartitionId,
+) -> Result<Vec<Arc<str>>, BrokerError> {
+    let marks = |isolation| observers.watermarks(settings, &topics.changelog, partition, isolation);
+    let bound = Bound::of(MARKER_GRACE);
+    let (stable, end) = loop {
+        // In this order: what is written in between only makes the first look older.
+        let end = marks(Isolation::Uncommitted)?.high;
+        let stable = marks(Isolation::Committed)?.high;
+        if stable >= end {
+            return Ok(Vec::new());
+        }
+        if bound.is_over() {
+            break (stable, end);
+        }
+        bound.pause(MARKER_PAUSE);
+    };
+    let span = Span { from: stable, end };
+    let mut found = BTreeSet::new();
+    let (settings_, observers_) = (Arc::clone(settings), Arc::clone(observers));
+    let mut reader =
+        LogReader::open(settings_, observers_, topics.changelog.clone(), partition, Isolation::Uncommitted, span)?;
+    while !reader.read(settings.call_timeout, &mut |message| found.extend(signature(message)))?.done {}
+    if found.is_empty() {
+        // Unsigned: by an older program. Who committed last is the best guess.
+        let last = observers.last_committed(settings, topics, partition)?;
+        found.extend(last.into_iter().filter_map(|committed| Some(committed.note?.transactional_id)));
+    }
+    Ok(found.into_iter().collect())
+}
+
+fn signature(message: &BorrowedMessage<'_>) -> Option<Arc<str>> {
+    let headers = message.headers()?;
+    let header = headers.iter().find(|header| header.key == SIGNATURE)?;
+    std::str::from_utf8(header.value?).ok().map(Into::into)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_changelog_record_of_each_partition_is_signed() {
+        let topics = Topics {
+            inputs: vec!["rekey".into()],
+            changelog: "changelog".into(),
+            tier_changes: "tiers".into(),
+            dormancy_risk: "risks".into(),
+            user_profiles: "profiles".into(),
+            dead_letters: "dead".into(),
+            partitions: 2,
+        };
+        let mut signatures = Signatures::default();
+        let cases = [("tiers", 0, 0), ("changelog", 0, 1), ("changelog", 0, 0), ("changelog", 1, 1)];
+        for (topic, partition, expected) in cases {
+            let mut record = Outgoing {
+                topic: topic.into(),
+                partition: Some(PartitionId(partition)),
+                key: None,
+                value: None,
+                headers: Vec::new(),
+                timestamp: None,
+            };
+            signatures.sign(&mut record, &topics, "lane-0");
+            assert_eq!(record.headers.len(), expected, "{topic} {partition}");
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The conformance suite, on a real broker, under both group protocols.
+
+mod classic {
+    use crate::kafka::harness::Classic;
+    crate::common::conformance::conformance_suite!(Classic);
+}
+
+mod kip_848 {
+    use crate::kafka::harness::Kip848;
+    crate::common::conformance::conformance_suite!(Kip848);
+}

@@ -1,0 +1,135 @@
+//! The conformance harness on the shared broker: fresh topics and a fresh group for each law.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tideline::broker::kafka::admin::{Admin, TopicSettings, wishes};
+use tideline::broker::kafka::{GroupProtocol, KafkaBroker, KafkaSettings, PlainProducer, read_partition};
+use tideline::broker::{BrokerError, Topics};
+use tideline::domain::PartitionId;
+use tideline::record::{Message as _, Offset, Outgoing};
+
+use crate::common::conformance::{Harness, Isolation, Stored};
+use crate::kafka_cluster::{Cluster, unique};
+
+/// Sessions as short as the broker of the tests allows, retries that outlast them.
+pub fn settings(protocol: GroupProtocol) -> KafkaSettings {
+    KafkaSettings {
+        bootstrap_servers: Cluster::shared().bootstrap_servers(),
+        group_id: unique("group"),
+        group_protocol: protocol,
+        session_timeout: Duration::from_secs(6),
+        heartbeat_interval: Duration::from_millis(200),
+        transaction_timeout: Duration::from_secs(10),
+        retry_bound: Duration::from_secs(20),
+        no_progress_bound: Duration::from_secs(6),
+        ..KafkaSettings::default()
+    }
+}
+
+/// Names of topics that no other test has; `inputs` inputs, the last is `rekey`.
+pub fn fresh_topics(inputs: usize, partitions: i32) -> Topics {
+    let base = unique("law");
+    let named = |name: &str| -> Arc<str> { format!("{base}-{name}").into() };
+    let mut all: Vec<Arc<str>> = (0..inputs - 1).map(|i| named(&format!("in{i}"))).collect();
+    all.push(named("rekey"));
+    Topics {
+        inputs: all,
+        changelog: named("changelog"),
+        tier_changes: named("tier-changes"),
+        dormancy_risk: named("dormancy-risk"),
+        user_profiles: named("user-profiles"),
+        dead_letters: named("dead-letters"),
+        partitions,
+    }
+}
+
+/// Creates what `topics` names.
+pub fn create(settings: &KafkaSettings, topics: &Topics) {
+    let admin = Admin::new(settings.clone()).expect("an administration client");
+    let with = TopicSettings::default();
+    for wish in wishes(topics, &with) {
+        admin.create(&wish, &with, topics.partitions).expect("create a topic");
+    }
+}
+
+/// A broker of the classic protocol, with an application of its own.
+pub struct Classic(KafkaHarness);
+
+/// The same under KIP-848.
+pub struct Kip848(KafkaHarness);
+
+pub struct KafkaHarness {
+    broker: KafkaBroker,
+    settings: KafkaSettings,
+    plain: PlainProducer,
+}
+
+impl KafkaHarness {
+    fn fresh(protocol: GroupProtocol, inputs: usize, partitions: i32) -> Self {
+        let settings = settings(protocol);
+        let topics = fresh_topics(inputs, partitions);
+        create(&settings, &topics);
+        let plain = PlainProducer::new(settings.clone()).expect("a plain producer");
+        Self { broker: KafkaBroker::new(settings.clone(), topics).expect("sound settings"), settings, plain }
+    }
+
+    /// A commit returns before its records can be read. So what is open is waited for, but not for long: laws keep
+    /// transactions open, too.
+    fn read(&self, topic: &str, partition: PartitionId, isolation: Isolation) -> Vec<Stored> {
+        use tideline::broker::kafka::Isolation as Shown;
+        let read = |settings: &KafkaSettings, shown, to| read_partition(settings, topic, partition, shown, to);
+        let records = match isolation {
+            Isolation::Uncommitted => read(&self.settings, Shown::Uncommitted, Shown::Uncommitted),
+            Isolation::Committed => {
+                let hasty = KafkaSettings { no_progress_bound: Duration::from_secs(2), ..self.settings.clone() };
+                match read(&hasty, Shown::Committed, Shown::Uncommitted) {
+                    Err(BrokerError::NoProgress { .. }) => read(&self.settings, Shown::Committed, Shown::Committed),
+                    records => records,
+                }
+            }
+        };
+        let records = records.expect("read a partition");
+        let stored = records.iter().map(|record| Stored {
+            offset: record.offset(),
+            key: record.key().map(<[u8]>::to_vec),
+            value: record.value().map(<[u8]>::to_vec),
+        });
+        stored.collect()
+    }
+}
+
+macro_rules! harness {
+    ($harness:ident, $protocol:expr) => {
+        impl Harness for $harness {
+            type Broker = KafkaBroker;
+
+            const PATIENCE: Duration = Duration::from_secs(60);
+            const POLL: Duration = Duration::from_millis(50);
+
+            fn fresh(inputs: usize, partitions: i32) -> Self {
+                Self(KafkaHarness::fresh($protocol, inputs, partitions))
+            }
+
+            fn broker(&self) -> &KafkaBroker {
+                &self.0.broker
+            }
+
+            fn produce(&self, record: Outgoing) -> Offset {
+                self.0.plain.write(&record).expect("write a record")
+            }
+
+            fn read(&self, topic: &str, partition: PartitionId, isolation: Isolation) -> Vec<Stored> {
+                self.0.read(topic, partition, isolation)
+            }
+
+            /// The broker compacts when it likes: `compaction.rs` waits for it.
+            fn compact(&self, _: &str) -> bool {
+                false
+            }
+        }
+    };
+}
+
+harness!(Classic, GroupProtocol::Classic);
+harness!(Kip848, GroupProtocol::Consumer);
