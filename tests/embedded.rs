@@ -15,4 +15,5 @@ mod embedded {
     mod journal;
     mod log;
     mod log_model;
+    mod replay;
 }

@@ -4,6 +4,7 @@
 //! was read. An error says what was tried, on what, why it failed and, where there is something to do, what.
 
 mod check;
+mod replay;
 
 use std::io;
 use std::path::PathBuf;
@@ -25,6 +26,8 @@ struct Cli {
 enum Command {
     /// Judges a configuration: names every fault at once
     Check(check::CheckArgs),
+    /// Runs files of events through the core, without a broker
+    Replay(replay::ReplayArgs),
 }
 
 /// The flag that every command has.
@@ -62,6 +65,7 @@ pub fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<()> {
     match cli.command {
         Command::Check(args) => check::run(&args),
+        Command::Replay(args) => replay::run(&args),
     }
 }
 

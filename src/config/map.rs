@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::tree::Config;
 use crate::broker::Topics;
 use crate::domain::Origin;
-use crate::engine;
 use crate::ingest::{Format, InputSpec};
+use crate::{emit, engine};
 
 impl Config {
     pub fn engine_settings(&self) -> engine::Settings {
@@ -44,6 +44,15 @@ impl Config {
             max_value,
         };
         configured.chain([rekey]).collect()
+    }
+
+    pub fn output_settings(&self) -> emit::Output {
+        emit::Output {
+            tier_changes: self.topics.tier_changes.as_str().into(),
+            dormancy_risk: self.topics.dormancy_risk.as_str().into(),
+            format: self.output.format,
+            source: self.application.id.clone(),
+        }
     }
 
     pub fn topic_names(&self) -> Topics {

@@ -14,7 +14,5 @@ mod validate;
 
 pub use kafka::{Compression, GroupProtocol, Kafka};
 pub use load::ConfigError;
-pub use tree::{
-    Application, Config, InputConfig, LogFormat, LogLevel, Output, OutputFormat, Stream, Telemetry, TopicsConfig,
-};
+pub use tree::{Application, Config, InputConfig, LogFormat, LogLevel, Output, Stream, Telemetry, TopicsConfig};
 pub use units::{Period, Size, UnitError};

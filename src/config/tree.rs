@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::kafka::Kafka;
 use super::units::{Period, Size};
 use crate::domain::{Origin, Source, Timestamp};
+use crate::emit::OutputFormat;
 use crate::ingest::Format;
 use crate::rules::Rules;
 
@@ -135,14 +136,6 @@ pub struct Stream {
 pub struct Output {
     /// `json` or `protobuf`. Default `json`.
     pub format: OutputFormat,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OutputFormat {
-    #[default]
-    Json,
-    Protobuf,
 }
 
 /// What operators see.

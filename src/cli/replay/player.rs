@@ -1,0 +1,259 @@
+//! Files through the core: merge by event time, fold, write what follows.
+//!
+//! A source is one input of the engine, as in the configuration, however many files it has: their merge is its topic,
+//! and an event's offset is its place there. So an event's line number is its offset where a source has one file.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, anyhow};
+
+use super::lines::Lines;
+use super::tally::{Counts, Tally};
+use crate::config::Config;
+use crate::domain::{Event, Input, PartitionId, Source, Timestamp};
+use crate::emit::{self, Emitter, OutputFormat};
+use crate::engine::{Disposition, Engine, Handled, Partition, Signal, Slice};
+use crate::ingest::{Decoded, Decoder, Reject};
+use crate::merge::{Bounds, Merge, Next};
+use crate::record::{Coordinates, Message, Offset};
+
+/// The one partition that all files are.
+const PARTITION: PartitionId = PartitionId(0);
+/// No file is ever waited for: each has its next line in the merge, or has ended.
+const NO_WAIT: Bounds = Bounds { buffer_items: usize::MAX, buffer_bytes: usize::MAX, wait_ms: 0 };
+
+/// A line as the decoder wants it: no key, no headers.
+struct Line<'a> {
+    value: &'a [u8],
+}
+
+impl Message for Line<'_> {
+    fn offset(&self) -> Offset {
+        0
+    }
+
+    fn timestamp(&self) -> Option<i64> {
+        None
+    }
+
+    fn key(&self) -> Option<&[u8]> {
+        None
+    }
+
+    fn value(&self) -> Option<&[u8]> {
+        Some(self.value)
+    }
+
+    fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        std::iter::empty()
+    }
+}
+
+/// A file's next line, decoded.
+struct Waiting {
+    decoded: Decoded,
+    line: Vec<u8>,
+}
+
+/// One file.
+struct Reader {
+    lines: Lines,
+    /// The configured input of its source.
+    input: Input,
+    decoder: Arc<Decoder>,
+}
+
+pub(super) struct Player {
+    now: Option<Timestamp>,
+    lateness_ms: i64,
+    install_every: usize,
+    dead_letter_topic: String,
+    dead_letter_limit: usize,
+    readers: Vec<Reader>,
+    merge: Merge<Waiting>,
+    partition: Partition,
+    emitter: Emitter,
+    /// By configured input: the offset of its next event.
+    next_offset: Vec<Offset>,
+    topics: Vec<Arc<str>>,
+    tally: Tally,
+    in_hand: usize,
+    signals: Vec<Signal>,
+    text: Vec<u8>,
+    out: Box<dyn Write>,
+    dead_letters: Option<Box<dyn Write>>,
+}
+
+impl Player {
+    pub fn new(
+        config: &Config,
+        files: Vec<(Source, Lines)>,
+        now: Option<Timestamp>,
+        out: Box<dyn Write>,
+        dead_letters: Option<Box<dyn Write>>,
+    ) -> Result<Self> {
+        let mut settings = config.engine_settings();
+        settings.partitions = 1;
+        let engine =
+            Engine::new(settings).map_err(|faults| anyhow!("the rules are not sound: {}", faults.join("; ")))?;
+        let mut output = config.output_settings();
+        output.format = OutputFormat::Json;
+        let specs = config.input_specs();
+        let decoders: Vec<_> = specs
+            .iter()
+            // A file is one partition without keys, so every event is at home.
+            .map(|spec| {
+                Decoder::new(
+                    crate::ingest::InputSpec { keyed: true, ..spec.clone() },
+                    1,
+                    config.stream.max_skew.millis(),
+                )
+            })
+            .map(Arc::new)
+            .collect();
+        let mut readers = Vec::new();
+        for (source, lines) in files {
+            let index = config.inputs.iter().position(|input| input.source == source);
+            let index = index.with_context(|| format!("no configured input has the source {}", source.as_str()))?;
+            readers.push(Reader { lines, input: Input(index as u8), decoder: Arc::clone(&decoders[index]) });
+        }
+        let inputs = config.inputs.iter().map(|input| (input.source, Counts::default())).collect();
+        Ok(Self {
+            now,
+            lateness_ms: config.stream.lateness.millis(),
+            install_every: config.stream.batch_records,
+            dead_letter_topic: config.topics.dead_letters.clone(),
+            dead_letter_limit: config.stream.dead_letter_limit.bytes(),
+            merge: Merge::new(readers.len(), NO_WAIT),
+            readers,
+            partition: Partition::new(Arc::clone(&engine)),
+            emitter: Emitter::new(&config.rules, engine.rule_version(), output),
+            next_offset: vec![0; config.inputs.len()],
+            topics: specs.into_iter().map(|spec| spec.topic).collect(),
+            tally: Tally { inputs, tier_names: engine.rules().tier_names().to_vec(), ..Tally::default() },
+            in_hand: 0,
+            signals: Vec::new(),
+            text: Vec::new(),
+            out,
+            dead_letters,
+        })
+    }
+
+    /// All files to their ends.
+    pub fn play(&mut self) -> Result<()> {
+        for file in 0..self.readers.len() {
+            self.read_on(Input(file as u8))?;
+        }
+        while let Next::Ready(file) = self.merge.next(0) {
+            let Some((waiting, _)) = self.merge.pop(file) else { break };
+            self.read_on(file)?;
+            self.handle(file, waiting)?;
+            self.in_hand += 1;
+            if self.in_hand >= self.install_every {
+                self.install();
+            }
+        }
+        self.install();
+        Ok(())
+    }
+
+    /// W moves to `until` (unless a silent input holds it), and what is due by then follows.
+    pub fn move_to(&mut self, until: Timestamp) -> Result<()> {
+        let stream_time = until.plus_millis(self.lateness_ms);
+        loop {
+            let slice = self.partition.handle_time(Some(stream_time), &mut self.signals)?;
+            self.write_signals()?;
+            self.install();
+            if slice == Slice::Complete {
+                return Ok(());
+            }
+        }
+    }
+
+    pub fn finish(mut self) -> Result<Tally> {
+        self.out.flush().context("cannot write the outputs")?;
+        if let Some(dead_letters) = &mut self.dead_letters {
+            dead_letters.flush().context("cannot write the dead letters")?;
+        }
+        debug_assert!(self.tally.inputs.iter().all(|(_, counts)| counts.balances()));
+        self.tally.population = self.partition.population().clone();
+        Ok(self.tally)
+    }
+
+    /// The next line of a file into the merge.
+    fn read_on(&mut self, file: Input) -> Result<()> {
+        let Reader { lines, decoder, .. } = &mut self.readers[file.index()];
+        let Some(line) = lines.next()? else {
+            self.merge.end(file);
+            return Ok(());
+        };
+        let decoded = decoder.decode(&Line { value: &line }, PARTITION, self.now);
+        let time = match &decoded {
+            Decoded::Event { event, .. } | Decoded::Rekey { event, .. } => Some(event.time),
+            Decoded::Reject(_) => None,
+        };
+        self.merge.push(file, time, line.len(), Waiting { decoded, line });
+        Ok(())
+    }
+
+    fn handle(&mut self, file: Input, waiting: Waiting) -> Result<()> {
+        let input = self.readers[file.index()].input;
+        let offset = self.next_offset[input.index()];
+        self.next_offset[input.index()] += 1;
+        let at = Coordinates { topic: Arc::clone(&self.topics[input.index()]), partition: PARTITION, offset };
+        let disposition = match waiting.decoded {
+            Decoded::Reject(reject) => Disposition::Rejected(reject),
+            Decoded::Event { event, .. } | Decoded::Rekey { event, .. } => self.fold(input, &event, &at)?,
+        };
+        self.write_signals()?;
+        let counts = &mut self.tally.inputs[input.index()].1;
+        counts.consumed += 1;
+        match disposition {
+            Disposition::Applied => counts.applied += 1,
+            Disposition::Skipped => counts.skipped += 1,
+            Disposition::Duplicate => counts.duplicate += 1,
+            Disposition::Suppressed => counts.suppressed += 1,
+            Disposition::Rejected(reject) => {
+                counts.dead[reject.reason as usize] += 1;
+                self.write_dead_letter(&waiting.line, &reject, &at)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The event, after as many slices of timers as are due before it.
+    fn fold(&mut self, input: Input, event: &Event, at: &Coordinates) -> Result<Disposition> {
+        loop {
+            match self.partition.handle_event(input, event, at, &mut self.signals)? {
+                Handled::Done(disposition) => return Ok(disposition),
+                Handled::TimersFirst => {
+                    self.write_signals()?;
+                    self.install();
+                }
+            }
+        }
+    }
+
+    fn install(&mut self) {
+        self.partition.install();
+        self.in_hand = 0;
+    }
+
+    fn write_signals(&mut self) -> Result<()> {
+        self.text.clear();
+        for signal in self.signals.drain(..) {
+            *self.tally.outputs.entry(emit::type_name(&signal.kind)).or_default() += 1;
+            self.emitter.write_line(&signal, &mut self.text);
+        }
+        self.out.write_all(&self.text).context("cannot write the outputs")
+    }
+
+    fn write_dead_letter(&mut self, line: &[u8], reject: &Reject, at: &Coordinates) -> Result<()> {
+        let Some(dead_letters) = &mut self.dead_letters else { return Ok(()) };
+        self.text.clear();
+        let (topic, limit) = (&self.dead_letter_topic, self.dead_letter_limit);
+        emit::line::write_dead_letter(&Line { value: line }, reject, at, topic, limit, &mut self.text);
+        dead_letters.write_all(&self.text).context("cannot write the dead letters")
+    }
+}

@@ -1,0 +1,80 @@
+//! What became of every event, and where the users stand at the end.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::domain::{Source, Stage};
+use crate::ingest::Reason;
+use crate::state::Population;
+
+/// Of one source. `consumed` is the sum of all others, always.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Counts {
+    pub consumed: u64,
+    pub applied: u64,
+    pub skipped: u64,
+    pub duplicate: u64,
+    pub suppressed: u64,
+    /// By [`Reason`].
+    pub dead: [u64; Reason::ALL.len()],
+}
+
+impl Counts {
+    pub fn dead_lettered(&self) -> u64 {
+        self.dead.iter().sum()
+    }
+
+    pub fn balances(&self) -> bool {
+        self.consumed == self.applied + self.skipped + self.duplicate + self.suppressed + self.dead_lettered()
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    /// In the order of the configuration.
+    pub inputs: Vec<(Source, Counts)>,
+    /// By type of output.
+    pub outputs: BTreeMap<&'static str, u64>,
+    pub population: Population,
+    /// By tier.
+    pub tier_names: Vec<String>,
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "{:<10}{:>11}{:>11}{:>11}{:>11}{:>11}{:>15}",
+            "input", "consumed", "applied", "skipped", "duplicate", "suppressed", "dead_lettered"
+        )?;
+        for (source, counts) in &self.inputs {
+            writeln!(
+                f,
+                "{:<10}{:>11}{:>11}{:>11}{:>11}{:>11}{:>15}",
+                source.as_str(),
+                counts.consumed,
+                counts.applied,
+                counts.skipped,
+                counts.duplicate,
+                counts.suppressed,
+                counts.dead_lettered(),
+            )?;
+        }
+        for (source, counts) in &self.inputs {
+            let reasons = Reason::ALL.into_iter().zip(counts.dead).filter(|(_, count)| *count > 0);
+            for (reason, count) in reasons {
+                writeln!(f, "dead_lettered {} {}: {count}", source.as_str(), reason.as_str())?;
+            }
+        }
+        for (kind, count) in &self.outputs {
+            writeln!(f, "output {kind}: {count}")?;
+        }
+        for (name, count) in self.tier_names.iter().zip(&self.population.by_tier) {
+            writeln!(f, "users in tier {name}: {count}")?;
+        }
+        for (stage, count) in Stage::ALL.into_iter().zip(self.population.by_stage) {
+            writeln!(f, "users in stage {}: {count}", stage.as_str())?;
+        }
+        Ok(())
+    }
+}
