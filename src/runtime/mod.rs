@@ -1,1 +1,90 @@
-//! runtime
+//! Lanes: poll, merge, fold, one transaction, install; restore, rebalance, shutdown; the one clock.
+//!
+//! Files, in the order of a batch: [`lane`] (the loop), `serving` (a partition in hand), `commit` (the transaction and its
+//! outcomes); then `assignment` (what the group gives and takes), `restore`, `ownership` (pure judgements of what may be
+//! trusted), `finish` (runs that end), [`status`] (what is told), `settings` (every bound), `clock`.
+//!
+//! Must not know: rdkafka, metrics, HTTP. May break exactly once: a poll between the capture of a generation and the
+//! install of its batch that is not handled as `assignment` does it.
+
+mod assignment;
+mod clock;
+mod commit;
+mod error;
+mod failures;
+mod finish;
+mod job;
+mod lane;
+mod ownership;
+mod restore;
+mod serving;
+mod settings;
+pub mod status;
+
+use std::sync::Arc;
+
+pub use clock::{Clock, SimulatedTime};
+pub use error::LaneError;
+pub use finish::Finish;
+pub use job::Job;
+pub use lane::{Company, Lane, Stepped, Stop};
+pub use ownership::Refusal;
+pub use settings::{Mode, Settings};
+pub use status::{Board, Status};
+
+use crate::broker::Broker;
+
+/// Runs `lanes` lanes, each on a thread of its own, until they are done, told to stop, or one of them fails; then all
+/// stop, and the first failure is returned.
+pub fn run<B: Broker>(
+    broker: &B,
+    job: &Arc<Job>,
+    lanes: usize,
+    clock: &Clock,
+    board: &Board,
+    stop: &Stop,
+) -> Result<(), LaneError> {
+    let finish = Arc::new(Finish::new(lanes));
+    let company = Company { clock: clock.clone(), board: board.clone(), stop: stop.clone(), finish };
+    let mut threads = Vec::new();
+    let mut failure = None;
+    for index in 0..lanes {
+        let (broker, job, company) = (broker.clone(), job.clone(), company.clone());
+        let thread = std::thread::Builder::new().name(format!("lane-{index}"));
+        match thread.spawn(move || run_lane(broker, job, company, index)) {
+            Ok(handle) => threads.push(handle),
+            Err(source) => {
+                stop.stop();
+                failure = Some(LaneError::Thread { lane: index, source });
+                break;
+            }
+        }
+    }
+    for (index, thread) in threads.into_iter().enumerate() {
+        match thread.join() {
+            Ok(Ok(())) => {}
+            // A lane that fails stops the others, so that all of these have ended.
+            Ok(Err(error)) => _ = failure.get_or_insert(error),
+            Err(_) => _ = failure.get_or_insert(LaneError::Panicked(index)),
+        }
+    }
+    failure.map_or(Ok(()), Err)
+}
+
+fn run_lane<B: Broker>(broker: B, job: Arc<Job>, company: Company, index: usize) -> Result<(), LaneError> {
+    /// However the lane ends, the others don't go on without it, unless it was done.
+    struct StopUnlessDone(Stop, bool);
+    impl Drop for StopUnlessDone {
+        fn drop(&mut self) {
+            if !self.1 {
+                self.0.stop();
+            }
+        }
+    }
+    let mut guard = StopUnlessDone(company.stop.clone(), false);
+    let mut lane = Lane::new(broker, job, company, index)?;
+    while lane.step().inspect_err(|error| tracing::error!(lane = index, "{error}"))? == Stepped::GoOn {}
+    lane.close();
+    guard.1 = true;
+    Ok(())
+}

@@ -1,0 +1,82 @@
+//! The one clock. Nothing else in tideline may ask what time it is; a simulated one makes a run of lanes repeatable.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use crate::domain::Timestamp;
+
+/// Wall time, and a time that never runs backwards. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Clock(Kind);
+
+#[derive(Debug, Clone)]
+enum Kind {
+    System { origin: Instant },
+    Simulated(Arc<AtomicI64>),
+}
+
+impl Clock {
+    /// The machine's.
+    #[expect(clippy::disallowed_methods, reason = "this is the one clock")]
+    pub fn system() -> Self {
+        Self(Kind::System { origin: Instant::now() })
+    }
+
+    /// One that stands still at `start` until its owner moves it.
+    pub fn simulated(start: Timestamp) -> (Self, SimulatedTime) {
+        let now = Arc::new(AtomicI64::new(start.millis()));
+        (Self(Kind::Simulated(now.clone())), SimulatedTime(now))
+    }
+
+    /// What the calendar says.
+    #[expect(clippy::disallowed_methods, reason = "this is the one clock")]
+    pub fn wall(&self) -> Timestamp {
+        match &self.0 {
+            Kind::System { .. } => {
+                let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                Timestamp::of_millis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+            }
+            Kind::Simulated(now) => Timestamp::of_millis(now.load(Ordering::Relaxed)),
+        }
+    }
+
+    /// Milliseconds since some moment; never runs backwards.
+    pub fn monotonic_ms(&self) -> u64 {
+        match &self.0 {
+            Kind::System { origin } => u64::try_from(origin.elapsed().as_millis()).unwrap_or(u64::MAX),
+            Kind::Simulated(now) => now.load(Ordering::Relaxed).max(0).unsigned_abs(),
+        }
+    }
+}
+
+/// Moves a simulated clock.
+#[derive(Debug)]
+pub struct SimulatedTime(Arc<AtomicI64>);
+
+impl SimulatedTime {
+    pub fn advance_ms(&self, ms: u64) {
+        self.0.fetch_add(i64::try_from(ms).unwrap_or(i64::MAX), Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_simulated_clock_stands_still_until_it_is_moved() {
+        let (clock, time) = Clock::simulated(Timestamp::of_millis(1_000));
+        assert_eq!((clock.wall(), clock.monotonic_ms()), (Timestamp::of_millis(1_000), 1_000));
+        time.advance_ms(5);
+        assert_eq!((clock.clone().wall(), clock.monotonic_ms()), (Timestamp::of_millis(1_005), 1_005));
+    }
+
+    #[test]
+    fn the_machines_clock_is_past_the_day_this_was_written() {
+        let clock = Clock::system();
+        assert!(clock.wall() > Timestamp::of_millis(1_760_000_000_000));
+        let before = clock.monotonic_ms();
+        assert!(clock.monotonic_ms() >= before);
+    }
+}

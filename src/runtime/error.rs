@@ -1,0 +1,40 @@
+//! Why a lane ends before it is told to.
+
+use std::time::Duration;
+
+use crate::broker::{BrokerError, TransactionError};
+use crate::domain::PartitionId;
+use crate::runtime::ownership::Refusal;
+use crate::state::StateError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum LaneError {
+    #[error("{0}")]
+    Broker(#[from] BrokerError),
+    /// A transaction that left nothing behind.
+    #[error("{0}")]
+    Aborted(#[from] TransactionError),
+    /// The same thing failed for longer than the patience of the settings.
+    #[error("gave up after {waited:?} without success: {cause}")]
+    GaveUp { waited: Duration, cause: String },
+    #[error("partition {partition}: {source}")]
+    State {
+        partition: PartitionId,
+        #[source]
+        source: StateError,
+    },
+    #[error("partition {partition} is refused: {refusal}")]
+    Refused {
+        partition: PartitionId,
+        #[source]
+        refusal: Refusal,
+    },
+    #[error("lane {0} panicked")]
+    Panicked(usize),
+    #[error("start a thread for lane {lane}")]
+    Thread {
+        lane: usize,
+        #[source]
+        source: std::io::Error,
+    },
+}

@@ -1,0 +1,102 @@
+//! Failures that may be tried again, each within the patience of the settings.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use crate::broker::{BrokerError, ErrorClass};
+use crate::domain::PartitionId;
+use crate::runtime::LaneError;
+
+/// What a lane was about when it failed. Each has a patience of its own: success in one says nothing of another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Doing {
+    Poll,
+    /// Taking the transactional id, settling an outcome.
+    Recover,
+    Commit,
+    Finish,
+    Restore(PartitionId),
+}
+
+impl fmt::Display for Doing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Poll => f.write_str("poll"),
+            Self::Recover => f.write_str("recover"),
+            Self::Commit => f.write_str("commit"),
+            Self::Finish => f.write_str("look for the end"),
+            Self::Restore(partition) => write!(f, "restore partition {partition}"),
+        }
+    }
+}
+
+/// Since when what has been failing without a success in between.
+#[derive(Debug, Default)]
+pub(super) struct Failures(BTreeMap<Doing, u64>);
+
+impl Failures {
+    /// Passes on what can't be tried again, and what has been tried for long enough.
+    pub fn failed(
+        &mut self,
+        doing: Doing,
+        error: LaneError,
+        now_ms: u64,
+        patience: Duration,
+    ) -> Result<String, LaneError> {
+        if !may_be_tried_again(&error) {
+            return Err(error);
+        }
+        let since = *self.0.entry(doing).or_insert(now_ms);
+        let waited = Duration::from_millis(now_ms.saturating_sub(since));
+        let cause = format!("{doing}: {error}");
+        if waited > patience {
+            return Err(LaneError::GaveUp { waited, cause });
+        }
+        Ok(cause)
+    }
+
+    /// True when something had failed before, and nothing is failing now.
+    pub fn succeeded(&mut self, doing: Doing) -> bool {
+        self.0.remove(&doing).is_some() && self.0.is_empty()
+    }
+}
+
+fn may_be_tried_again(error: &LaneError) -> bool {
+    match error {
+        LaneError::Aborted(_) | LaneError::Broker(BrokerError::NoProgress { .. }) => true,
+        LaneError::Broker(error) => error.class() != ErrorClass::Fatal,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(class: ErrorClass) -> LaneError {
+        LaneError::Broker(BrokerError::Client { what: "w".to_owned(), reason: "r".to_owned(), class })
+    }
+
+    #[test]
+    fn each_failure_has_its_own_patience_and_success_ends_it() {
+        const PATIENCE: Duration = Duration::from_millis(100);
+        let mut failures = Failures::default();
+        let mut fail = |doing, at| failures.failed(doing, error(ErrorClass::Retriable), at, PATIENCE).is_ok();
+        assert!(fail(Doing::Commit, 0));
+        assert!(fail(Doing::Poll, 90));
+        assert!(fail(Doing::Commit, 100));
+        assert!(!fail(Doing::Commit, 101), "too long");
+        assert!(fail(Doing::Poll, 101));
+        assert!(!failures.succeeded(Doing::Poll), "commits still fail");
+        assert!(failures.succeeded(Doing::Commit));
+        assert!(failures.failed(Doing::Commit, error(ErrorClass::Retriable), 200, PATIENCE).is_ok());
+    }
+
+    #[test]
+    fn what_is_fatal_is_passed_on_at_once() {
+        let mut failures = Failures::default();
+        let fatal = failures.failed(Doing::Poll, error(ErrorClass::Fatal), 0, Duration::MAX);
+        assert!(matches!(fatal, Err(LaneError::Broker(_))));
+    }
+}

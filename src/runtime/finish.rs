@@ -1,0 +1,182 @@
+//! How lanes agree that everything is at its end, though each may still forward records to another's partitions.
+//!
+//! 1. A lane is *idle* when its partitions are served, at their ends, and nothing is in hand.
+//! 2. Once all are idle, each asks the broker for the ends as they are now. If they are those it was told, it is
+//!    *verified* at the number of transactions that all lanes have committed so far.
+//! 3. All verified at the same number: nobody has written since anybody looked, so nobody will. That is the end.
+//!
+//! Lanes of one process agree. Of several processes each ends by itself: what one forwards after another has looked
+//! waits in `rekey` for whoever is assigned it then, or for the next run. Nothing is lost, but it may be late for `until`.
+
+use std::sync::{Mutex, PoisonError};
+
+use crate::broker::{Broker, BrokerError};
+use crate::runtime::LaneError;
+use crate::runtime::failures::Doing;
+use crate::runtime::lane::{Held, Lane, Stepped};
+use crate::runtime::serving::Serving;
+use crate::runtime::settings::Mode;
+
+/// The agreement of the lanes of a process.
+#[derive(Debug)]
+pub struct Finish(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    lanes: Vec<LaneState>,
+    is_agreed: bool,
+}
+
+#[derive(Debug, Clone, Default)]
+struct LaneState {
+    is_idle: bool,
+    commits: u64,
+    verified_at: Option<u64>,
+    is_done: bool,
+}
+
+/// What a lane must do about the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Call {
+    GoOn,
+    /// All are idle: look at the ends, and say [`Finish::verified`] with this number if they are as told.
+    Verify {
+        commits: u64,
+    },
+    /// Everything is at its end. Do what is left to do, then say [`Finish::done`].
+    Agreed,
+    /// All lanes are done.
+    Leave,
+}
+
+impl Finish {
+    pub fn new(lanes: usize) -> Self {
+        Self(Mutex::new(State { lanes: vec![LaneState::default(); lanes], is_agreed: false }))
+    }
+
+    /// Tells how a lane stands, and how many transactions it has committed; says what follows.
+    pub(super) fn report(&self, lane: usize, is_idle: bool, commits: u64) -> Call {
+        self.with(|state| {
+            if let Some(lane) = state.lanes.get_mut(lane) {
+                lane.is_idle = is_idle;
+                lane.commits = commits;
+            }
+            state.call(lane)
+        })
+    }
+
+    /// The lane has seen that its partitions are at the ends of now, and before that read `commits`.
+    pub(super) fn verified(&self, lane: usize, commits: u64) -> Call {
+        self.with(|state| {
+            if let Some(lane) = state.lanes.get_mut(lane) {
+                lane.verified_at = Some(commits);
+            }
+            state.call(lane)
+        })
+    }
+
+    /// The lane has nothing left to do.
+    pub(super) fn done(&self, lane: usize) -> Call {
+        self.with(|state| {
+            if let Some(lane) = state.lanes.get_mut(lane) {
+                lane.is_done = true;
+            }
+            state.call(lane)
+        })
+    }
+
+    fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl State {
+    fn call(&mut self, lane: usize) -> Call {
+        if self.lanes.iter().all(|lane| lane.is_done) {
+            return Call::Leave;
+        }
+        let commits = self.lanes.iter().map(|lane| lane.commits).sum();
+        let all_idle = self.lanes.iter().all(|lane| lane.is_idle);
+        self.is_agreed |= all_idle && self.lanes.iter().all(|lane| lane.verified_at == Some(commits));
+        let is_verified = self.lanes.get(lane).is_some_and(|lane| lane.verified_at == Some(commits));
+        match (self.is_agreed, all_idle && !is_verified) {
+            (true, _) => Call::Agreed,
+            (false, true) => Call::Verify { commits },
+            (false, false) => Call::GoOn,
+        }
+    }
+}
+
+impl<B: Broker> Lane<B> {
+    /// One look at whether everything is at its end.
+    pub(super) fn finish(&mut self, now_ms: u64) -> Result<Stepped, LaneError> {
+        let is_idle = self.is_idle();
+        let mut call = self.company.finish.report(self.index, is_idle, self.commits);
+        if let Call::Verify { commits } = call {
+            match self.sees_the_end() {
+                Ok(true) => self.succeeded(Doing::Finish),
+                Ok(false) => return Ok(Stepped::GoOn),
+                Err(error) => return self.failed(Doing::Finish, error.into(), now_ms).map(|()| Stepped::GoOn),
+            }
+            call = self.company.finish.verified(self.index, commits);
+        }
+        if call == Call::Agreed && self.ask_last_move() && is_idle {
+            call = self.company.finish.done(self.index);
+        }
+        Ok(if call == Call::Leave { Stepped::Done } else { Stepped::GoOn })
+    }
+
+    /// Whether the ends that were told are those of now.
+    fn sees_the_end(&self) -> Result<bool, BrokerError> {
+        for serving in self.partitions.values().filter_map(Held::as_serving) {
+            if !serving.agrees_with(&self.broker.ends(serving.id)?) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Asks every partition for the last move of a run until the end; true once all have made it.
+    fn ask_last_move(&mut self) -> bool {
+        let Mode::UntilEnd { until: Some(until) } = self.job.settings.mode else { return true };
+        let stream_time = until.plus_millis(self.job.engine.settings().lateness_ms);
+        let mut all_asked = true;
+        for serving in self.partitions.values_mut().filter_map(Held::as_serving_mut) {
+            if !std::mem::replace(&mut serving.is_finishing, true) {
+                all_asked = false;
+                serving.ask_time(stream_time);
+            }
+        }
+        all_asked
+    }
+
+    fn is_idle(&self) -> bool {
+        let at_end = |held: &Held<B>| held.as_serving().is_some_and(Serving::is_at_end);
+        self.is_assigned && self.unsettled.is_none() && !self.has_in_hand() && self.partitions.values().all(at_end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lanes_agree_once_all_have_looked_after_the_last_commit() {
+        let finish = Finish::new(2);
+        assert_eq!(finish.report(0, true, 3), Call::GoOn, "the other has said nothing");
+        assert_eq!(finish.report(1, true, 4), Call::Verify { commits: 7 });
+        assert_eq!(finish.verified(1, 7), Call::GoOn, "the first has not looked");
+        assert_eq!(finish.report(0, true, 3), Call::Verify { commits: 7 });
+        // It finds a record that the second forwarded, and commits.
+        assert_eq!(finish.report(0, false, 3), Call::GoOn);
+        assert_eq!(finish.report(0, true, 4), Call::Verify { commits: 8 });
+        assert_eq!(finish.verified(0, 8), Call::GoOn, "what the second saw is stale");
+        assert_eq!(finish.report(1, true, 4), Call::Verify { commits: 8 });
+        assert_eq!(finish.verified(1, 8), Call::Agreed);
+        // The last moves are transactions, too; they don't undo the agreement.
+        assert_eq!(finish.report(0, false, 9), Call::Agreed);
+        assert_eq!(finish.done(0), Call::Agreed);
+        assert_eq!(finish.done(1), Call::Leave);
+        assert_eq!(finish.report(0, true, 9), Call::Leave);
+    }
+}

@@ -1,0 +1,70 @@
+//! What all lanes of a process share: how records are read and written, the rules, the bounds.
+
+use std::sync::Arc;
+
+use crate::broker::Topics;
+use crate::domain::{Input, PartitionId};
+use crate::emit::{Emitter, Output, OutputFormat};
+use crate::engine::Engine;
+use crate::ingest::{Decoder, InputSpec};
+use crate::record::{Coordinates, Offset};
+use crate::runtime::Settings;
+use crate::runtime::ownership::Expected;
+
+#[derive(Debug)]
+pub struct Job {
+    pub engine: Arc<Engine>,
+    pub topics: Topics,
+    pub settings: Settings,
+    /// By input, `rekey` last.
+    pub(super) decoders: Vec<Decoder>,
+    pub(super) emitter: Emitter,
+}
+
+impl Job {
+    /// `inputs`: by input, `rekey` last, as `topics` has them. `max_skew_ms`: how far ahead of the clock an event may be.
+    pub fn new(
+        engine: Arc<Engine>,
+        topics: Topics,
+        inputs: Vec<InputSpec>,
+        max_skew_ms: i64,
+        format: OutputFormat,
+        settings: Settings,
+    ) -> Arc<Self> {
+        let partitions = topics.partitions;
+        let decoder = |input| Decoder::new(input, partitions, max_skew_ms);
+        let output = Output {
+            tier_changes: topics.tier_changes.clone(),
+            dormancy_risk: topics.dormancy_risk.clone(),
+            format,
+            source: "tideline".to_owned(),
+        };
+        let emitter = Emitter::new(&engine.settings().rules, engine.rule_version(), output);
+        Arc::new(Self { engine, topics, settings, decoders: inputs.into_iter().map(decoder).collect(), emitter })
+    }
+
+    pub(super) fn inputs(&self) -> usize {
+        self.topics.inputs.len()
+    }
+
+    pub(super) fn expected(&self) -> Expected<'_> {
+        let rules = self.engine.rules();
+        Expected {
+            topics: &self.topics,
+            zone: rules.zone().name(),
+            generation: rules.generation(),
+            digest: rules.version(),
+        }
+    }
+
+    pub(super) fn coordinates(&self, input: Input, partition: PartitionId, offset: Offset) -> Coordinates {
+        Coordinates { topic: self.topics.input(input).clone(), partition, offset }
+    }
+
+    /// The input whose silence an event ends: of a forwarded one the input that it came from.
+    pub(super) fn whose(&self, input: Input, forwarded_from: Option<&Coordinates>) -> Input {
+        let Some(from) = forwarded_from else { return input };
+        let named = (0u8..).map(Input).zip(&self.topics.inputs).find(|(_, topic)| **topic == from.topic);
+        named.map_or(input, |(input, _)| input)
+    }
+}

@@ -1,0 +1,414 @@
+//! A lane: one thread's worth of partitions, one group member, one transactional producer with a stable id.
+//!
+//! One owner, one loop: [`Lane::step`] selects one action and applies it; after each step all invariants hold. So a test
+//! can interleave lanes step by step, on a simulated clock. The order that exactly once depends on:
+//! - the generation is captured when the first record of a batch is handled, never later;
+//! - a batch is handled, written, sent with its offsets, committed, and only then installed (`commit.rs`);
+//! - a revocation commits what is in hand before the next poll; a loss drops it (`assignment.rs`);
+//! - after a failure the partitions of the batch are rewound to what is committed, before anything else is handled.
+//!
+//! Must not know: rdkafka, metrics, how an event is folded.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::broker::{Broker, Polled, Source};
+use crate::domain::{Input, PartitionId};
+use crate::merge::Flow;
+use crate::runtime::LaneError;
+use crate::runtime::clock::Clock;
+use crate::runtime::commit::Unsettled;
+use crate::runtime::failures::{Doing, Failures};
+use crate::runtime::finish::Finish;
+use crate::runtime::job::Job;
+use crate::runtime::restore::Restore;
+use crate::runtime::serving::{Serving, Turn};
+use crate::runtime::settings::{Mode, millis};
+use crate::runtime::status::Board;
+
+/// Tells lanes to commit what is in hand and leave. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    pub fn stop(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    pub fn is_stopped(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What lanes of one process share besides the job.
+#[derive(Debug, Clone)]
+pub struct Company {
+    pub clock: Clock,
+    pub board: Board,
+    pub stop: Stop,
+    pub finish: Arc<Finish>,
+}
+
+/// Whether a lane has more to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stepped {
+    GoOn,
+    Done,
+}
+
+/// What a lane does next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Action {
+    /// Takes the transactional id, and settles what an earlier producer of it left.
+    Recover,
+    Poll(Duration),
+    Restore(PartitionId),
+    /// Handles what is ready.
+    Handle,
+    Commit,
+    /// Looks whether everything is at its end.
+    Finish,
+    Leave,
+}
+
+/// Whose turn it is: between any two polls each gets one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    Poll,
+    Restore,
+    Handle,
+    Finish,
+}
+
+/// One of this lane's partitions.
+pub(super) enum Held<B: Broker> {
+    Restoring(Box<Restore<B>>),
+    Serving(Box<Serving<B::Message>>),
+    /// Left alone: this member may not serve it.
+    Unserved,
+}
+
+/// Drive it with [`Self::step`]. Dropped, it is a crash: what was not committed is read again by the next owner.
+pub struct Lane<B: Broker> {
+    pub(super) broker: B,
+    pub(super) job: Arc<Job>,
+    pub(super) company: Company,
+    pub(super) index: usize,
+    pub(super) transactional_id: Arc<str>,
+    pub(super) source: B::Source,
+    pub(super) producer: Option<B::Producer>,
+    pub(super) partitions: BTreeMap<PartitionId, Held<B>>,
+    /// Of revoked partitions, until the next assignment shows which come back.
+    pub(super) parked: BTreeMap<PartitionId, Box<Serving<B::Message>>>,
+    /// Whether the group has answered since partitions were revoked.
+    pub(super) is_assigned: bool,
+    /// Proof of membership of the batch in hand, and when it was begun.
+    pub(super) batch: Option<Batch<B::Generation>>,
+    /// Revoked by this poll: not to be rewound.
+    pub(super) leaving: BTreeSet<PartitionId>,
+    /// A transaction whose outcome is not known.
+    pub(super) unsettled: Option<Unsettled>,
+    pub(super) next_number: u64,
+    pub(super) commits: u64,
+    pub(super) next: Next,
+    polled: Vec<Polled<B::Message>>,
+    /// The partition that was handled, and the one that was restored, last.
+    last_handled: PartitionId,
+    pub(super) last_restored: PartitionId,
+    failures: Failures,
+    /// After a failure nothing but polls until then.
+    not_before_ms: u64,
+    /// Time that was not spent in waiting for inputs, and does not count against them.
+    away_ms: u64,
+}
+
+/// What stands at the beginning of a batch.
+pub(super) struct Batch<G> {
+    pub generation: G,
+    pub began_ms: u64,
+}
+
+impl<B: Broker> Lane<B> {
+    /// Joins the group. `index` tells the lanes of a process apart.
+    pub fn new(broker: B, job: Arc<Job>, company: Company, index: usize) -> Result<Self, LaneError> {
+        let name = format!("{}-{index}", job.settings.name);
+        let source = broker.source(&name)?;
+        company.board.lane(index, |lane| lane.is_assigned = false);
+        Ok(Self {
+            broker,
+            job,
+            company,
+            index,
+            transactional_id: name.into(),
+            source,
+            producer: None,
+            partitions: BTreeMap::new(),
+            parked: BTreeMap::new(),
+            is_assigned: false,
+            batch: None,
+            leaving: BTreeSet::new(),
+            unsettled: None,
+            next_number: 1,
+            commits: 0,
+            next: Next::Poll,
+            polled: Vec::new(),
+            last_handled: PartitionId(-1),
+            last_restored: PartitionId(-1),
+            failures: Failures::default(),
+            not_before_ms: 0,
+            away_ms: 0,
+        })
+    }
+
+    /// Does one thing. After `Done`, or an error, the lane must be closed or dropped.
+    pub fn step(&mut self) -> Result<Stepped, LaneError> {
+        let now_ms = self.company.clock.monotonic_ms();
+        let action = self.select(now_ms);
+        self.apply(action, now_ms)
+    }
+
+    /// Leaves the group.
+    pub fn close(self) {
+        self.source.close();
+    }
+
+    fn select(&mut self, now_ms: u64) -> Action {
+        let must_recover = self.unsettled.is_some() || self.producer.is_none();
+        if self.company.stop.is_stopped() {
+            return if must_recover || !self.has_in_hand() { Action::Leave } else { Action::Commit };
+        }
+        if now_ms < self.not_before_ms {
+            return Action::Poll(Duration::from_millis(self.not_before_ms - now_ms));
+        }
+        if must_recover {
+            return Action::Recover;
+        }
+        if self.is_commit_due(now_ms) {
+            return Action::Commit;
+        }
+        if self.next == Next::Restore {
+            self.next = Next::Handle;
+            if let Some(partition) = self.next_restoring(now_ms) {
+                return Action::Restore(partition);
+            }
+        }
+        if self.next == Next::Handle {
+            self.next = Next::Finish;
+            return Action::Handle;
+        }
+        if self.next == Next::Finish {
+            self.next = Next::Poll;
+            if matches!(self.job.settings.mode, Mode::UntilEnd { .. }) {
+                return Action::Finish;
+            }
+        }
+        self.next = Next::Restore;
+        Action::Poll(self.poll_timeout(now_ms))
+    }
+
+    fn apply(&mut self, action: Action, now_ms: u64) -> Result<Stepped, LaneError> {
+        match action {
+            Action::Recover => self.recover(now_ms)?,
+            Action::Poll(timeout) => return self.poll(timeout).map(|()| Stepped::GoOn),
+            Action::Restore(partition) => self.restore(partition, now_ms)?,
+            Action::Handle => return self.handle(now_ms).map(|()| Stepped::GoOn),
+            Action::Commit => self.commit(now_ms)?,
+            Action::Finish => return self.finish(now_ms),
+            Action::Leave => {
+                self.company.board.lane(self.index, |lane| lane.is_assigned = false);
+                return Ok(Stepped::Done);
+            }
+        }
+        // What took time above was no waiting for inputs.
+        self.away_ms += self.company.clock.monotonic_ms() - now_ms;
+        Ok(Stepped::GoOn)
+    }
+
+    fn poll(&mut self, timeout: Duration) -> Result<(), LaneError> {
+        let mut polled = std::mem::take(&mut self.polled);
+        let outcome = self.source.poll(timeout, &mut polled);
+        let now_ms = self.company.clock.monotonic_ms();
+        for item in polled.drain(..) {
+            match item {
+                Polled::Record { input, partition, message } => self.receive(input, partition, message, now_ms)?,
+                Polled::End { input, partition, offset } => {
+                    if let Some(serving) = self.serving(partition) {
+                        serving.receive_end(input, offset);
+                    }
+                }
+                Polled::Assigned(partitions) => self.assigned(&partitions, now_ms),
+                Polled::Revoked { partitions, lost } => self.revoked(&partitions, lost, now_ms)?,
+            }
+        }
+        self.polled = polled;
+        match outcome {
+            Ok(()) => {
+                self.succeeded(Doing::Poll);
+                Ok(())
+            }
+            Err(error) => self.failed(Doing::Poll, error.into(), now_ms),
+        }
+    }
+
+    fn receive(
+        &mut self,
+        input: Input,
+        partition: PartitionId,
+        message: B::Message,
+        now_ms: u64,
+    ) -> Result<(), LaneError> {
+        let now = self.company.clock.wall();
+        let job = self.job.clone();
+        // Of a partition that doesn't flow: void, it is read again.
+        let Some(serving) = self.serving(partition) else { return Ok(()) };
+        if serving.receive(input, message, &job, now, now_ms) == Flow::Pause {
+            self.source.pause(input, partition)?;
+        }
+        Ok(())
+    }
+
+    /// Handles what is ready, partition by partition, until the turn's room is used up or a batch is due.
+    fn handle(&mut self, now_ms: u64) -> Result<(), LaneError> {
+        let order = after(self.partitions.keys().copied(), self.last_handled);
+        let mut room = self.job.settings.turn_records.min(self.room());
+        let flow_ms = now_ms.saturating_sub(self.away_ms);
+        let mut resumed = Vec::new();
+        for partition in order {
+            self.tick(partition, now_ms);
+            let job = self.job.clone();
+            let Some(serving) = self.serving(partition) else { continue };
+            if room == 0 || !serving.has_work(flow_ms) {
+                continue;
+            }
+            if self.batch.is_none() {
+                let generation = match self.source.generation() {
+                    Ok(generation) => generation,
+                    Err(error) => return self.failed(Doing::Poll, error.into(), now_ms),
+                };
+                self.batch = Some(Batch { generation, began_ms: now_ms });
+            }
+            let Some(serving) = self.serving(partition) else { continue };
+            let before = serving.consumed();
+            let turn = serving.handle(&job, room, flow_ms, &mut resumed);
+            let turn = turn.map_err(|source| LaneError::State { partition, source })?;
+            room -= serving.consumed() - before;
+            if turn != (Turn::Waiting { until_ms: None }) {
+                self.last_handled = partition;
+            }
+        }
+        for (input, partition) in resumed {
+            self.source.resume(input, partition)?;
+        }
+        if !self.has_in_hand() {
+            self.batch = None;
+        }
+        Ok(())
+    }
+
+    /// Stream time follows the clock where nothing came for a while.
+    fn tick(&mut self, partition: PartitionId, now_ms: u64) {
+        let (idle_after, tick) = (millis(self.job.settings.idle_after), millis(self.job.settings.idle_tick));
+        let wall = self.company.clock.wall();
+        if self.job.settings.mode != Mode::Endless {
+            return;
+        }
+        let Some(serving) = self.serving(partition) else { return };
+        let since_record = now_ms.saturating_sub(serving.last_record_ms);
+        let since_tick = now_ms.saturating_sub(serving.last_tick_ms);
+        if serving.is_at_end() && since_record >= idle_after && since_tick >= tick {
+            serving.last_tick_ms = now_ms;
+            serving.ask_time(wall);
+        }
+    }
+
+    /// Something failed that may be tried again, within the patience of the settings.
+    pub(super) fn failed(&mut self, doing: Doing, error: LaneError, now_ms: u64) -> Result<(), LaneError> {
+        let cause = self.failures.failed(doing, error, now_ms, self.job.settings.patience)?;
+        tracing::warn!(lane = self.index, "{cause}; trying again");
+        self.company.board.lane(self.index, |lane| lane.trouble = Some(cause));
+        // A partition that can't be restored yet does not keep the others waiting.
+        if !matches!(doing, Doing::Restore(_)) {
+            self.not_before_ms = now_ms + millis(self.job.settings.retry_backoff);
+        }
+        Ok(())
+    }
+
+    pub(super) fn succeeded(&mut self, doing: Doing) {
+        if self.failures.succeeded(doing) {
+            self.company.board.lane(self.index, |lane| lane.trouble = None);
+        }
+    }
+
+    pub(super) fn serving(&mut self, partition: PartitionId) -> Option<&mut Serving<B::Message>> {
+        self.partitions.get_mut(&partition).and_then(Held::as_serving_mut)
+    }
+
+    pub(super) fn has_in_hand(&self) -> bool {
+        self.partitions.values().filter_map(Held::as_serving).any(Serving::has_in_hand)
+    }
+
+    /// Records that the batch may still take.
+    fn room(&self) -> usize {
+        let consumed: usize = self.partitions.values().filter_map(Held::as_serving).map(Serving::consumed).sum();
+        self.job.settings.max_batch_records.saturating_sub(consumed)
+    }
+
+    fn is_commit_due(&self, now_ms: u64) -> bool {
+        let Some(batch) = &self.batch else { return false };
+        let settings = &self.job.settings;
+        let serving = || self.partitions.values().filter_map(Held::as_serving);
+        now_ms.saturating_sub(batch.began_ms) >= millis(settings.commit_interval)
+            || self.room() == 0
+            || serving().any(Serving::is_slice)
+            || serving().map(Serving::staged_bytes).sum::<usize>() >= settings.max_batch_bytes
+    }
+
+    fn next_restoring(&self, now_ms: u64) -> Option<PartitionId> {
+        let may_go_on = |held: &Held<B>| matches!(held, Held::Restoring(restore) if restore.not_before_ms <= now_ms);
+        let restoring = self.partitions.iter().filter(|(_, held)| may_go_on(held));
+        after(restoring.map(|(&partition, _)| partition), self.last_restored).into_iter().next()
+    }
+
+    /// How long a poll may wait: not at all if there is something to do, and never past the end of a batch.
+    fn poll_timeout(&mut self, now_ms: u64) -> Duration {
+        let settings = &self.job.settings;
+        let mut timeout = settings.poll_timeout;
+        if let Some(batch) = &self.batch {
+            let left = millis(settings.commit_interval).saturating_sub(now_ms.saturating_sub(batch.began_ms));
+            timeout = timeout.min(Duration::from_millis(left));
+        }
+        let flow_ms = now_ms.saturating_sub(self.away_ms);
+        let is_busy = self.partitions.values_mut().any(|held| match held {
+            Held::Restoring(restore) => restore.not_before_ms <= now_ms,
+            Held::Serving(serving) => serving.has_work(flow_ms),
+            Held::Unserved => false,
+        });
+        if is_busy { Duration::ZERO } else { timeout }
+    }
+}
+
+impl<B: Broker> Held<B> {
+    pub(super) fn as_serving(&self) -> Option<&Serving<B::Message>> {
+        match self {
+            Self::Serving(serving) => Some(serving),
+            Self::Restoring(_) | Self::Unserved => None,
+        }
+    }
+
+    pub(super) fn as_serving_mut(&mut self) -> Option<&mut Serving<B::Message>> {
+        match self {
+            Self::Serving(serving) => Some(serving),
+            Self::Restoring(_) | Self::Unserved => None,
+        }
+    }
+}
+
+/// The partitions in order, beginning after `last`, so that none waits for ever.
+fn after(partitions: impl Iterator<Item = PartitionId>, last: PartitionId) -> Vec<PartitionId> {
+    let mut all: Vec<_> = partitions.collect();
+    let split = all.partition_point(|&partition| partition <= last);
+    all.rotate_left(split);
+    all
+}

@@ -1,0 +1,340 @@
+//! Who may go on from what: pure judgements over committed offsets and partition records.
+//!
+//! Everything that decides whether memory may be trusted stands here, as functions of values, so that it can be read and
+//! tested in one place. Offsets have gaps: nothing here counts on the next offset being one more.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::broker::{CommitNote, Committed, Topics};
+use crate::domain::Input;
+use crate::record::Offset;
+use crate::rules::Rules;
+use crate::state::partition_record::UnreadableRecord;
+use crate::state::{InputPosition, PartitionRecord};
+
+/// What became of a transaction in one partition, once no producer of its id is left that could change it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// What is in hand may be installed.
+    Committed,
+    /// What is in hand must be forgotten; what is committed is as it was.
+    NotCommitted,
+    /// Somebody else has written: nothing in memory may be trusted.
+    Unknown,
+}
+
+/// Settles a transaction that was `sent` by the notes that the group's offsets of a partition now carry. `before` is the
+/// note they carried before it: none where nobody had ever committed.
+pub fn verdict(sent: &CommitNote, before: Option<&CommitNote>, found: &[Committed]) -> Verdict {
+    match sole_note(found) {
+        Notes::Of(note) if note == sent => Verdict::Committed,
+        Notes::Of(note) if Some(note) == before => Verdict::NotCommitted,
+        Notes::Nobodys if before.is_none() => Verdict::NotCommitted,
+        _ => Verdict::Unknown,
+    }
+}
+
+/// Whether parked state is still the truth: the last transaction on the partition is the one that wrote it.
+pub fn is_current(written: Option<&CommitNote>, positions: &[Offset], found: &[Committed]) -> bool {
+    match sole_note(found) {
+        Notes::Nobodys => written.is_none(),
+        Notes::Of(note) => {
+            Some(note) == written && found.iter().all(|it| positions.get(it.input.index()) == Some(&it.offset))
+        }
+        Notes::Mixed => false,
+    }
+}
+
+enum Notes<'a> {
+    Nobodys,
+    /// All offsets carry this one.
+    Of(&'a CommitNote),
+    Mixed,
+}
+
+/// Every transaction commits all inputs of a partition, so all of them carry the same note.
+fn sole_note(found: &[Committed]) -> Notes<'_> {
+    let Some(first) = found.first() else { return Notes::Nobodys };
+    match &first.note {
+        Some(note) if found.iter().all(|committed| committed.note.as_ref() == Some(note)) => Notes::Of(note),
+        _ => Notes::Mixed,
+    }
+}
+
+/// Why a partition's state can't be gone on from.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("its changelog holds {users} users but no partition record; `tideline reset` starts it anew")]
+    StateWithoutRecord { users: usize },
+    #[error(
+        "the group has committed offsets but its changelog has no partition record; `tideline reset` starts it anew"
+    )]
+    OffsetsWithoutRecord,
+    #[error(
+        "the group's offset of {topic} is {committed}, ahead of the partition record's {recorded}: somebody else has moved \
+         it, or the changelog was cut; `tideline reset` brings them together"
+    )]
+    OffsetsAhead { topic: Arc<str>, committed: Offset, recorded: Offset },
+    #[error("its state was written with {what} {recorded}, now it is {configured}; `tideline reset` starts it anew")]
+    Changed { what: &'static str, recorded: String, configured: String },
+    #[error("its state was written with an input {0:?} that is configured no longer; `tideline reset` starts it anew")]
+    InputGone(String),
+    #[error("the rules of generation {generation} are {configured}, but its state was written with {recorded}")]
+    OtherRules { generation: u32, recorded: String, configured: String },
+    #[error("its state was written with rules of generation {recorded}, this member's are of generation {configured}")]
+    RulesBehind { recorded: u32, configured: u32 },
+    #[error("{0}")]
+    Unreadable(String),
+}
+
+impl Refusal {
+    /// Whether the rest of the process may go on: a member with older rules leaves the partition unserved.
+    pub fn is_local(&self) -> bool {
+        matches!(self, Self::RulesBehind { .. })
+    }
+}
+
+impl From<UnreadableRecord> for Refusal {
+    fn from(error: UnreadableRecord) -> Self {
+        Self::Unreadable(error.to_string())
+    }
+}
+
+/// What a restored partition is judged against.
+#[derive(Debug, Clone, Copy)]
+pub struct Expected<'a> {
+    pub topics: &'a Topics,
+    pub zone: &'a str,
+    pub generation: u32,
+    pub digest: &'a str,
+}
+
+/// Where a partition starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Start {
+    /// As written, with its inputs in the order of the configuration; none where the partition has no history.
+    pub record: Option<PartitionRecord>,
+    /// By input. None: the input was never read, it starts at its earliest.
+    pub positions: Vec<Option<Offset>>,
+    /// Who wrote the partition last.
+    pub written: Option<CommitNote>,
+}
+
+/// Judges what a changelog and the group's offsets say of a partition. The record is the truth; whatever contradicts it
+/// is refused.
+pub fn judge(
+    record: Option<PartitionRecord>,
+    users: usize,
+    found: &[Committed],
+    expected: Expected<'_>,
+) -> Result<Start, Refusal> {
+    let Some(record) = record else {
+        return match (users, found) {
+            (0, []) => Ok(Start { record: None, positions: vec![None; expected.topics.inputs.len()], written: None }),
+            (0, _) => Err(Refusal::OffsetsWithoutRecord),
+            _ => Err(Refusal::StateWithoutRecord { users }),
+        };
+    };
+    unchanged("zone", &record.zone, &expected.zone)?;
+    unchanged("a horizon in days of", &record.horizon_days, &Rules::HORIZON_DAYS)?;
+    unchanged("a partition count of", &record.partitions, &expected.topics.partitions)?;
+    same_rules(&record, expected)?;
+    let record = PartitionRecord { inputs: in_order(&record.inputs, expected.topics)?, ..record };
+    let positions: Vec<_> =
+        record.inputs.iter().map(|input| (input.next_offset >= 0).then_some(input.next_offset)).collect();
+    for committed in found {
+        let recorded = positions.get(committed.input.index()).copied().flatten().unwrap_or(0);
+        if committed.offset > recorded {
+            let topic = expected.topics.input(committed.input).clone();
+            return Err(Refusal::OffsetsAhead { topic, committed: committed.offset, recorded });
+        }
+    }
+    let written =
+        CommitNote { transactional_id: record.transactional_id.as_str().into(), number: record.transaction_number };
+    Ok(Start { record: Some(record), positions, written: Some(written) })
+}
+
+fn unchanged<A: PartialEq<B> + ToString, B: ToString>(
+    what: &'static str,
+    recorded: &A,
+    configured: &B,
+) -> Result<(), Refusal> {
+    if recorded == configured {
+        return Ok(());
+    }
+    Err(Refusal::Changed { what, recorded: recorded.to_string(), configured: configured.to_string() })
+}
+
+fn same_rules(record: &PartitionRecord, expected: Expected<'_>) -> Result<(), Refusal> {
+    let (recorded, configured) = (record.rules_generation, expected.generation);
+    if recorded > configured {
+        return Err(Refusal::RulesBehind { recorded, configured });
+    }
+    if recorded == configured && record.rules_digest != expected.digest {
+        let recorded = record.rules_digest.clone();
+        return Err(Refusal::OtherRules { generation: configured, recorded, configured: expected.digest.to_owned() });
+    }
+    Ok(())
+}
+
+/// The positions of a record in the order of the configured inputs; a new input has none (a negative offset).
+fn in_order(recorded: &[InputPosition], topics: &Topics) -> Result<Vec<InputPosition>, Refusal> {
+    let mut by_topic: BTreeMap<&str, &InputPosition> =
+        recorded.iter().map(|input| (input.topic.as_str(), input)).collect();
+    let ordered = topics.inputs.iter().map(|topic| {
+        by_topic.remove(&**topic).cloned().unwrap_or_else(|| InputPosition {
+            topic: topic.as_ref().to_owned(),
+            next_offset: -1,
+            newest: None,
+            silent: false,
+        })
+    });
+    let ordered = ordered.collect();
+    match by_topic.pop_first() {
+        Some((gone, _)) => Err(Refusal::InputGone(gone.to_owned())),
+        None => Ok(ordered),
+    }
+}
+
+/// The positions of a start, with the earliest where an input was never read.
+pub fn positions(start: &Start, earliest: &[(Input, Offset)]) -> Vec<Offset> {
+    let earliest_of =
+        |index: usize| earliest.iter().find(|(input, _)| input.index() == index).map_or(0, |(_, offset)| *offset);
+    let positions = start.positions.iter().enumerate();
+    positions.map(|(index, position)| position.unwrap_or_else(|| earliest_of(index))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn note(id: &str, number: u64) -> CommitNote {
+        CommitNote { transactional_id: id.into(), number }
+    }
+
+    fn found(notes: &[Option<CommitNote>]) -> Vec<Committed> {
+        let numbered = notes.iter().zip(0u8..);
+        numbered.map(|(note, input)| Committed { input: Input(input), offset: 7, note: note.clone() }).collect()
+    }
+
+    #[test]
+    fn an_outcome_is_settled_by_the_note_that_stands() {
+        let (ours, older, other) = (note("a", 2), note("a", 1), note("b", 2));
+        for (case, before, notes, expected) in [
+            ("ours", Some(&older), vec![Some(ours.clone()), Some(ours.clone())], Verdict::Committed),
+            ("as before", Some(&older), vec![Some(older.clone()), Some(older.clone())], Verdict::NotCommitted),
+            ("nothing, as before", None, vec![], Verdict::NotCommitted),
+            ("nothing, but there was something", Some(&older), vec![], Verdict::Unknown),
+            ("another's", Some(&older), vec![Some(other.clone())], Verdict::Unknown),
+            ("another's on a fresh partition", None, vec![Some(other)], Verdict::Unknown),
+            ("not tideline's", Some(&older), vec![None], Verdict::Unknown),
+            ("mixed", Some(&older), vec![Some(ours.clone()), Some(older.clone())], Verdict::Unknown),
+            ("one is gone", Some(&older), vec![Some(ours.clone()), None], Verdict::Unknown),
+        ] {
+            assert_eq!(verdict(&ours, before, &found(&notes)), expected, "{case}");
+        }
+    }
+
+    #[test]
+    fn parked_state_is_current_only_if_it_was_written_last() {
+        let (ours, other) = (note("a", 2), note("b", 9));
+        for (case, written, positions, notes, expected) in [
+            ("ours", Some(&ours), [7, 7], vec![Some(ours.clone()), Some(ours.clone())], true),
+            ("never written", None, [0, 0], vec![], true),
+            ("another wrote", Some(&ours), [7, 7], vec![Some(other.clone()), Some(other.clone())], false),
+            ("another wrote first", None, [0, 0], vec![Some(other.clone()), Some(other)], false),
+            ("offsets were reset", Some(&ours), [7, 8], vec![Some(ours.clone()), Some(ours.clone())], false),
+            ("offsets are gone", Some(&ours), [7, 7], vec![], false),
+        ] {
+            assert_eq!(is_current(written, &positions, &found(&notes)), expected, "{case}");
+        }
+    }
+
+    fn topics() -> Topics {
+        Topics {
+            inputs: vec!["app".into(), "sms".into(), "rekey".into()],
+            changelog: "changelog".into(),
+            tier_changes: "tiers".into(),
+            dormancy_risk: "risk".into(),
+            user_profiles: "profiles".into(),
+            dead_letters: "dead".into(),
+            partitions: 4,
+        }
+    }
+
+    fn record() -> PartitionRecord {
+        let input = |topic: &str, next_offset| InputPosition {
+            topic: topic.to_owned(),
+            next_offset,
+            newest: None,
+            silent: false,
+        };
+        PartitionRecord {
+            inputs: vec![input("sms", 5), input("app", 9), input("rekey", 0)],
+            zone: "UTC".to_owned(),
+            horizon_days: Rules::HORIZON_DAYS,
+            partitions: 4,
+            rules_generation: 3,
+            rules_digest: "d".to_owned(),
+            transactional_id: "a".to_owned(),
+            transaction_number: 8,
+            ..PartitionRecord::default()
+        }
+    }
+
+    fn judged(change: impl FnOnce(&mut PartitionRecord), offsets: &[Offset]) -> Result<Start, Refusal> {
+        let mut record = record();
+        change(&mut record);
+        let numbered = offsets.iter().zip(0u8..);
+        let found: Vec<_> =
+            numbered.map(|(&offset, input)| Committed { input: Input(input), offset, note: None }).collect();
+        let topics = topics();
+        judge(Some(record), 1, &found, Expected { topics: &topics, zone: "UTC", generation: 3, digest: "d" })
+    }
+
+    #[test]
+    fn a_partition_starts_from_its_record_whatever_order_its_inputs_have_now() {
+        let start = judged(|_| {}, &[9, 5, 0]).unwrap();
+        assert_eq!(start.positions, [Some(9), Some(5), Some(0)]);
+        assert_eq!(start.written, Some(note("a", 8)));
+        assert_eq!(judged(|_| {}, &[3]).unwrap().positions, [Some(9), Some(5), Some(0)], "the group is behind");
+        let new_input = judged(|record| drop(record.inputs.remove(0)), &[9]).unwrap();
+        assert_eq!(new_input.positions, [Some(9), None, Some(0)]);
+        assert_eq!(positions(&new_input, &[(Input(0), 1), (Input(1), 2)]), [9, 2, 0]);
+    }
+
+    #[test]
+    fn what_contradicts_the_record_is_refused() {
+        type Change = fn(&mut PartitionRecord);
+        let cases: [(Change, &[Offset], &str); 8] = [
+            (|record| record.zone = "Asia/Shanghai".to_owned(), &[], "zone"),
+            (|record| record.horizon_days = 90, &[], "horizon"),
+            (|record| record.partitions = 8, &[], "partition count"),
+            (|record| record.rules_generation = 4, &[], "rules of generation 4"),
+            (|record| record.rules_digest = "e".to_owned(), &[], "written with e"),
+            (|record| record.inputs[0].topic = "fax".to_owned(), &[], "\"fax\""),
+            (|_| {}, &[9, 6], "offset of sms is 6, ahead of the partition record's 5"),
+            (|record| drop(record.inputs.remove(0)), &[9, 1], "offset of sms is 1"),
+        ];
+        for (change, offsets, named) in cases {
+            let refusal = judged(change, offsets).unwrap_err();
+            assert!(refusal.to_string().contains(named), "{refusal}");
+        }
+        let older_rules = judged(|record| record.rules_generation = 2, &[]);
+        assert!(older_rules.is_ok(), "the engine re-evaluates");
+    }
+
+    #[test]
+    fn without_a_record_only_an_untouched_partition_starts() {
+        let topics = topics();
+        let expected = Expected { topics: &topics, zone: "UTC", generation: 3, digest: "d" };
+        let start = judge(None, 0, &[], expected).unwrap();
+        assert_eq!((start.record.clone(), start.written.clone()), (None, None));
+        assert_eq!(positions(&start, &[(Input(1), 4)]), [0, 4, 0]);
+        for (users, offsets) in [(1, &[][..]), (0, &[Some(note("a", 1))]), (1, &[None])] {
+            let refusal = judge(None, users, &found(offsets), expected).unwrap_err();
+            assert!(refusal.to_string().contains("tideline reset"), "{refusal}");
+        }
+    }
+}

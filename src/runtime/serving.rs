@@ -1,0 +1,408 @@
+//! One partition being served: the merge before its engine, and what a batch has in hand of it.
+//!
+//! Whatever is in hand (positions, staged records, counts, the engine's overlay) lives and dies together: [`Serving::install`]
+//! after the transaction that wrote it, [`Serving::discard`] after one that failed. Nothing else ends a batch.
+//!
+//! Must not know: the broker, other partitions, the clock.
+
+use crate::broker::{CommitNote, OffsetCommit};
+use crate::domain::{Input, PartitionId, Timestamp};
+use crate::emit;
+use crate::engine::{Disposition, Handled, Partition, Reason as SignalReason, Signal, Slice};
+use crate::ingest::{Decoded, Reason};
+use crate::merge::{Flow, Merge, Next};
+use crate::record::{Message, Offset, Outgoing};
+use crate::runtime::job::Job;
+use crate::runtime::status::{InputStatus, PartitionStatus, Phase, Signals, Tally};
+use crate::state::{InputPosition, PartitionRecord, StateError};
+
+/// A record that waits in the merge.
+#[derive(Debug)]
+struct Item<M> {
+    message: M,
+    decoded: Decoded,
+}
+
+/// A request to move stream time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum TimeMove {
+    None,
+    /// To at least that time, if one is given; and what is due fires, in slices.
+    Asked(Option<Timestamp>),
+    /// All of it is in hand.
+    InHand(Option<Timestamp>),
+}
+
+/// What a turn of handling ended with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// Nothing is ready; what waits may go at this time of the merge's clock.
+    Waiting { until_ms: Option<u64> },
+    /// The room was used up.
+    Full,
+    /// A slice of timers is in hand and must be committed before anything else.
+    Slice,
+}
+
+#[derive(Debug)]
+pub(super) struct Serving<M> {
+    pub id: PartitionId,
+    pub engine: Partition,
+    merge: Merge<Item<M>>,
+    /// By input: where its end was last told.
+    ends: Vec<Option<Offset>>,
+    /// By input: the next offset to read, as committed.
+    committed: Vec<Offset>,
+    /// The transaction that last wrote the partition.
+    pub written: Option<CommitNote>,
+    hand: Hand,
+    time: TimeMove,
+    /// Whether the last move of a run until the end was asked for.
+    pub is_finishing: bool,
+    /// When something last came, on the monotonic clock.
+    pub last_record_ms: u64,
+    /// When its clock was last moved for want of input.
+    pub last_tick_ms: u64,
+}
+
+/// What a batch has in hand of a partition, besides the engine's overlay.
+#[derive(Debug, Default)]
+struct Hand {
+    positions: Vec<Offset>,
+    staged: Vec<Outgoing>,
+    staged_bytes: usize,
+    tally: Vec<Tally>,
+    signals: Vec<(Signals, SignalReason)>,
+    consumed: usize,
+    is_slice: bool,
+}
+
+/// What a batch that was installed adds to the counts of its partition.
+#[derive(Debug)]
+pub(super) struct Installed {
+    tally: Vec<Tally>,
+    signals: Vec<(Signals, SignalReason)>,
+    timers_fired: u64,
+}
+
+impl Installed {
+    pub fn add_to(self, status: &mut PartitionStatus) {
+        status.inputs.resize_with(self.tally.len(), InputStatus::default);
+        status.inputs.iter_mut().zip(self.tally).for_each(|(input, tally)| input.tally += tally);
+        for kind in self.signals {
+            *status.signals.entry(kind).or_default() += 1;
+        }
+        status.timers_fired += self.timers_fired;
+    }
+}
+
+impl<M: Message> Serving<M> {
+    pub fn new(
+        id: PartitionId,
+        engine: Partition,
+        committed: Vec<Offset>,
+        written: Option<CommitNote>,
+        job: &Job,
+        now_ms: u64,
+    ) -> Self {
+        let hand =
+            Hand { positions: committed.clone(), tally: vec![Tally::default(); job.inputs()], ..Hand::default() };
+        Self {
+            id,
+            engine,
+            merge: Merge::new(job.inputs(), job.settings.merge_bounds()),
+            ends: vec![None; job.inputs()],
+            committed,
+            written,
+            hand,
+            // Users whose state older rules wrote wait for the engine's first call.
+            time: TimeMove::Asked(None),
+            is_finishing: false,
+            last_record_ms: now_ms,
+            last_tick_ms: now_ms,
+        }
+    }
+
+    pub fn receive(&mut self, input: Input, message: M, job: &Job, now: Timestamp, now_ms: u64) -> Flow {
+        self.last_record_ms = now_ms;
+        let Some(decoder) = job.decoders.get(input.index()) else { return Flow::Unchanged };
+        let decoded = decoder.decode(&message, self.id, Some(now));
+        let time = match &decoded {
+            Decoded::Event { event, .. } => Some(event.time),
+            Decoded::Rekey { .. } | Decoded::Reject(_) => None,
+        };
+        let bytes = size_of::<Item<M>>() + message.value().map_or(0, <[u8]>::len);
+        self.merge.push(input, time, bytes, Item { message, decoded })
+    }
+
+    pub fn receive_end(&mut self, input: Input, offset: Offset) {
+        self.merge.end(input);
+        if let Some(end) = self.ends.get_mut(input.index()) {
+            *end = Some(offset);
+        }
+    }
+
+    /// Handles what is ready, `room` records at most. `flow_ms`: the merge's clock. Reports inputs to be resumed.
+    pub fn handle(
+        &mut self,
+        job: &Job,
+        room: usize,
+        flow_ms: u64,
+        resumed: &mut Vec<(Input, PartitionId)>,
+    ) -> Result<Turn, StateError> {
+        if self.hand.is_slice || !self.move_time(job)? {
+            return Ok(Turn::Slice);
+        }
+        for _ in 0..room {
+            let input = match self.merge.next(flow_ms) {
+                Next::Ready(input) => input,
+                Next::Waiting { until_ms } => return Ok(Turn::Waiting { until_ms: Some(until_ms) }),
+                Next::Nothing => return Ok(Turn::Waiting { until_ms: None }),
+            };
+            if !self.handle_head(input, job)? {
+                self.hand.is_slice = true;
+                return Ok(Turn::Slice);
+            }
+            if let Some((_, Flow::Resume)) = self.merge.pop(input) {
+                resumed.push((input, self.id));
+            }
+        }
+        Ok(Turn::Full)
+    }
+
+    /// Moves time as was asked; false when a slice must be committed first.
+    fn move_time(&mut self, job: &Job) -> Result<bool, StateError> {
+        let TimeMove::Asked(to) = self.time else { return Ok(true) };
+        let mut signals = Vec::new();
+        let slice = self.engine.handle_time(to, &mut signals)?;
+        self.stage_signals(&signals, job);
+        match slice {
+            Slice::Complete => self.time = TimeMove::InHand(to),
+            Slice::Full => self.hand.is_slice = true,
+        }
+        Ok(slice == Slice::Complete)
+    }
+
+    /// Deals with the head of an input, which stays where it is; false when timers must be committed before it.
+    fn handle_head(&mut self, input: Input, job: &Job) -> Result<bool, StateError> {
+        // The caller was told that this head is ready.
+        let Some(Item { message, decoded }) = self.merge.head(input) else { return Ok(true) };
+        let offset = message.offset();
+        let mut tally = Tally { consumed: 1, ..Tally::default() };
+        let mut signals = Vec::new();
+        let mut is_complete = true;
+        let mut staged = None;
+        match decoded {
+            Decoded::Event { event, origin } => {
+                let whose = job.whose(input, origin.as_ref());
+                let at = origin.clone().unwrap_or_else(|| job.coordinates(input, self.id, offset));
+                match self.engine.handle_event(whose, event, &at, &mut signals)? {
+                    Handled::TimersFirst => is_complete = false,
+                    Handled::Done(Disposition::Applied) => tally.applied = 1,
+                    Handled::Done(Disposition::Skipped) => tally.skipped = 1,
+                    Handled::Done(Disposition::Duplicate) => tally.duplicate = 1,
+                    Handled::Done(Disposition::Suppressed) => tally.suppressed = 1,
+                    Handled::Done(Disposition::Rejected(reject)) => {
+                        count_dead(&mut tally, reject.reason);
+                        staged = Some(self.dead_letter(message, &reject, input, job));
+                    }
+                }
+            }
+            Decoded::Rekey { event, to, shape } => {
+                tally.rekeyed = 1;
+                let from = job.coordinates(input, self.id, offset);
+                staged = Some(emit::rekey(message, event, *to, *shape, &from, job.topics.rekey()));
+            }
+            Decoded::Reject(reject) => {
+                count_dead(&mut tally, reject.reason);
+                staged = Some(self.dead_letter(message, reject, input, job));
+            }
+        }
+        self.stage_signals(&signals, job);
+        if let Some(record) = staged {
+            self.stage(record);
+        }
+        if is_complete {
+            self.hand.positions[input.index()] = offset + 1;
+            self.hand.tally[input.index()] += tally;
+            self.hand.consumed += 1;
+        }
+        Ok(is_complete)
+    }
+
+    fn dead_letter(&self, message: &M, reject: &crate::ingest::Reject, input: Input, job: &Job) -> Outgoing {
+        let at = job.coordinates(input, self.id, message.offset());
+        emit::dead_letter(message, reject, &at, &job.topics.dead_letters, job.settings.dead_letter_limit)
+    }
+
+    fn stage_signals(&mut self, signals: &[Signal], job: &Job) {
+        for signal in signals {
+            self.hand.signals.push((Signals::of(&signal.kind), signal.reason));
+            self.stage(job.emitter.record(signal));
+        }
+    }
+
+    fn stage(&mut self, record: Outgoing) {
+        self.hand.staged_bytes += bytes_of(&record);
+        self.hand.staged.push(record);
+    }
+
+    /// Asks for stream time to move to at least `to`, before anything else is handled.
+    pub fn ask_time(&mut self, to: Timestamp) {
+        self.time = TimeMove::Asked(Some(to));
+    }
+
+    /// Whether a transaction must write something of this partition.
+    pub fn has_in_hand(&self) -> bool {
+        self.hand.consumed > 0 || self.hand.is_slice || self.engine.is_dirty()
+    }
+
+    pub fn is_slice(&self) -> bool {
+        self.hand.is_slice
+    }
+
+    pub fn consumed(&self) -> usize {
+        self.hand.consumed
+    }
+
+    pub fn staged_bytes(&self) -> usize {
+        self.hand.staged_bytes
+    }
+
+    /// Whether a call of [`Self::handle`] would do anything but wait.
+    pub fn has_work(&mut self, flow_ms: u64) -> bool {
+        matches!(self.time, TimeMove::Asked(_)) || matches!(self.merge.next(flow_ms), Next::Ready(_))
+    }
+
+    /// Whether every input is at its end and all of it has been handled.
+    pub fn is_at_end(&self) -> bool {
+        self.merge.is_at_end() && !matches!(self.time, TimeMove::Asked(_))
+    }
+
+    /// Whether the ends that were told are the ends that the broker has now.
+    pub fn agrees_with(&self, ends: &[(Input, Offset)]) -> bool {
+        let told = |input: Input| self.ends.get(input.index()).copied().flatten();
+        self.merge.is_at_end() && ends.iter().all(|&(input, end)| told(input).is_some_and(|told| told >= end))
+    }
+
+    /// What a transaction must write for this partition: the partition record first, so that whoever finds the
+    /// transaction open can tell whose it is.
+    pub fn writes(&mut self, note: &CommitNote, job: &Job) -> Vec<Outgoing> {
+        let record = self.record(note, job);
+        let to_changelog = |key: &[u8], value: Option<&[u8]>| Outgoing {
+            topic: job.topics.changelog.clone(),
+            partition: Some(self.id),
+            key: Some(key.to_vec()),
+            value: value.map(<[u8]>::to_vec),
+            headers: Vec::new(),
+            timestamp: None,
+        };
+        let mut writes = vec![to_changelog(PartitionRecord::KEY, Some(&record.encode()))];
+        writes.extend(self.engine.changes().map(|change| to_changelog(change.key, change.value)));
+        writes.append(&mut self.hand.staged);
+        writes
+    }
+
+    fn record(&self, note: &CommitNote, job: &Job) -> PartitionRecord {
+        let inputs = job.topics.inputs.iter().zip(&self.hand.positions);
+        let mut record = PartitionRecord {
+            inputs: inputs
+                .map(|(topic, &next_offset)| InputPosition {
+                    topic: topic.as_ref().to_owned(),
+                    next_offset,
+                    newest: None,
+                    silent: false,
+                })
+                .collect(),
+            transactional_id: note.transactional_id.as_ref().to_owned(),
+            transaction_number: note.number,
+            ..PartitionRecord::default()
+        };
+        self.engine.fill_record(&mut record);
+        record
+    }
+
+    /// The offsets of all inputs, those that did not move too: they are what fences a stale owner.
+    pub fn offsets(&self, note: &CommitNote) -> impl Iterator<Item = OffsetCommit> {
+        let positions = (0u8..).map(Input).zip(&self.hand.positions);
+        positions.map(|(input, &offset)| OffsetCommit { input, partition: self.id, offset, note: note.clone() })
+    }
+
+    /// What is in hand becomes what is committed, by the transaction that `note` names.
+    pub fn install(&mut self, note: CommitNote) -> Installed {
+        let fired_before = self.engine.timers_fired();
+        self.engine.install();
+        self.written = Some(note);
+        self.committed.clone_from(&self.hand.positions);
+        if matches!(self.time, TimeMove::InHand(_)) {
+            self.time = TimeMove::None;
+        }
+        let none = vec![Tally::default(); self.committed.len()];
+        let installed = Installed {
+            tally: std::mem::replace(&mut self.hand.tally, none),
+            signals: std::mem::take(&mut self.hand.signals),
+            timers_fired: self.engine.timers_fired() - fired_before,
+        };
+        self.clear_hand();
+        installed
+    }
+
+    /// What is in hand is forgotten, and so is what was read: the source must be rewound to [`Self::positions`].
+    pub fn discard(&mut self) {
+        self.engine.discard();
+        self.merge.clear();
+        self.ends.fill(None);
+        self.hand.positions.clone_from(&self.committed);
+        self.hand.tally.fill(Tally::default());
+        self.hand.signals.clear();
+        if let TimeMove::InHand(to) = self.time {
+            self.time = TimeMove::Asked(to);
+        }
+        self.clear_hand();
+    }
+
+    fn clear_hand(&mut self) {
+        self.hand.staged.clear();
+        self.hand.staged_bytes = 0;
+        self.hand.consumed = 0;
+        self.hand.is_slice = false;
+    }
+
+    /// By input, where to read on from what is committed.
+    pub fn positions(&self) -> Vec<(Input, Offset)> {
+        (0u8..).map(Input).zip(self.committed.iter().copied()).collect()
+    }
+
+    /// By input, the committed offsets.
+    pub fn committed(&self) -> &[Offset] {
+        &self.committed
+    }
+
+    pub fn show(&self, status: &mut PartitionStatus) {
+        status.phase = Phase::Serving;
+        status.stream_time = self.engine.stream_time();
+        status.watermark = self.engine.watermark();
+        status.population.clone_from(self.engine.population());
+        status.users = self.engine.user_count() as u64;
+        status.timers = self.engine.timer_count() as u64;
+        status.store = Some(self.engine.users().clone());
+        status.inputs.resize_with(self.committed.len(), InputStatus::default);
+        let waiting = self.merge.waiting();
+        for (index, (input, waiting)) in status.inputs.iter_mut().zip(waiting).enumerate() {
+            input.next_offset = self.committed[index];
+            input.end_offset = self.ends[index];
+            input.is_silent = self.engine.silent().get(index).copied().unwrap_or(false);
+            input.waiting = waiting;
+        }
+    }
+}
+
+fn count_dead(tally: &mut Tally, reason: Reason) {
+    // The order of `Reason::ALL` is that of its codes.
+    tally.dead[reason as usize] = 1;
+}
+
+fn bytes_of(record: &Outgoing) -> usize {
+    let of = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
+    of(&record.key) + of(&record.value) + record.headers.iter().map(|(n, v)| n.len() + v.len()).sum::<usize>()
+}

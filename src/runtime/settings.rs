@@ -1,0 +1,90 @@
+//! What lanes are told, and every bound they keep. Plain values; the configuration maps onto them.
+
+use std::time::Duration;
+
+use crate::domain::Timestamp;
+use crate::merge;
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// The start of each lane's transactional id and member name, the same after a restart: `<name>-<lane>`.
+    pub name: String,
+    /// How long a batch is filled before it is committed.
+    pub commit_interval: Duration,
+    /// A batch is committed once it has consumed that many records.
+    pub max_batch_records: usize,
+    /// A batch is committed once its outputs, dead letters and forwarded records hold that many bytes.
+    pub max_batch_bytes: usize,
+    /// Records handled between two polls, at most.
+    pub turn_records: usize,
+    /// Records of one input of a partition that may wait in the merge before the input is paused.
+    pub buffer_records: usize,
+    /// The same in bytes.
+    pub buffer_bytes: usize,
+    /// How long the merge waits for an input that has more but doesn't deliver.
+    pub merge_wait: Duration,
+    /// With every input at its end and nothing for that long, stream time follows the clock.
+    pub idle_after: Duration,
+    /// How often it follows then: each time is a transaction.
+    pub idle_tick: Duration,
+    /// How long a poll may wait when there is nothing to do.
+    pub poll_timeout: Duration,
+    /// How long one look at a changelog may wait, while partitions are restored.
+    pub restore_timeout: Duration,
+    /// How long a lane keeps from trying again after a failure.
+    pub retry_backoff: Duration,
+    /// How long the same thing may fail, with no success in between, before the lane gives up and names the cause.
+    pub patience: Duration,
+    /// A dead letter's value is cut beyond that many bytes.
+    pub dead_letter_limit: usize,
+    /// When the lanes are done.
+    pub mode: Mode,
+}
+
+/// When lanes are done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// When they are told to stop. Stream time follows the clock where inputs are idle.
+    Endless,
+    /// When every input and `rekey` are at their end; then every W moves to `until`, if one is given. The clock moves
+    /// nothing.
+    UntilEnd { until: Option<Timestamp> },
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            name: "tideline-0".to_owned(),
+            commit_interval: Duration::from_millis(100),
+            max_batch_records: 20_000,
+            max_batch_bytes: 8 << 20,
+            turn_records: 2_000,
+            buffer_records: 4_096,
+            buffer_bytes: 16 << 20,
+            merge_wait: Duration::from_secs(5),
+            idle_after: Duration::from_secs(60),
+            idle_tick: Duration::from_secs(5),
+            poll_timeout: Duration::from_millis(100),
+            restore_timeout: Duration::from_millis(20),
+            retry_backoff: Duration::from_millis(200),
+            patience: Duration::from_secs(120),
+            dead_letter_limit: 2 << 20,
+            mode: Mode::Endless,
+        }
+    }
+}
+
+impl Settings {
+    pub(super) fn merge_bounds(&self) -> merge::Bounds {
+        merge::Bounds {
+            buffer_items: self.buffer_records,
+            buffer_bytes: self.buffer_bytes,
+            wait_ms: millis(self.merge_wait),
+        }
+    }
+}
+
+/// Whole milliseconds.
+pub(super) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

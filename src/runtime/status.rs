@@ -1,0 +1,193 @@
+//! What lanes tell of themselves: plain data, written once a batch, read by telemetry and by the readiness page.
+//!
+//! Counters only grow while the process lives, and show only what is committed. No user ids.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::domain::{PartitionId, Timestamp};
+use crate::engine::{Reason as SignalReason, SignalKind, Users};
+use crate::ingest::Reason;
+use crate::state::Population;
+
+/// Where lanes write and telemetry reads. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Board(Arc<Mutex<Status>>);
+
+impl Board {
+    /// Looks at everything as it stands. Lanes wait while `look` runs: copy what is needed.
+    pub fn read<T>(&self, look: impl FnOnce(&Status) -> T) -> T {
+        look(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn write<T>(&self, change: impl FnOnce(&mut Status) -> T) -> T {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn partition(&self, partition: PartitionId, change: impl FnOnce(&mut PartitionStatus)) {
+        self.write(|status| change(status.partitions.entry(partition).or_default()));
+    }
+
+    pub(super) fn lane(&self, lane: usize, change: impl FnOnce(&mut LaneStatus)) {
+        self.write(|status| change(status.lanes.entry(lane).or_default()));
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Status {
+    pub lanes: BTreeMap<usize, LaneStatus>,
+    /// Those that this process owns or has owned.
+    pub partitions: BTreeMap<PartitionId, PartitionStatus>,
+}
+
+impl Status {
+    /// Whether every lane was assigned something or nothing, and every partition of it is served.
+    pub fn is_ready(&self) -> bool {
+        let served = |phase: &Phase| matches!(phase, Phase::Serving | Phase::Away);
+        !self.lanes.is_empty()
+            && self.lanes.values().all(|lane| lane.is_assigned)
+            && self.partitions.values().all(|partition| served(&partition.phase))
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct LaneStatus {
+    /// Whether the group has answered.
+    pub is_assigned: bool,
+    /// Of revoked partitions, kept until it is clear which come back.
+    pub parked: usize,
+    pub transactions: Transactions,
+    /// Records consumed, and records written, by committed batches.
+    pub batch_records: u64,
+    pub batch_writes: u64,
+    /// Milliseconds spent in committed transactions, from begin to install.
+    pub commit_ms: u64,
+    /// Of the last committed batch.
+    pub last_batch_records: u64,
+    pub last_commit_ms: u64,
+    pub restores: u64,
+    pub restored_records: u64,
+    pub restore_ms: u64,
+    /// Partitions that came back while their state was parked: no restore was needed.
+    pub returns: u64,
+    /// Predecessors whose transactional id was taken, because they had something open.
+    pub fenced: u64,
+    /// Why the lane is held up, if it is.
+    pub trouble: Option<String>,
+}
+
+/// Transactions by what became of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Transactions {
+    pub committed: u64,
+    pub aborted: u64,
+    /// The producer was fenced or failed for good.
+    pub fatal: u64,
+    /// The outcome was not learnt, and had to be settled.
+    pub unknown: u64,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct PartitionStatus {
+    pub lane: usize,
+    pub phase: Phase,
+    pub stream_time: Option<Timestamp>,
+    pub watermark: Option<Timestamp>,
+    pub population: Population,
+    pub users: u64,
+    pub timers: u64,
+    pub timers_fired: u64,
+    /// By input, `rekey` last.
+    pub inputs: Vec<InputStatus>,
+    pub signals: BTreeMap<(Signals, SignalReason), u64>,
+    /// The committed users, to be looked up.
+    pub store: Option<Arc<Users>>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Phase {
+    /// Not this process's.
+    #[default]
+    Away,
+    /// Its state is being read.
+    Restoring {
+        remaining: u64,
+    },
+    Serving,
+    /// Left alone, with the reason.
+    Unserved(String),
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct InputStatus {
+    pub tally: Tally,
+    /// The next offset to be read, as committed.
+    pub next_offset: i64,
+    /// Where its end was last told, if it was.
+    pub end_offset: Option<i64>,
+    pub is_silent: bool,
+    /// Records that wait in the merge.
+    pub waiting: usize,
+}
+
+/// What became of the records of one input. `consumed` is always the sum of the others.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    pub consumed: u64,
+    pub applied: u64,
+    pub skipped: u64,
+    pub duplicate: u64,
+    pub suppressed: u64,
+    pub rekeyed: u64,
+    /// By [`Reason`], in the order of [`Reason::ALL`].
+    pub dead: [u64; Reason::ALL.len()],
+}
+
+impl Tally {
+    pub fn dead_lettered(&self) -> u64 {
+        self.dead.iter().sum()
+    }
+
+    pub fn balances(&self) -> bool {
+        let Self { consumed, applied, skipped, duplicate, suppressed, rekeyed, .. } = self;
+        *consumed == applied + skipped + duplicate + suppressed + rekeyed + self.dead_lettered()
+    }
+}
+
+impl std::ops::AddAssign for Tally {
+    fn add_assign(&mut self, more: Self) {
+        self.consumed += more.consumed;
+        self.applied += more.applied;
+        self.skipped += more.skipped;
+        self.duplicate += more.duplicate;
+        self.suppressed += more.suppressed;
+        self.rekeyed += more.rekeyed;
+        self.dead.iter_mut().zip(more.dead).for_each(|(count, more)| *count += more);
+    }
+}
+
+/// The kinds of signals, for counting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Signals {
+    TierChanged,
+    DormancyRisk,
+    DormancyCleared,
+}
+
+impl Signals {
+    pub const fn of(kind: &SignalKind) -> Self {
+        match kind {
+            SignalKind::TierChanged { .. } => Self::TierChanged,
+            SignalKind::DormancyRisk { .. } => Self::DormancyRisk,
+            SignalKind::DormancyCleared { .. } => Self::DormancyCleared,
+        }
+    }
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::TierChanged => "tier_changed",
+            Self::DormancyRisk => "dormancy_risk",
+            Self::DormancyCleared => "dormancy_cleared",
+        }
+    }
+}
