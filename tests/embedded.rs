@@ -16,4 +16,5 @@ mod embedded {
     mod log;
     mod log_model;
     mod replay;
+    mod wire;
 }

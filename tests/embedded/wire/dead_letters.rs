@@ -1,0 +1,130 @@
+//! Dead letters: the record as it was, and why it is dead.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use tideline::emit::line::write_dead_letter;
+use tideline::emit::{dead_letter, header};
+use tideline::ingest::{self, Reason, Reject};
+use tideline::record::Outgoing;
+
+use super::{Record, coordinates};
+
+fn reject() -> Reject {
+    Reject::new(Reason::BadValue, "data.amount: expected an integer")
+}
+
+fn letter(record: &Record, limit: usize) -> Outgoing {
+    dead_letter(record, &reject(), &coordinates("app.events", 3, 8812), &Arc::from("dead-letters"), limit)
+}
+
+fn headers_of(letter: &Outgoing, name: &str) -> Vec<String> {
+    let named = letter.headers.iter().filter(|(n, _)| n == name);
+    named.map(|(_, value)| String::from_utf8(value.clone()).unwrap()).collect()
+}
+
+#[test]
+fn a_dead_letter_keeps_key_value_and_headers_and_says_why_and_whence() {
+    let record = Record::new(b"\xff\0".to_vec())
+        .key(b"\xfe")
+        .header("trace", b"\xfd")
+        .header("trace", "again")
+        .header(ingest::header::TOPIC, "merchant.events");
+    let letter = letter(&record, 100_000);
+    assert_eq!(&*letter.topic, "dead-letters");
+    assert_eq!((&letter.key, &letter.value, letter.partition), (&record.key, &record.value, None));
+    // The broker's clock: retention must not take a dead letter before anyone has seen it.
+    assert_eq!(letter.timestamp, None);
+    assert_eq!(letter.headers[..3], record.headers[..]);
+    let added: Vec<_> =
+        letter.headers[3..].iter().map(|(n, v)| (n.as_str(), std::str::from_utf8(v).unwrap())).collect();
+    let expected = [
+        (header::REASON, "bad_value"),
+        (header::ERROR, "data.amount: expected an integer"),
+        (header::TOPIC, "app.events"),
+        (header::PARTITION, "3"),
+        (header::OFFSET, "8812"),
+    ];
+    assert_eq!(added, expected);
+}
+
+#[test]
+fn every_reason_is_named_as_in_the_metrics() {
+    for reason in Reason::ALL {
+        let at = coordinates("t", 0, 0);
+        let letter =
+            dead_letter(&Record::default(), &Reject::new(reason, ""), &at, &Arc::from("dead-letters"), 100_000);
+        assert_eq!(headers_of(&letter, header::REASON), [reason.as_str()]);
+        assert_eq!(letter.value, None);
+    }
+}
+
+#[test]
+fn a_letter_that_dies_again_has_the_headers_of_its_last_death_only() {
+    let first = letter(&Record::new(vec![b'x'; 3000]), 2000);
+    let redriven = Record { key: first.key.clone(), value: first.value.clone(), headers: first.headers };
+    let second = letter(&redriven, 100_000);
+    for name in [header::REASON, header::ERROR, header::TOPIC, header::PARTITION, header::OFFSET] {
+        assert_eq!(headers_of(&second, name).len(), 1, "{name}");
+    }
+    assert!(headers_of(&second, header::LENGTH).is_empty());
+    assert!(headers_of(&second, header::SHA256).is_empty());
+}
+
+#[test]
+fn a_record_beyond_the_limit_has_its_value_cut_and_its_length_and_digest_told() {
+    let value: Vec<u8> = (0..5000).map(|n| n as u8).collect();
+    let digest = hex::encode(Sha256::digest(&value));
+    let size = |letter: &Outgoing| {
+        let headers: usize = letter.headers.iter().map(|(n, v)| n.len() + v.len()).sum();
+        headers + letter.key.as_ref().map_or(0, Vec::len) + letter.value.as_ref().map_or(0, Vec::len)
+    };
+    for limit in [0, 300, 1000, 3000, 5000, 5500] {
+        let record = Record::new(value.clone()).key("u1").header("trace", "t".repeat(100));
+        let letter = letter(&record, limit);
+        let kept = letter.value.as_deref().unwrap();
+        if limit >= 1000 {
+            assert!(size(&letter) <= limit, "{} bytes for a limit of {limit}", size(&letter));
+            assert!(!kept.is_empty(), "nothing kept within {limit}");
+        }
+        assert_eq!(kept, &value[..kept.len()]);
+        assert!(kept.len() < value.len());
+        assert_eq!(headers_of(&letter, header::LENGTH), ["5000"]);
+        assert_eq!(headers_of(&letter, header::SHA256), [digest.as_str()]);
+    }
+    let whole = letter(&Record::new(value.clone()).key("u1"), 6000);
+    assert_eq!(whole.value, Some(value));
+    assert!(headers_of(&whole, header::LENGTH).is_empty());
+}
+
+fn line(record: &Record, limit: usize) -> Value {
+    let mut out = Vec::new();
+    write_dead_letter(record, &reject(), &coordinates("app.jsonl", 0, 12), "dead-letters", limit, &mut out);
+    assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), 1);
+    assert_eq!(out.last(), Some(&b'\n'));
+    assert!(out.starts_with(br#"{"topic":"dead-letters","reason":"bad_value","error":"#));
+    serde_json::from_slice(&out).unwrap()
+}
+
+#[test]
+fn a_dead_letter_as_a_line_holds_its_record_as_text_or_as_base64() {
+    let source = json!({"topic": "app.jsonl", "partition": 0, "offset": 12});
+    let common = |mut value: Value| {
+        assert_eq!(value["source"], source);
+        let members = value.as_object_mut().unwrap();
+        for name in ["topic", "reason", "error", "source"] {
+            members.remove(name).unwrap();
+        }
+        value
+    };
+    let text = line(&Record::new("{\"a\":\n1}").key("u1"), 100);
+    assert_eq!(common(text), json!({"key": "u1", "value": "{\"a\":\n1}"}));
+    let binary = line(&Record::new(b"\xff\xfe\xfd\xfc".to_vec()).key(b"\xff"), 100);
+    assert_eq!(common(binary), json!({"key_base64": "/w==", "value_base64": "//79/A=="}));
+    assert_eq!(common(line(&Record::default(), 100)), json!({"key": null, "value": null}));
+    let cut = line(&Record::new(vec![b'x'; 1000]), 500);
+    assert_eq!(cut["length"], 1000);
+    assert_eq!(cut["sha256"], hex::encode(Sha256::digest(vec![b'x'; 1000])));
+    assert!(cut["value"].as_str().unwrap().len() <= 500);
+}

@@ -1,0 +1,375 @@
+//! Every reason for which a record can't be used, in every shape where it can occur.
+
+use serde_json::{Value, json};
+use tideline::domain::{PartitionId, Source, Timestamp};
+use tideline::ingest::{Decoded, Decoder, Format, Reason};
+
+use super::{MAX_SKEW_MS, MAX_VALUE, Record, decode, input, shapes};
+
+fn reason(decoded: Decoded) -> (Reason, String) {
+    match decoded {
+        Decoded::Reject(reject) => {
+            assert!(reject.detail.len() <= 200, "a long detail: {}", reject.detail);
+            (reject.reason, reject.detail)
+        }
+        other => panic!("not rejected: {other:?}"),
+    }
+}
+
+fn check(record: &Record, source: Source, format: Format, expected: Reason, named: &str) {
+    let (reason, detail) = reason(decode(record, source, format));
+    assert_eq!(reason, expected, "{detail}: {record:?}");
+    assert!(detail.contains(named), "{detail:?} does not name {named:?}");
+}
+
+const FORMATS: [Format; 4] = [Format::Json, Format::Cloudevents, Format::Protobuf, Format::ConfluentProtobuf];
+
+/// A good event with some members replaced; `null` takes one away.
+fn event(event_type: &str, members: &Value) -> Value {
+    let mut event = json!({"id": "e1", "user_id": "u1", "type": event_type, "time": "2026-03-01T10:00:00+08:00"});
+    let object = event.as_object_mut().unwrap();
+    for (name, value) in members.as_object().unwrap() {
+        if value.is_null() {
+            object.remove(name);
+        } else {
+            object.insert(name.clone(), value.clone());
+        }
+    }
+    event
+}
+
+#[test]
+fn a_null_or_empty_value_is_empty() {
+    for format in FORMATS {
+        check(&Record::default(), Source::App, format, Reason::Empty, "null value");
+        check(&Record::new(""), Source::App, format, Reason::Empty, "empty value");
+    }
+    let binary = Record::new("").header("ce_specversion", "1.0").header("ce_id", "e1");
+    check(&binary, Source::App, Format::Json, Reason::Empty, "empty value");
+}
+
+#[test]
+fn a_value_over_the_limit_is_too_large_whatever_else_it_is() {
+    for format in FORMATS {
+        check(&Record::new(vec![b'x'; MAX_VALUE + 1]), Source::App, format, Reason::TooLarge, "4097 bytes");
+    }
+    let two_megabytes = vec![b'{'; 2 << 20];
+    check(&Record::new(two_megabytes), Source::App, Format::Json, Reason::TooLarge, "2097152 bytes");
+}
+
+#[test]
+fn what_is_not_of_its_shape_is_malformed() {
+    let json: &[&[u8]] = &[
+        b"not json",
+        b"{",
+        b"{\"id\":\"e1\"",
+        b"{} {}",
+        b"{}x",
+        b"[]",
+        b"\"text\"",
+        b"12",
+        b"null",
+        b"{'id':1}",
+        b"{\"id\":\"e1\",}",
+        b"{\"id\":\"\\x\"}",
+        b"{\"id\":\"\\ud800\"}",
+        b"{\"id\":\"a\nb\"}",
+        b"{\"id\":01}",
+        b"\xef\xbb\xbf{}",
+        b"{\"id\":\"\xff\"}",
+        b"{\"more\":\"\xff\"}",
+        b"{\"data\":{\"more\":[tru]}}",
+    ];
+    for value in json {
+        for format in [Format::Json, Format::Cloudevents] {
+            check(&Record::new(*value), Source::App, format, Reason::Malformed, "not ");
+        }
+    }
+    let good = event("payment.completed", &json!({"data": {"amount": 5, "scene": "x"}}));
+    for (shape, record, format) in shapes(&good) {
+        let value = record.value.clone().unwrap();
+        let cut = Record { value: Some(value[..value.len() - 1].to_vec()), ..record };
+        let (reason, detail) = reason(decode(&cut, Source::App, format));
+        assert_eq!(reason, Reason::Malformed, "{shape}: {detail}");
+    }
+    let protobuf: &[&[u8]] = &[
+        b"\x0a\x05ab",               // a text that ends early
+        b"\x0a\x01\xff",             // not UTF-8
+        b"\x08\x01",                 // id as a number
+        b"\x3a\x02\x08",             // data that ends early
+        b"\x0b",                     // a group
+        b"\x3a\x02\x0a\x00",         // amount as a text
+        b"\x22\x02\x0a\x00",         // time as an empty message instead of a number
+        b"\x0a\xff\xff\xff\xff\x7f", // a length beyond all
+        b"{\"id\":\"e1\"}",
+    ];
+    for value in protobuf {
+        check(&Record::new(*value), Source::App, Format::Protobuf, Reason::Malformed, "not protobuf");
+        let framed = [b"\0\0\0\0\x01\0", *value].concat();
+        check(&Record::new(framed), Source::App, Format::ConfluentProtobuf, Reason::Malformed, "not protobuf");
+    }
+    for frame in [&b"\0"[..], b"\0\0\0\x01", b"\0\0\0\0\x01", b"\0\0\0\0\x01\x02"] {
+        check(&Record::new(frame), Source::App, Format::ConfluentProtobuf, Reason::Malformed, "not protobuf");
+    }
+    let header = Record::new("{}").header("ce_specversion", "1.0").header("ce_id", b"\xff");
+    check(&header, Source::App, Format::Json, Reason::Malformed, "ce_");
+}
+
+#[test]
+fn what_is_of_no_known_shape_is_unsupported() {
+    let text = |content_type: &str| Record::new("{}").header("content-type", content_type);
+    for content_type in ["text/plain", "application/avro", "application/cloudevents+protobuf", "", "\u{e9}"] {
+        check(&text(content_type), Source::App, Format::Json, Reason::Unsupported, "content-type");
+    }
+    check(
+        &Record::new("{}").header("content-type", b"\xff"),
+        Source::App,
+        Format::Json,
+        Reason::Unsupported,
+        "content-type",
+    );
+    for (members, named) in [
+        (json!({"specversion": "0.3"}), "specversion"),
+        (json!({"specversion": "1.0", "data_base64": "e30="}), "data_base64"),
+        (json!({"specversion": "1.0", "datacontenttype": "text/xml"}), "datacontenttype"),
+    ] {
+        let record = Record::new(event("app.login", &members).to_string());
+        check(&record, Source::App, Format::Cloudevents, Reason::Unsupported, named);
+    }
+    let old = Record::new("{}").header("ce_specversion", "0.3");
+    check(&old, Source::App, Format::Json, Reason::Unsupported, "specversion");
+    for frame in
+        [&b"\x01\0\0\0\x01\0"[..], b"\x0a\x02e1", b"\0\0\0\0\x01\x02\x02", b"\0\0\0\0\x01\x04\0\0", b"\0\0\0\0\x01\x01"]
+    {
+        check(&Record::new(frame), Source::App, Format::ConfluentProtobuf, Reason::Unsupported, "framing");
+    }
+}
+
+#[test]
+fn a_required_field_that_is_absent_or_empty_is_missing() {
+    let cases = [
+        ("app.login", json!({"id": null}), "id"),
+        ("app.login", json!({"id": ""}), "id"),
+        ("app.login", json!({"user_id": null}), ""),
+        ("app.login", json!({"user_id": ""}), ""),
+        ("", json!({}), "type"),
+        ("app.login", json!({"type": null}), "type"),
+        ("app.login", json!({"time": null}), "time"),
+        ("app.login", json!({"time": ""}), "time"),
+        ("payment.completed", json!({}), "data.amount"),
+        ("payment.completed", json!({"data": {"scene": "x"}}), "data.amount"),
+        ("payment.refunded", json!({"data": {"amount": 1}}), "data.original_time"),
+        ("payment.refunded", json!({"data": {"original_time": 1}}), "data.amount"),
+        ("wealth.bought", json!({"data": {"product": "x"}}), "data.amount"),
+        ("loan.drawn", json!({"data": {"product": "x"}}), "data.amount"),
+        ("loan.repaid", json!({"data": {"product": "x"}}), "data.amount"),
+        ("loan.due_scheduled", json!({"data": {"loan_id": "x"}}), "data.due"),
+        ("coupon.redeemed", json!({"data": {"amount": 1}}), "data.coupon"),
+        ("coupon.issued", json!({"data": {"coupon": "", "amount": 1}}), "data.coupon"),
+        ("coupon.expired", json!({}), "data.coupon"),
+        ("consent.changed", json!({}), "data.granted"),
+        ("push.permission_changed", json!({}), "data.granted"),
+        ("weather.changed", json!({"id": null}), "id"),
+    ];
+    for (event_type, members, named) in cases {
+        for (_, record, format) in shapes(&event(event_type, &members)) {
+            check(&record, Source::App, format, Reason::MissingField, named);
+        }
+    }
+    let no_version = Record::new(event("app.login", &json!({"subject": "u1"})).to_string());
+    check(&no_version, Source::App, Format::Cloudevents, Reason::MissingField, "specversion");
+    let no_version = Record::new("{}").header("ce_id", "e1");
+    check(&no_version, Source::App, Format::Json, Reason::MissingField, "specversion");
+}
+
+#[test]
+fn a_value_that_every_shape_can_hold_but_a_field_can_not_is_bad() {
+    let refund = |original_time: &str| json!({"data": {"amount": 1, "original_time": original_time}});
+    let cases = [
+        ("app.login", json!({"id": "i".repeat(129)}), "id"),
+        ("app.login", json!({"user_id": "u".repeat(65)}), ""),
+        ("app.login", json!({"time": "yesterday"}), "time"),
+        ("app.login", json!({"time": "2026-02-30T00:00:00Z"}), "time"),
+        ("app.login", json!({"time": "2026-03-01T10:00:00"}), "time"),
+        ("app.login", json!({"time": -1}), "time"),
+        ("app.login", json!({"time": i64::MAX}), "time"),
+        ("app.login", json!({"origin": "abroad"}), "origin"),
+        ("payment.completed", json!({"data": {"amount": -1}}), "data.amount"),
+        ("payment.completed", json!({"data": {"amount": 1_000_000_000_000_001_i64}}), "data.amount"),
+        ("payment.completed", json!({"data": {"amount": i64::MIN}}), "data.amount"),
+        ("rebate.credited", json!({"data": {"amount": -5}}), "data.amount"),
+        ("card.bound", json!({"data": {"kind": "gold"}}), "data.kind"),
+        ("loan.due_scheduled", json!({"data": {"due": "soon"}}), "data.due"),
+        ("coupon.issued", json!({"data": {"coupon": "c", "expires": "never"}}), "data.expires"),
+        (
+            "payment.refunded",
+            json!({"data": {"amount": 1, "original_time": 1, "original_id": "x".repeat(129)}}),
+            "data.original_id",
+        ),
+        ("payment.refunded", refund("2026-03-02T10:00:00.001+08:00"), "data.original_time"),
+    ];
+    for (event_type, members, named) in cases {
+        let source = if event_type.starts_with("rebate") { Source::Branch } else { Source::App };
+        for (_, record, format) in shapes(&event(event_type, &members)) {
+            check(&record, source, format, Reason::BadValue, named);
+        }
+    }
+}
+
+#[test]
+fn a_value_of_the_wrong_kind_is_bad() {
+    let wrong = |kinds: &[Value], fields: &[(&'static str, &'static str)]| {
+        let mut cases = Vec::new();
+        for (event_type, field) in fields {
+            for value in kinds {
+                let mut data = json!({"amount": 1, "coupon": "c", "original_time": 1, "due": 1, "granted": true});
+                data[field] = value.clone();
+                cases.push((*event_type, json!({"data": data}), format!("data.{field}")));
+            }
+        }
+        cases
+    };
+    let texts = [
+        ("payment.completed", "scene"),
+        ("payment.completed", "merchant"),
+        ("payment.completed", "coupon"),
+        ("wealth.bought", "product"),
+        ("loan.drawn", "loan_id"),
+        ("loan.due_scheduled", "loan_id"),
+        ("payment.refunded", "original_id"),
+        ("card.bound", "kind"),
+        ("coupon.redeemed", "coupon"),
+        ("survey.answered", "preferred_channel"),
+        ("redpacket.opened", "inviter"),
+        ("app.viewed", "category"),
+    ];
+    let mut cases = wrong(&[json!(1), json!(1.5), json!(true), json!([]), json!({"a": [1]})], &texts);
+    let integers = [("payment.completed", "amount"), ("coupon.issued", "amount"), ("survey.answered", "max_per_month")];
+    cases.extend(wrong(&[json!("1"), json!(12.0), json!(1e3), json!(u64::MAX), json!(false), json!([1])], &integers));
+    let flags = [("payment.completed", "auto"), ("payment.refunded", "full"), ("consent.changed", "granted")];
+    cases.extend(wrong(&[json!("true"), json!(1), json!({}), json!([true])], &flags));
+    let times = [("payment.refunded", "original_time"), ("loan.due_scheduled", "due"), ("coupon.issued", "expires")];
+    cases.extend(wrong(&[json!(true), json!(1.5), json!([]), json!("1772324130250")], &times));
+    cases.extend(wrong(
+        &[json!(1), json!(true), json!({}), json!(["a", 1]), json!([["a"]])],
+        &[("survey.answered", "interests")],
+    ));
+    for data in [json!("text"), json!([]), json!(1), json!(-1), json!(1.5), json!(true)] {
+        cases.push(("app.login", json!({"data": data}), "data: expected an object".to_owned()));
+    }
+    for (event_type, members, named) in cases {
+        for (shape, record, format) in shapes(&event(event_type, &members)) {
+            // Protobuf has its own way of being wrong; here the other shapes are judged.
+            if !shape.contains("proto") && !shape.contains("confluent") {
+                check(&record, Source::App, format, Reason::BadValue, &named);
+            }
+        }
+    }
+    for (name, value) in [("id", json!(1)), ("user_id", json!([])), ("type", json!({})), ("time", json!(1.5))] {
+        let record = Record::new(event("app.login", &json!({name: value})).to_string());
+        check(&record, Source::App, Format::Json, Reason::BadValue, name);
+    }
+    for name in ["channel", "origin"] {
+        let record = Record::new(event("app.login", &json!({name: 1})).to_string());
+        check(&record, Source::App, Format::Json, Reason::BadValue, name);
+    }
+}
+
+#[test]
+fn a_number_beyond_all_bounds_is_bad_and_not_malformed() {
+    for number in ["1e999", "-1e999", "123456789012345678901234567890", "99999999999999999999e99999999999"] {
+        let text =
+            format!(r#"{{"id":"e","user_id":"u","type":"payment.completed","time":1,"data":{{"amount":{number}}}}}"#);
+        check(&Record::new(text), Source::App, Format::Json, Reason::BadValue, "");
+    }
+}
+
+#[test]
+fn nesting_without_end_is_no_danger() {
+    for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
+        let deep = format!("{}1{}", open.repeat(600), close.repeat(600));
+        let ignored = format!(r#"{{"id":"e","user_id":"u","type":"app.login","time":1,"more":{deep}}}"#);
+        assert!(matches!(decode(&Record::new(ignored), Source::App, Format::Json), Decoded::Event { .. }));
+        let judged = format!(r#"{{"id":"e","user_id":"u","type":"app.viewed","time":1,"data":{{"category":{deep}}}}}"#);
+        check(&Record::new(judged), Source::App, Format::Json, Reason::BadValue, "data.category");
+        check(&Record::new(open.repeat(600)), Source::App, Format::Json, Reason::Malformed, "not ");
+    }
+}
+
+#[test]
+fn fields_that_a_type_does_not_have_are_not_judged() {
+    let members = json!({"data": {"amount": -1, "scene": 7, "granted": "x", "due": "soon", "kind": "gold"}});
+    for (shape, record, format) in shapes(&event("app.login", &members)) {
+        let decoded = decode(&record, Source::App, format);
+        assert!(matches!(decoded, Decoded::Event { .. }), "{shape}: {decoded:?}");
+    }
+}
+
+#[test]
+fn an_event_further_ahead_than_the_skew_is_of_the_future() {
+    let now = Timestamp::parse("2026-03-01T02:00:00Z").unwrap();
+    for (ahead_ms, expected) in [(MAX_SKEW_MS, false), (MAX_SKEW_MS + 1, true)] {
+        let members = json!({"time": now.plus_millis(ahead_ms).to_string()});
+        for (shape, record, format) in shapes(&event("app.login", &members)) {
+            let decoder = Decoder::new(input(Source::App, format), 1, MAX_SKEW_MS);
+            let decoded = decoder.decode(&record, PartitionId(0), Some(now));
+            let future = matches!(&decoded, Decoded::Reject(reject) if reject.reason == Reason::FutureTime);
+            assert_eq!(future, expected, "{shape}: {decoded:?}");
+            let without_clock = decoder.decode(&record, PartitionId(0), None);
+            assert!(matches!(without_clock, Decoded::Event { .. }), "{shape}: {without_clock:?}");
+        }
+    }
+}
+
+#[test]
+fn a_known_type_on_a_source_that_may_not_send_it_is_of_the_wrong_source() {
+    let cases = [
+        ("app.login", Source::Sms),
+        ("app.login", Source::Merchant),
+        ("message.sent", Source::App),
+        ("bill.paid", Source::App),
+        ("payment.completed", Source::Branch),
+        ("coupon.issued", Source::Merchant),
+    ];
+    for (event_type, source) in cases {
+        let members = json!({"data": {"amount": 1, "coupon": "c"}});
+        for (_, record, format) in shapes(&event(event_type, &members)) {
+            check(&record, source, format, Reason::WrongSource, source.as_str());
+        }
+    }
+}
+
+#[test]
+fn the_first_fault_in_the_order_of_the_contract_is_the_reason() {
+    let future = "2036-03-01T00:00:00Z";
+    // A bad field before the source, the source before the future.
+    let all = event("message.sent", &json!({"time": future, "data": {"campaign": 1}}));
+    check(&Record::new(all.to_string()), Source::App, Format::Json, Reason::BadValue, "data.campaign");
+    let two = event("message.sent", &json!({"time": future}));
+    check(&Record::new(two.to_string()), Source::App, Format::Json, Reason::WrongSource, "type");
+    let one = event("app.login", &json!({"time": future}));
+    check(&Record::new(one.to_string()).key("another"), Source::App, Format::Json, Reason::FutureTime, "time");
+}
+
+#[test]
+fn details_tell_nothing_of_the_user_or_the_payload() {
+    let secret = "s3cr3t";
+    let cases = [
+        event("app.login", &json!({"time": secret})),
+        event("app.login", &json!({"user_id": secret.repeat(20)})),
+        event("app.login", &json!({"id": secret.repeat(40)})),
+        event("app.login", &json!({"origin": secret})),
+        event("payment.completed", &json!({"data": secret})),
+        event("payment.completed", &json!({"data": {"amount": secret}})),
+        event("app.login", &json!({"user_id": secret, "specversion": secret})),
+        json!(secret),
+        json!([secret]),
+    ];
+    for value in cases {
+        let (_, detail) = reason(decode(&Record::new(value.to_string()), Source::App, Format::Json));
+        assert!(!detail.contains(secret), "{detail}");
+    }
+    let broken = format!(r#"{{"id":"{secret}" "{secret}"}}"#);
+    let (_, detail) = reason(decode(&Record::new(broken), Source::App, Format::Json));
+    assert!(!detail.contains(secret), "{detail}");
+}

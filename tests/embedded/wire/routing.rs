@@ -1,0 +1,139 @@
+//! Records on the wrong partition: forwarded once, with everything that their reader must know.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tideline::domain::{Origin, PartitionId, Source, partition_of};
+use tideline::emit;
+use tideline::ingest::{Decoded, Decoder, Format, InputSpec, Reason, header};
+use tideline::record::Outgoing;
+
+use super::{MAX_SKEW_MS, Record, coordinates, input, shapes};
+
+const PARTITIONS: i32 = 8;
+
+fn event() -> Value {
+    json!({"id": "e1", "user_id": "u1", "type": "payment.completed", "time": 1, "data": {"amount": 5}})
+}
+
+fn home() -> PartitionId {
+    partition_of(b"u1", PARTITIONS)
+}
+
+fn elsewhere() -> PartitionId {
+    PartitionId((home().0 + 1) % PARTITIONS)
+}
+
+fn rekey_input() -> InputSpec {
+    InputSpec { topic: Arc::from("rekey"), source: None, origin: Origin::Own, ..input(Source::App, Format::Json) }
+}
+
+/// The record as it comes out of the topic that it was written to.
+fn written(outgoing: Outgoing) -> Record {
+    Record { key: outgoing.key, value: outgoing.value, headers: outgoing.headers }
+}
+
+#[test]
+fn key_and_partition_must_be_the_users() {
+    let right = home();
+    let wrong = elsewhere();
+    // Key, partition, partitions, keyed: whether it is this partition's.
+    let cases = [
+        (Some("u1"), right, PARTITIONS, true, true),
+        (Some("u1"), wrong, PARTITIONS, true, false),
+        (Some("u2"), right, PARTITIONS, true, false),
+        (Some("u1 "), right, PARTITIONS, true, false),
+        (Some(""), right, PARTITIONS, true, false),
+        (None, right, PARTITIONS, true, false),
+        (Some("u1"), right, PARTITIONS, false, false),
+        (None, PartitionId(0), 1, true, true),
+        (Some("u1"), PartitionId(0), 1, true, true),
+        (Some("u2"), PartitionId(0), 1, true, false),
+        (None, PartitionId(0), 1, false, false),
+    ];
+    for (key, partition, partitions, keyed, expected) in cases {
+        let record = Record { key: key.map(|key| key.as_bytes().to_vec()), ..Record::new(event().to_string()) };
+        let spec = InputSpec { keyed, ..input(Source::App, Format::Json) };
+        match Decoder::new(spec, partitions, MAX_SKEW_MS).decode(&record, partition, None) {
+            Decoded::Event { origin, .. } => {
+                assert!(expected && origin.is_none(), "{key:?} on {partition} of {partitions}: kept");
+            }
+            Decoded::Rekey { to, .. } => {
+                assert!(!expected, "{key:?} on {partition} of {partitions}: forwarded");
+                assert_eq!(to, partition_of(b"u1", partitions));
+            }
+            Decoded::Reject(reject) => panic!("{reject}"),
+        }
+    }
+}
+
+#[test]
+fn a_forwarded_record_is_read_as_what_it_was_in_every_shape() {
+    for (shape, record, format) in shapes(&event()) {
+        let record = record.key("someone else").header("trace", "t1").header(header::TOPIC, "a lie");
+        let decoder = Decoder::new(input(Source::Merchant, format), PARTITIONS, MAX_SKEW_MS);
+        let Decoded::Rekey { event, to, shape: found } = decoder.decode(&record, elsewhere(), None) else {
+            panic!("{shape}: not forwarded");
+        };
+        let from = coordinates("merchant.events", elsewhere().0, 42);
+        let outgoing = emit::rekey(&record, &event, to, found, &from, &Arc::from("rekey"));
+        assert_eq!(&*outgoing.topic, "rekey");
+        assert_eq!(outgoing.partition, Some(home()));
+        assert_eq!(outgoing.key.as_deref(), Some(&b"u1"[..]));
+        assert_eq!(outgoing.value, record.value);
+        let forwarded = written(outgoing);
+        for kept in record.headers.iter().filter(|(name, _)| name != header::TOPIC) {
+            assert!(forwarded.headers.contains(kept), "{shape}: {kept:?}");
+        }
+        for name in header::ALL {
+            assert_eq!(forwarded.headers.iter().filter(|(n, _)| n == name).count(), 1, "{shape}: {name}");
+        }
+
+        let decoder = Decoder::new(rekey_input(), PARTITIONS, MAX_SKEW_MS);
+        let again = decoder.decode(&forwarded, home(), None);
+        assert_eq!(again, Decoded::Event { event, origin: Some(from) }, "{shape}");
+        match decoder.decode(&forwarded, elsewhere(), None) {
+            Decoded::Reject(reject) => assert_eq!(reject.reason, Reason::Misrouted, "{shape}"),
+            other => panic!("{shape}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_forwarded_record_without_its_headers_is_malformed() {
+    let headers = [
+        (header::SOURCE, "app", &["web", ""][..]),
+        (header::FORMAT, "json", &["xml", "JSON"]),
+        (header::ORIGIN, "own", &["abroad"]),
+        (header::TOPIC, "app.events", &[""]),
+        (header::PARTITION, "3", &["-1", "three", "99999999999"]),
+        (header::OFFSET, "88", &["-1", "x", ""]),
+    ];
+    let decode = |headers: Vec<(&str, &[u8])>| {
+        let record = headers
+            .into_iter()
+            .fold(Record::new(event().to_string()), |record, (name, value)| record.header(name, value));
+        Decoder::new(rekey_input(), PARTITIONS, MAX_SKEW_MS).decode(&record, home(), None)
+    };
+    let good: Vec<(&str, &[u8])> = headers.iter().map(|(name, value, _)| (*name, value.as_bytes())).collect();
+    assert!(matches!(decode(good.clone()), Decoded::Event { .. }));
+    for (at, (name, _, garbled)) in headers.iter().enumerate() {
+        let mut variants: Vec<Vec<(&str, &[u8])>> = vec![good.clone(), good.clone()];
+        variants[0].remove(at);
+        variants[1][at].1 = b"\xff";
+        for value in *garbled {
+            let mut variant = good.clone();
+            variant[at].1 = value.as_bytes();
+            variants.push(variant);
+        }
+        for variant in variants {
+            match decode(variant) {
+                Decoded::Reject(reject) => {
+                    assert_eq!(reject.reason, Reason::Malformed, "{name}");
+                    assert!(reject.detail.contains(name), "{} does not name {name}", reject.detail);
+                }
+                other => panic!("{name}: {other:?}"),
+            }
+        }
+    }
+}

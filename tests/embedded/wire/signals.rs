@@ -1,0 +1,330 @@
+//! Signals on the wire: the worked examples of the output contract, byte for byte.
+
+use std::sync::Arc;
+
+use prost::Message as _;
+use serde_json::{Value, json};
+use tideline::domain::{Stage, Tier, Timestamp, UserId};
+use tideline::emit::protobuf::schema;
+use tideline::emit::{Emitter, Output, OutputFormat};
+use tideline::engine::{Forecast, Reason, Signal, SignalKind, SilenceEvidence, TierEvidence};
+use tideline::rules::{Model, Rules};
+
+use super::coordinates;
+
+fn emitter_of(rules: &Rules, rule_version: &str, format: OutputFormat) -> Emitter {
+    let output = Output {
+        tier_changes: Arc::from("tier-changes"),
+        dormancy_risk: Arc::from("dormancy-risk"),
+        format,
+        source: "tideline".to_owned(),
+    };
+    Emitter::new(rules, rule_version, output)
+}
+
+fn emitter() -> Emitter {
+    emitter_of(&Rules::default(), "9f2c41d0", OutputFormat::Json)
+}
+
+fn at(text: &str) -> Timestamp {
+    Timestamp::parse(text).unwrap()
+}
+
+fn tier_changed() -> Signal {
+    Signal {
+        user: UserId::new("u1").unwrap(),
+        incarnation: 0,
+        sequence: 3,
+        time: at("2026-02-05T02:00:00Z"),
+        reason: Reason::Behaviour,
+        cause: Some(coordinates("app.events", 3, 8812)),
+        kind: SignalKind::TierChanged {
+            previous: Some(Tier::rung(0)),
+            current: Tier::rung(1),
+            evidence: TierEvidence {
+                days_since_last: Some(0),
+                active_days_30: 4,
+                active_days_90: 4,
+                transactions_30: 5,
+                transactions_90: 5,
+                amount_30: 6000,
+                amount_90: 6000,
+                scenes_30: 1,
+            },
+        },
+    }
+}
+
+fn dormancy_risk() -> Signal {
+    Signal {
+        sequence: 4,
+        time: at("2026-03-09T04:08:00Z"),
+        reason: Reason::Timer,
+        cause: None,
+        kind: SignalKind::DormancyRisk {
+            stage: Stage::AtRisk,
+            previous_stage: Stage::Active,
+            silent_since: Some(at("2026-03-01T02:00:00Z")),
+            forecast: Some(Forecast { dormant_on: at("2026-05-30T02:00:00Z"), confidence: 0.7 }),
+            evidence: SilenceEvidence { repeat_days: 10, age_days: 59, silent_days: Some(8.1) },
+        },
+        ..tier_changed()
+    }
+}
+
+fn dormancy_cleared() -> Signal {
+    Signal {
+        sequence: 5,
+        time: at("2026-04-28T02:00:00Z"),
+        reason: Reason::Behaviour,
+        cause: Some(coordinates("merchant.events", 3, 120)),
+        kind: SignalKind::DormancyCleared {
+            stage: Stage::AtRisk,
+            silent_since: Some(at("2026-03-01T02:00:00Z")),
+            silent_days: Some(58.0),
+        },
+        ..tier_changed()
+    }
+}
+
+fn json_of(signal: &Signal) -> String {
+    let mut out = Vec::new();
+    emitter().write_json(signal, &mut out);
+    String::from_utf8(out).unwrap()
+}
+
+fn parsed(signal: &Signal) -> Value {
+    serde_json::from_str(&json_of(signal)).unwrap()
+}
+
+const TIER_CHANGED: &str = concat!(
+    r#"{"id":"366ad72eff95d832810ae5897fd1158e","type":"tideline.tier_changed","time":"2026-02-05T02:00:00.000Z","user_id":"u1","sequence":3,"reason":"behaviour","rule_version":"9f2c41d0","#,
+    r#""previous":"low","current":"regular","direction":"up","#,
+    r#""evidence":{"days_since_last":0,"active_days_30":4,"active_days_90":4,"transactions_30":5,"transactions_90":5,"amount_30":6000,"amount_90":6000,"scenes_30":1},"#,
+    r#""cause":{"topic":"app.events","partition":3,"offset":8812}}"#
+);
+const DORMANCY_RISK: &str = concat!(
+    r#"{"id":"2efcd20799344f5383fb3c84f1b42f79","type":"tideline.dormancy_risk","time":"2026-03-09T04:08:00.000Z","user_id":"u1","sequence":4,"reason":"timer","rule_version":"9f2c41d0","#,
+    r#""stage":"at_risk","previous_stage":"active","silent_since":"2026-03-01T02:00:00.000Z","dormant_on":"2026-05-30T02:00:00.000Z","confidence":0.7,"model_version":"13aa","#,
+    r#""evidence":{"repeat_days":10,"age_days":59,"silent_days":8.1}}"#
+);
+const DORMANCY_CLEARED: &str = concat!(
+    r#"{"id":"93ee80bcb216aee855729419f0cc7316","type":"tideline.dormancy_cleared","time":"2026-04-28T02:00:00.000Z","user_id":"u1","sequence":5,"reason":"behaviour","rule_version":"9f2c41d0","#,
+    r#""stage":"at_risk","silent_since":"2026-03-01T02:00:00.000Z","silent_days":58.0,"cause":{"topic":"merchant.events","partition":3,"offset":120}}"#
+);
+
+#[test]
+fn the_worked_examples_come_out_byte_for_byte() {
+    assert_eq!(json_of(&tier_changed()), TIER_CHANGED);
+    assert_eq!(json_of(&dormancy_risk()), DORMANCY_RISK);
+    assert_eq!(json_of(&dormancy_cleared()), DORMANCY_CLEARED);
+}
+
+#[test]
+fn what_is_not_known_is_null_and_a_cause_that_is_none_is_absent() {
+    let first = Signal {
+        kind: SignalKind::TierChanged { previous: None, current: Tier::NEW, evidence: TierEvidence::default() },
+        cause: None,
+        ..tier_changed()
+    };
+    let value = parsed(&first);
+    assert_eq!(
+        (&value["previous"], &value["current"], &value["direction"], value.get("cause")),
+        (&Value::Null, &json!("new"), &Value::Null, None)
+    );
+    assert_eq!(value["evidence"]["days_since_last"], Value::Null);
+
+    let golden = Signal {
+        kind: SignalKind::DormancyRisk {
+            stage: Stage::Lost,
+            previous_stage: Stage::AtRisk,
+            silent_since: None,
+            forecast: None,
+            evidence: SilenceEvidence { repeat_days: 0, age_days: 0, silent_days: None },
+        },
+        ..dormancy_risk()
+    };
+    let text = json_of(&golden);
+    let nulls = r#""silent_since":null,"dormant_on":null,"confidence":null,"model_version":null,"evidence":{"repeat_days":0,"age_days":0,"silent_days":null}}"#;
+    assert!(text.ends_with(nulls), "{text}");
+
+    let activated = Signal {
+        kind: SignalKind::DormancyCleared { stage: Stage::AtRisk, silent_since: None, silent_days: None },
+        ..dormancy_cleared()
+    };
+    let text = json_of(&activated);
+    assert!(text.contains(r#""stage":"at_risk","silent_since":null,"silent_days":null,"cause":"#), "{text}");
+}
+
+#[test]
+fn the_direction_is_that_of_the_order_of_tiers() {
+    let cases = [
+        (Tier::INACTIVE, Tier::NEW, "up"),
+        (Tier::NEW, Tier::rung(0), "up"),
+        (Tier::rung(0), Tier::rung(3), "up"),
+        (Tier::rung(3), Tier::rung(0), "down"),
+        (Tier::rung(0), Tier::NEW, "down"),
+        (Tier::NEW, Tier::INACTIVE, "down"),
+    ];
+    for (previous, current, direction) in cases {
+        let kind = SignalKind::TierChanged { previous: Some(previous), current, evidence: TierEvidence::default() };
+        assert_eq!(parsed(&Signal { kind, ..tier_changed() })["direction"], direction, "{previous:?} to {current:?}");
+    }
+}
+
+#[test]
+fn every_reason_and_stage_has_its_name_in_json_and_in_protobuf() {
+    for reason in Reason::ALL {
+        let signal = Signal { reason, ..tier_changed() };
+        assert_eq!(parsed(&signal)["reason"], reason.as_str());
+        let decoded = protobuf_of(&signal);
+        assert_eq!(decoded.reason().as_str_name(), format!("REASON_{}", reason.as_str().to_uppercase()));
+    }
+    for stage in Stage::ALL {
+        let kind = SignalKind::DormancyCleared { stage, silent_since: None, silent_days: None };
+        let signal = Signal { kind, ..tier_changed() };
+        assert_eq!(parsed(&signal)["stage"], stage.as_str());
+        let Some(schema::signal::Kind::DormancyCleared(cleared)) = protobuf_of(&signal).kind else { panic!() };
+        assert_eq!(cleared.stage().as_str_name(), format!("STAGE_{}", stage.as_str().to_uppercase()));
+    }
+}
+
+#[test]
+fn user_ids_and_topics_are_escaped() {
+    let user = "a\"b\\c\n\r\t\u{1}\u{1f}\u{7f}é😀/";
+    let signal =
+        Signal { user: UserId::new(user).unwrap(), cause: Some(coordinates("odd \"topic\"", 0, 0)), ..tier_changed() };
+    let value = parsed(&signal);
+    assert_eq!(value["user_id"], user);
+    assert_eq!(value["cause"]["topic"], "odd \"topic\"");
+}
+
+#[test]
+fn ids_differ_by_user_incarnation_sequence_and_rules() {
+    let with = |user: &str, incarnation, sequence| Signal {
+        user: UserId::new(user).unwrap(),
+        incarnation,
+        sequence,
+        ..tier_changed()
+    };
+    let signals =
+        [with("u1", 0, 3), with("u1", 0, 4), with("u1", 3, 0), with("u13", 0, 0), with("u", 13, 0), with("u2", 0, 3)];
+    let mut ids: Vec<_> = signals.iter().map(|signal| parsed(signal)["id"].clone()).collect();
+    let mut out = Vec::new();
+    emitter_of(&Rules::default(), "9f2c41d1", OutputFormat::Json).write_json(&signals[0], &mut out);
+    ids.push(serde_json::from_slice::<Value>(&out).unwrap()["id"].clone());
+    for (at, id) in ids.iter().enumerate() {
+        assert!(id.as_str().is_some_and(|id| id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit())), "{id}");
+        assert!(!ids[at + 1..].contains(id), "{id} is there twice");
+    }
+    // Nothing else is in it: a signal that is found again elsewhere keeps its id.
+    let elsewhere = Signal { cause: None, time: at("2027-01-01T00:00:00Z"), ..tier_changed() };
+    assert_eq!(parsed(&elsewhere)["id"], parsed(&tier_changed())["id"]);
+}
+
+#[test]
+fn the_model_version_stands_for_all_that_a_forecast_depends_on() {
+    let version = |rules: &Rules| {
+        let mut out = Vec::new();
+        emitter_of(rules, "9f2c41d0", OutputFormat::Json).write_json(&dormancy_risk(), &mut out);
+        serde_json::from_slice::<Value>(&out).unwrap()["model_version"].as_str().unwrap().to_owned()
+    };
+    let default = Rules::default();
+    let model = default.model;
+    let others = [
+        Rules { model: Model { r: 0.5, ..model }, ..default.clone() },
+        Rules { model: Model { alpha: 40.0, ..model }, ..default.clone() },
+        Rules { model: Model { a: 0.9, ..model }, ..default.clone() },
+        Rules { model: Model { b: 1.7, ..model }, ..default.clone() },
+        Rules { confidence: 0.9, ..default.clone() },
+        Rules { min_silence_days: 8.0, ..default.clone() },
+        Rules { dormant_days: 60, ..default.clone() },
+    ];
+    for other in &others {
+        assert_ne!(version(other), version(&default));
+    }
+    assert_eq!(version(&Rules { hold_days: 3, generation: 9, ..default.clone() }), version(&default));
+}
+
+#[test]
+fn a_record_is_keyed_by_user_and_says_in_headers_what_it_is() {
+    for (signal, topic, name) in [
+        (tier_changed(), "tier-changes", "tideline.tier_changed"),
+        (dormancy_risk(), "dormancy-risk", "tideline.dormancy_risk"),
+        (dormancy_cleared(), "dormancy-risk", "tideline.dormancy_cleared"),
+    ] {
+        for (format, content_type) in
+            [(OutputFormat::Json, "application/json"), (OutputFormat::Protobuf, "application/protobuf")]
+        {
+            let record = emitter_of(&Rules::default(), "9f2c41d0", format).record(&signal);
+            assert_eq!(&*record.topic, topic);
+            assert_eq!((record.partition, record.key.as_deref()), (None, Some(&b"u1"[..])));
+            assert_eq!(record.timestamp, Some(signal.time.millis()));
+            let id = parsed(&signal)["id"].as_str().unwrap().to_owned();
+            let time = signal.time.to_string();
+            let expected = [
+                ("ce_specversion", "1.0"),
+                ("ce_id", &id),
+                ("ce_source", "tideline"),
+                ("ce_type", name),
+                ("ce_time", &time),
+                ("ce_subject", "u1"),
+                ("content-type", content_type),
+            ]
+            .map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
+            assert_eq!(record.headers, expected);
+            if format == OutputFormat::Json {
+                assert_eq!(record.value.unwrap(), json_of(&signal).into_bytes());
+            }
+        }
+    }
+}
+
+fn protobuf_of(signal: &Signal) -> schema::Signal {
+    let record = emitter_of(&Rules::default(), "9f2c41d0", OutputFormat::Protobuf).record(signal);
+    schema::Signal::decode(record.value.unwrap().as_slice()).unwrap()
+}
+
+#[test]
+fn protobuf_says_the_same_as_json() {
+    use schema::signal::Kind;
+    for signal in [tier_changed(), dormancy_risk(), dormancy_cleared()] {
+        let (json, decoded) = (parsed(&signal), protobuf_of(&signal));
+        assert_eq!(json["id"], decoded.id);
+        assert_eq!(json["time"], Timestamp::of_millis(decoded.time_ms).to_string());
+        assert_eq!(json["user_id"], decoded.user_id);
+        assert_eq!(json["sequence"], decoded.sequence);
+        assert_eq!(json["rule_version"], decoded.rule_version);
+        let cause = decoded.cause.map(|at| json!({"topic": at.topic, "partition": at.partition, "offset": at.offset}));
+        assert_eq!(json.get("cause"), cause.as_ref());
+    }
+    let Some(Kind::TierChanged(changed)) = protobuf_of(&tier_changed()).kind else { panic!() };
+    assert_eq!((changed.previous(), changed.current.as_str()), ("low", "regular"));
+    assert_eq!(changed.direction(), schema::Direction::Up);
+    let evidence = changed.evidence.unwrap();
+    assert_eq!((evidence.days_since_last, evidence.active_days_90, evidence.amount_30), (Some(0), 4, 6000));
+
+    let Some(Kind::DormancyRisk(risk)) = protobuf_of(&dormancy_risk()).kind else { panic!() };
+    assert_eq!((risk.stage(), risk.previous_stage()), (schema::Stage::AtRisk, schema::Stage::Active));
+    assert_eq!(risk.silent_since_ms, Some(at("2026-03-01T02:00:00Z").millis()));
+    assert_eq!(risk.dormant_on_ms, Some(at("2026-05-30T02:00:00Z").millis()));
+    assert_eq!(risk.confidence, Some(0.7));
+    assert_eq!(parsed(&dormancy_risk())["model_version"], risk.model_version());
+    assert_eq!(risk.evidence.unwrap().silent_days, Some(8.1));
+
+    let Some(Kind::DormancyCleared(cleared)) = protobuf_of(&dormancy_cleared()).kind else { panic!() };
+    assert_eq!(cleared.silent_days, Some(58.0));
+}
+
+#[test]
+fn a_line_is_the_topic_and_then_the_members_of_the_value() {
+    let mut out = Vec::new();
+    emitter().write_line(&tier_changed(), &mut out);
+    emitter().write_line(&dormancy_risk(), &mut out);
+    let expected = format!(
+        "{{\"topic\":\"tier-changes\",{}\n{{\"topic\":\"dormancy-risk\",{}\n",
+        &json_of(&tier_changed())[1..],
+        &json_of(&dormancy_risk())[1..]
+    );
+    assert_eq!(String::from_utf8(out).unwrap(), expected);
+}
