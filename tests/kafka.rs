@@ -11,6 +11,9 @@ mod kafka_cluster;
 
 /// Lives in `tests/kafka/`.
 mod kafka {
+    mod admin;
     mod conformance;
     mod harness;
+    mod producer;
+    mod source;
 }

@@ -54,20 +54,20 @@ pub fn create(settings: &KafkaSettings, topics: &Topics) {
 }
 
 /// A broker of the classic protocol, with an application of its own.
-pub struct Classic(KafkaHarness);
+pub struct Classic(pub KafkaHarness);
 
 /// The same under KIP-848.
-pub struct Kip848(KafkaHarness);
+pub struct Kip848(pub KafkaHarness);
 
 pub struct KafkaHarness {
-    broker: KafkaBroker,
-    settings: KafkaSettings,
-    plain: PlainProducer,
+    pub broker: KafkaBroker,
+    pub settings: KafkaSettings,
+    pub plain: PlainProducer,
 }
 
 impl KafkaHarness {
-    fn fresh(protocol: GroupProtocol, inputs: usize, partitions: i32) -> Self {
-        let settings = settings(protocol);
+    /// An application of its own, with settings of its own.
+    pub fn with(settings: KafkaSettings, inputs: usize, partitions: i32) -> Self {
         let topics = fresh_topics(inputs, partitions);
         create(&settings, &topics);
         let plain = PlainProducer::new(settings.clone()).expect("a plain producer");
@@ -108,7 +108,7 @@ macro_rules! harness {
             const POLL: Duration = Duration::from_millis(50);
 
             fn fresh(inputs: usize, partitions: i32) -> Self {
-                Self(KafkaHarness::fresh($protocol, inputs, partitions))
+                Self(KafkaHarness::with(settings($protocol), inputs, partitions))
             }
 
             fn broker(&self) -> &KafkaBroker {
@@ -123,7 +123,7 @@ macro_rules! harness {
                 self.0.read(topic, partition, isolation)
             }
 
-            /// The broker compacts when it likes: `compaction.rs` waits for it.
+            /// The broker compacts when it likes.
             fn compact(&self, _: &str) -> bool {
                 false
             }

@@ -46,6 +46,8 @@ pub struct KafkaSource {
     assignment: Assignment,
     unanswered: Option<Rebalance>,
     split: Option<Bound>,
+    /// Since the poll before. Who doesn't poll for longer than that is out of the group, whatever the client says.
+    silence: Bound,
 }
 
 impl KafkaSource {
@@ -59,6 +61,7 @@ impl KafkaSource {
         consumer.subscribe(&names).map_err(failed)?;
         Ok(Self {
             assignment: Assignment::new(&topics.inputs),
+            silence: Bound::of(settings.max_poll_interval),
             settings,
             topics,
             flows: Vec::new(),
@@ -122,6 +125,7 @@ impl KafkaSource {
                 false
             }
             Change::Revoke { lost } => {
+                let lost = lost || self.silence.is_over();
                 let partitions = self.assignment.revoke(&rebalance.partitions);
                 self.unanswered = Some(rebalance);
                 if partitions.is_empty() {
@@ -248,7 +252,9 @@ impl Source for KafkaSource {
             // Cleared before looking, so that what comes while we look wakes us.
             self.wake.clear();
             let before = into.len();
-            if self.serve_group(into)? {
+            let revoked = self.serve_group(into)?;
+            self.silence = Bound::of(self.settings.max_poll_interval);
+            if revoked {
                 return Ok(());
             }
             self.read(into)?;

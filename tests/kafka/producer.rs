@@ -1,0 +1,132 @@
+//! The producer's side beyond the laws: failures that only a real client has.
+
+use std::time::{Duration, Instant};
+
+use tideline::broker::kafka::{GroupProtocol, KafkaSettings};
+use tideline::broker::{Broker, BrokerError, ChangelogReader, Producer, Transaction, TransactionError};
+
+use super::harness::{Classic, KafkaHarness, settings};
+use crate::common::conformance::{
+    Harness, I0, Isolation, Member, P0, P1, assert_abortable, assert_fatal, commit_of, id, producer, record, values,
+};
+
+#[test]
+fn a_record_that_is_not_written_fails_the_commit() {
+    let harness = Classic(KafkaHarness::with(
+        KafkaSettings { max_message_bytes: 8 << 20, compression: "none".into(), ..settings(GroupProtocol::Classic) },
+        1,
+        1,
+    ));
+    let topics = harness.broker().topics().clone();
+    let mut producer = producer(&harness, "lane");
+    let mut transaction = producer.begin().expect("begin");
+    transaction.send(record(&topics.changelog, P0, "k", "small")).expect("send");
+    // The client lets it pass, the topic does not.
+    transaction.send(record(&topics.tier_changes, P0, "k", &"x".repeat(6_000_000))).expect("send");
+    assert_abortable(transaction.commit());
+
+    let mut transaction = producer.begin().expect("the producer lives on");
+    transaction.send(record(&topics.changelog, P0, "k", "kept")).expect("send");
+    transaction.commit().expect("commit");
+    assert_eq!(values(&harness.read(&topics.changelog, P0, Isolation::Committed)), ["kept"]);
+}
+
+#[test]
+fn a_topic_that_does_not_exist_fails_the_transaction() {
+    let harness = Classic(KafkaHarness::with(
+        KafkaSettings { transaction_timeout: Duration::from_secs(3), ..settings(GroupProtocol::Classic) },
+        1,
+        1,
+    ));
+    let mut producer = producer(&harness, "lane");
+    let mut transaction = producer.begin().expect("begin");
+    let sent = transaction.send(record(&"no-such-topic".into(), P0, "k", "v"));
+    let outcome = sent.and_then(|()| transaction.commit());
+    assert!(outcome.is_err(), "nobody has this record");
+}
+
+#[test]
+fn a_transaction_that_outlived_its_time_is_fatal_and_the_id_can_be_taken_again() {
+    let harness = Classic(KafkaHarness::with(
+        KafkaSettings { transaction_timeout: Duration::from_secs(1), ..settings(GroupProtocol::Classic) },
+        1,
+        1,
+    ));
+    let topics = harness.broker().topics().clone();
+    let mut first = producer(&harness, "lane");
+    let mut transaction = first.begin().expect("begin");
+    transaction.send(record(&topics.changelog, P0, "k", "too late")).expect("send");
+    // The broker gives it up when its time has passed; then nothing is open any more.
+    let deadline = Instant::now() + Classic::PATIENCE;
+    while harness.read(&topics.changelog, P0, Isolation::Uncommitted).is_empty() {
+        assert!(Instant::now() < deadline, "the record never arrived");
+    }
+    while !harness.broker().open_writers(P0).expect("open writers").is_empty() {
+        assert!(Instant::now() < deadline, "the broker never gave the transaction up");
+    }
+    let outcome = transaction.send(record(&topics.changelog, P0, "k", "after")).and_then(|()| transaction.commit());
+    assert_fatal(outcome);
+    assert!(matches!(first.begin().map(drop), Err(TransactionError::Fatal { .. })));
+
+    let mut second = producer(&harness, "lane");
+    let mut transaction = second.begin().expect("begin");
+    transaction.send(record(&topics.changelog, P0, "k", "kept")).expect("send");
+    transaction.commit().expect("commit");
+    assert_eq!(values(&harness.read(&topics.changelog, P0, Isolation::Committed)), ["kept"]);
+}
+
+#[test]
+fn a_restore_behind_an_open_transaction_fails_and_names_it() {
+    let harness = Classic(KafkaHarness::with(
+        KafkaSettings { no_progress_bound: Duration::from_secs(2), ..settings(GroupProtocol::Classic) },
+        1,
+        1,
+    ));
+    let changelog = harness.broker().topics().changelog.clone();
+    let mut producer = producer(&harness, "lane");
+    let mut transaction = producer.begin().expect("begin");
+    transaction.send(record(&changelog, P0, "k", "open")).expect("send");
+    let deadline = Instant::now() + Classic::PATIENCE;
+    while harness.read(&changelog, P0, Isolation::Uncommitted).is_empty() {
+        assert!(Instant::now() < deadline, "the record never arrived");
+    }
+    let mut reader = harness.broker().changelog(P0).expect("open the changelog");
+    let error = loop {
+        match reader.read(Classic::POLL, &mut |record| panic!("{record:?} is open")) {
+            Ok(progress) => assert!(!progress.done, "the end is hidden"),
+            Err(error) => break error,
+        }
+        assert!(Instant::now() < deadline, "the restore never gave up");
+    };
+    let BrokerError::NoProgress { cause, .. } = error else { panic!("{error}") };
+    assert!(cause.contains("open transaction"), "{cause}");
+}
+
+/// The one who died had never committed here: the notes of committed offsets don't know of it.
+#[test]
+fn who_died_in_its_first_transaction_is_named() {
+    let harness = Classic::fresh(1, 2);
+    let changelog = harness.broker().topics().changelog.clone();
+    let member = Member::alone(&harness);
+    let generation = tideline::broker::Source::generation(&member.source).expect("generation");
+    let mut settled = producer(&harness, "settled");
+    let mut transaction = settled.begin().expect("begin");
+    transaction.send(record(&changelog, P0, "k", "before")).expect("send");
+    let mut commit = commit_of(I0, P0, 1, 1);
+    commit.note.transactional_id = id(&harness, "settled").into();
+    transaction.send_offsets(&[commit], &generation).expect("send_offsets");
+    transaction.commit().expect("commit");
+
+    let mut dying = producer(&harness, "dying");
+    let mut transaction = dying.begin().expect("begin");
+    transaction.send(record(&changelog, P0, "k", "open")).expect("send");
+    let mut commit = commit_of(I0, P0, 2, 1);
+    commit.note.transactional_id = id(&harness, "dying").into();
+    transaction.send_offsets(&[commit], &generation).expect("send_offsets");
+
+    let writers = harness.broker().open_writers(P0).expect("open writers");
+    assert_eq!(writers.iter().map(|writer| &**writer).collect::<Vec<_>>(), [id(&harness, "dying")]);
+    assert_eq!(harness.broker().open_writers(P1).expect("open writers"), []);
+    let last = harness.0.broker.last_committed(P0).expect("last committed");
+    assert_eq!(last[0].note.as_ref().map(|note| note.transactional_id.to_string()), Some(id(&harness, "settled")));
+}
