@@ -5,7 +5,6 @@
 
 #[allow(dead_code, reason = "what belongs to the embedded log")]
 mod common;
-#[allow(dead_code, reason = "brokers are killed and restarted by the tests of failures")]
 #[path = "common/kafka_cluster.rs"]
 mod kafka_cluster;
 
@@ -14,6 +13,7 @@ mod kafka {
     mod admin;
     mod conformance;
     mod harness;
+    mod outage;
     mod producer;
     mod source;
 }

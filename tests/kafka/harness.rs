@@ -14,8 +14,12 @@ use crate::kafka_cluster::{Cluster, unique};
 
 /// Sessions as short as the broker of the tests allows, retries that outlast them.
 pub fn settings(protocol: GroupProtocol) -> KafkaSettings {
+    settings_for(Cluster::shared(), protocol)
+}
+
+pub fn settings_for(cluster: &Cluster, protocol: GroupProtocol) -> KafkaSettings {
     KafkaSettings {
-        bootstrap_servers: Cluster::shared().bootstrap_servers(),
+        bootstrap_servers: cluster.bootstrap_servers(),
         group_id: unique("group"),
         group_protocol: protocol,
         session_timeout: Duration::from_secs(6),

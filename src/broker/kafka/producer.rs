@@ -239,7 +239,7 @@ impl KafkaTransaction<'_> {
         self.open = false;
         let aborted = self.producer.abort();
         if let Err(error) = &aborted {
-            self.producer.unsafe_since = Some(error.to_string());
+            self.producer.unsafe_since = Some(format!("after {error}"));
         }
         aborted
     }
@@ -288,7 +288,7 @@ impl Transaction for KafkaTransaction<'_> {
         // What can be aborted, the drop aborts.
         self.open = matches!(outcome, Err(TransactionError::Abortable { .. }));
         if let Err(error @ (TransactionError::Fatal { .. } | TransactionError::OutcomeUnknown { .. })) = &outcome {
-            self.producer.unsafe_since = Some(error.to_string());
+            self.producer.unsafe_since = Some(format!("after {error}"));
         }
         outcome
     }
