@@ -117,7 +117,7 @@ fn the_copied_cases_and_data_are_unchanged() {
 
 #[test]
 fn the_scripts_are_sound() {
-    for script in ["test", "demo", ".ci/run"] {
+    for script in ["test", "demo", "mutate", ".ci/run"] {
         let checked = Command::new("bash").arg("-n").arg(root().join(script)).status().unwrap();
         assert!(checked.success(), "{script} is no bash");
     }
