@@ -12,6 +12,7 @@ mod embedded {
     mod core;
     mod faults;
     mod house;
+    mod journey;
     mod journal;
     mod log;
     mod log_model;

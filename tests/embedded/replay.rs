@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
+
+use crate::common::journey::{self, as_expected};
 
 /// A folder of files for one test.
 struct Folder(tempfile::TempDir);
@@ -85,51 +87,16 @@ fn payment(user: &str, id: &str, time: &str) -> String {
     format!(r#"{{"id":"{id}","user_id":"{user}","type":"payment.completed","time":"{time}","data":{{"amount":100}}}}"#)
 }
 
-/// The fields that the expected outputs have, in their words.
-fn as_expected(output: &Value, expected: &Value) -> Value {
-    let fields = expected.as_object().unwrap().keys().map(|key| {
-        let value = match (key.as_str(), &output[key]) {
-            ("type", Value::String(name)) => name.trim_start_matches("tideline.").into(),
-            (_, value) => value.clone(),
-        };
-        (key.clone(), value)
-    });
-    Value::Object(fields.collect())
-}
-
-fn by_user(outputs: impl IntoIterator<Item = Value>) -> BTreeMap<String, Vec<Value>> {
-    let mut users = BTreeMap::<_, Vec<_>>::new();
-    for output in outputs {
-        users.entry(output["user_id"].as_str().unwrap().to_owned()).or_default().push(output);
-    }
-    users
-}
-
-fn journey(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/journey").join(name)
-}
-
 #[test]
 fn a_realistic_year_gives_the_expected_outputs_all_of_them() {
-    let inputs = ["app", "sms", "merchant"]
-        .map(|source| format!("{source}={}", journey(&format!("{source}.jsonl.gz")).display()));
-    let mut args = vec!["--until", "2018-01-02T04:01:20+08:00", "--summary"];
+    let inputs =
+        journey::SOURCES.map(|source| format!("{source}={}", journey::file(&format!("{source}.jsonl.gz")).display()));
+    let mut args = vec!["--until", journey::UNTIL, "--summary"];
     inputs.iter().for_each(|input| args.extend(["--input", input]));
     let ran = replay(&args, b"");
     assert_eq!(ran.code, Some(0), "{}", ran.err);
-    let mut text = String::new();
-    flate2::read::GzDecoder::new(fs::File::open(journey("outputs.jsonl.gz")).unwrap())
-        .read_to_string(&mut text)
-        .unwrap();
-    let expected = by_user(text.lines().map(|line| serde_json::from_str(line).unwrap()));
-    let got = by_user(ran.lines());
-    assert_eq!(got.len(), expected.len());
-    for (user, expected) in &expected {
-        let got: Vec<_> = got[user].iter().zip(expected).map(|(got, expected)| as_expected(got, expected)).collect();
-        assert_eq!(&got, expected, "{user}");
-    }
-    assert_eq!(ran.lines().len(), text.lines().count());
-    assert_eq!(ran.counts()["applied"], 164_061);
+    journey::check_outputs(ran.lines());
+    assert_eq!(ran.counts()["applied"], journey::EVENTS);
 }
 
 /// The configuration that a case's rules stand for.
@@ -390,7 +357,7 @@ fn what_cannot_be_read_or_written_is_named_with_its_line() {
 #[test]
 fn a_reader_that_goes_away_is_no_failure() {
     let mut child = Command::new(env!("CARGO_BIN_EXE_tideline"))
-        .args(["replay", "--input", &format!("merchant={}", journey("merchant.jsonl.gz").display())])
+        .args(["replay", "--input", &format!("merchant={}", journey::file("merchant.jsonl.gz").display())])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
