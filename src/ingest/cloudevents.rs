@@ -3,7 +3,8 @@
 
 use super::envelope::Envelope;
 use super::field::{ChannelName, Id, Kind, OriginName, Raw, Time, TypeName, User};
-use super::json::{self, Members};
+use super::json;
+use super::members::Members;
 use super::protobuf;
 use super::shape::{CLOUDEVENTS_PREFIX, CONTENT_TYPE, MediaType};
 use super::{Reason, Reject};
@@ -39,8 +40,8 @@ impl Kind for JsonType {
     }
 }
 
-/// Structured mode: the members of one JSON object.
-pub(super) fn structured(members: Members) -> Result<Envelope, Reject> {
+/// Structured mode: judges the members of one JSON object, and makes its subject the envelope's user.
+pub(super) fn structured(members: &mut Members) -> Result<(), Reject> {
     known_version(members.version)?;
     if members.has_base64 {
         return Err(Reject::new(Reason::Unsupported, "data_base64: expected data as JSON"));
@@ -48,12 +49,17 @@ pub(super) fn structured(members: Members) -> Result<Envelope, Reject> {
     if !members.data_is_json.optional("datacontenttype")?.unwrap_or(true) {
         return Err(Reject::new(Reason::Unsupported, "datacontenttype: expected JSON"));
     }
-    Ok(Envelope { user: members.subject, ..members.envelope })
+    members.envelope.user = members.subject;
+    Ok(())
 }
 
-/// Binary mode: attributes in headers, the value is the data.
-pub(super) fn binary(message: &impl Message, value: &[u8], source: Source) -> Result<Envelope, Reject> {
-    let mut envelope = Envelope::default();
+/// Binary mode: attributes in headers, the value is the data. The envelope is new.
+pub(super) fn binary(
+    message: &impl Message,
+    value: &[u8],
+    source: Source,
+    envelope: &mut Envelope,
+) -> Result<(), Reject> {
     let mut version = Raw::Absent;
     let mut media = None;
     for (name, value) in message.headers() {
@@ -71,12 +77,11 @@ pub(super) fn binary(message: &impl Message, value: &[u8], source: Source) -> Re
         }
     }
     known_version(version)?;
-    envelope.data = match media {
-        Some(MediaType::Protobuf) => protobuf::data(value)?,
+    match media {
+        Some(MediaType::Protobuf) => protobuf::data(value, &mut envelope.data),
         // A type that carries nothing may say so with any JSON value; what is no object is judged with the type.
-        Some(MediaType::Json | MediaType::Cloudevents) | None => json::data(value)?,
-    };
-    Ok(envelope)
+        Some(MediaType::Json | MediaType::Cloudevents) | None => json::data(value, &mut envelope.data),
+    }
 }
 
 fn known_version(version: Raw<bool>) -> Result<(), Reject> {

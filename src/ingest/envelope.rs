@@ -12,7 +12,7 @@ use crate::domain::{Body, Channel, DAY_MS, Event, EventId, EventType, Origin, So
 pub const MAX_REFUND_AHEAD_MS: i64 = DAY_MS;
 
 /// The envelope of one record, read and not yet judged.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Envelope {
     pub id: Raw<EventId>,
     pub user: Raw<UserId>,
@@ -25,7 +25,7 @@ pub(super) struct Envelope {
 
 impl Envelope {
     /// The event, or the first fault in the order of the contract's fields. `subject` is what the shape calls the user.
-    pub(super) fn into_event(self, subject: &str, source: Source, origin: Origin) -> Result<Event, Reject> {
+    pub(super) fn event(&self, subject: &str, source: Source, origin: Origin) -> Result<Event, Reject> {
         let id = self.id.required("id")?;
         let user = self.user.required(subject)?;
         let event_type = self.event_type.required("type")?;
@@ -45,7 +45,7 @@ impl Envelope {
 }
 
 /// The fields of `data`, of whatever type.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Data {
     /// Set when it isn't an object.
     pub fault: Option<&'static str>,

@@ -1,52 +1,48 @@
-//! Reads a JSON object in one pass into an [`Envelope`], without building a tree and without allocating.
+//! Reads a JSON object in one pass into [`Members`], without building a tree and without allocating. The judge of what is
+//! JSON; [`super::plain`] is its shortcut.
 //!
-//! The members of tideline JSON and of structured CloudEvents are read by the same visitor: which of the two an object
-//! is can only be told at its end. Of a name given twice the last counts, as in most readers of JSON. Texts are used
-//! up where they are met, since one with escapes lives only until the next.
+//! Texts are used up where they are met, since one with escapes lives only until the next.
 //!
 //! May break it: a visitor method that refuses a value. Then a field of the wrong kind turns a record `malformed`.
 
+use std::marker::PhantomData;
+
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::cloudevents::{JsonType, Version};
-use super::envelope::{Data, Envelope};
-use super::field::{
-    Amount, Card, ChannelName, Count, Flag, Id, Kind, Name, Names, OriginName, OriginalId, Raw, Time, TypeName, User,
-};
-use super::{Reason, Reject};
-use crate::domain::{Source, Token, UserId};
+use super::envelope::Data;
+use super::field::{Kind, Name, Names, Raw};
+use super::members::{DataMember, Member, Members, Values};
+use super::{Reason, Reject, plain};
+use crate::domain::{Source, Token};
 
-/// The members of one object, of both JSON shapes.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Members {
-    pub envelope: Envelope,
-    /// CloudEvents: the user.
-    pub subject: Raw<UserId>,
-    /// CloudEvents: whether it is the version that is known.
-    pub version: Raw<bool>,
-    /// CloudEvents: whether the data is JSON.
-    pub data_is_json: Raw<bool>,
-    /// CloudEvents: whether there is data as base64.
-    pub has_base64: bool,
+/// Reads one whole JSON object into members that are new.
+pub(super) fn members(value: &[u8], source: Source, members: &mut Members) -> Result<(), Reject> {
+    let text = utf8(value)?;
+    if plain::members(text, source, members).is_err() {
+        *members = Members::default();
+        judge(text, MembersSeed(source, members))?;
+    }
+    Ok(())
 }
 
-/// Reads one whole JSON object.
-pub(super) fn members(value: &[u8], source: Source) -> Result<Members, Reject> {
-    read(value, MembersOf(source))
+/// Reads a value that is the `data` alone, in the place of what was there.
+pub(super) fn data(value: &[u8], data: &mut Data) -> Result<(), Reject> {
+    let text = utf8(value)?;
+    if plain::data(text, data).is_err() {
+        judge(text, DataSeed(data))?;
+    }
+    Ok(())
 }
 
-/// Reads a value that is the `data` alone.
-pub(super) fn data(value: &[u8]) -> Result<Data, Reject> {
-    read(value, DataSeed)
+/// The whole value at once, so that text in fields that are skipped is held to UTF-8 too.
+fn utf8(value: &[u8]) -> Result<&str, Reject> {
+    std::str::from_utf8(value).map_err(|_| Reject::new(Reason::Malformed, "not UTF-8"))
 }
 
-fn read<'de, S: DeserializeSeed<'de>>(value: &'de [u8], seed: S) -> Result<S::Value, Reject> {
-    // The whole value at once, so that text in fields that are skipped is held to UTF-8 too.
-    let text = std::str::from_utf8(value).map_err(|_| Reject::new(Reason::Malformed, "not UTF-8"))?;
+/// Reads any JSON, and says what is wrong with what is none.
+fn judge<'de>(text: &'de str, seed: impl DeserializeSeed<'de, Value = ()>) -> Result<(), Reject> {
     let mut json = serde_json::Deserializer::from_str(text);
-    let read = seed.deserialize(&mut json).map_err(reject)?;
-    json.end().map_err(reject)?;
-    Ok(read)
+    seed.deserialize(&mut json).and_then(|()| json.end()).map_err(reject)
 }
 
 /// What serde_json found wrong. Its words hold no content of the record but for kinds of values, which are told apart here.
@@ -171,7 +167,7 @@ impl<'de> Visitor<'de> for NamesField {
 }
 
 /// The name of a member, turned at once into what it stands for.
-struct Named<T>(fn(&str) -> T);
+struct Named<T>(fn(&[u8]) -> T);
 
 impl<'de, T> DeserializeSeed<'de> for Named<T> {
     type Value = T;
@@ -189,222 +185,218 @@ impl<T> Visitor<'_> for Named<T> {
     }
 
     fn visit_str<E>(self, name: &str) -> Result<T, E> {
-        Ok((self.0)(name))
+        Ok((self.0)(name.as_bytes()))
     }
 }
 
-enum Member {
-    Id,
-    UserId,
-    Type,
-    Time,
-    Channel,
-    Origin,
-    Data,
-    Subject,
-    SpecVersion,
-    DataContentType,
-    DataBase64,
-    Other,
-}
+/// The values of an object that serde reads.
+struct Entries<'de, A>(A, PhantomData<&'de ()>);
 
-impl Member {
-    fn named(name: &str) -> Self {
-        match name {
-            "id" => Self::Id,
-            "user_id" => Self::UserId,
-            "type" => Self::Type,
-            "time" => Self::Time,
-            "channel" => Self::Channel,
-            "origin" => Self::Origin,
-            "data" => Self::Data,
-            "subject" => Self::Subject,
-            "specversion" => Self::SpecVersion,
-            "datacontenttype" => Self::DataContentType,
-            "data_base64" => Self::DataBase64,
-            _ => Self::Other,
-        }
+impl<'de, A: MapAccess<'de>> Values for Entries<'de, A> {
+    type Error = A::Error;
+
+    fn field<K: Kind>(&mut self, kind: K) -> Result<Raw<K::Value>, A::Error> {
+        self.0.next_value_seed(Field(kind))
+    }
+
+    fn names(&mut self) -> Result<Raw<Token>, A::Error> {
+        self.0.next_value_seed(NamesField)
+    }
+
+    fn data(&mut self, data: &mut Data) -> Result<(), A::Error> {
+        self.0.next_value_seed(DataSeed(data))
+    }
+
+    fn is_given(&mut self) -> Result<bool, A::Error> {
+        Ok(self.0.next_value::<Option<IgnoredAny>>()?.is_some())
     }
 }
 
 /// Reads the members of an object; ids count within the source.
-struct MembersOf(Source);
+struct MembersSeed<'a>(Source, &'a mut Members);
 
-impl<'de> DeserializeSeed<'de> for MembersOf {
-    type Value = Members;
+impl<'de> DeserializeSeed<'de> for MembersSeed<'_> {
+    type Value = ();
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Members, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         deserializer.deserialize_map(self)
     }
 }
 
-impl<'de> Visitor<'de> for MembersOf {
-    type Value = Members;
+impl<'de> Visitor<'de> for MembersSeed<'_> {
+    type Value = ();
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Members, A::Error> {
-        let mut members = Members::default();
-        let envelope = &mut members.envelope;
-        while let Some(name) = object.next_key_seed(Named(Member::named))? {
-            match name {
-                Member::Id => envelope.id = object.next_value_seed(Field(Id(self.0)))?,
-                Member::UserId => envelope.user = object.next_value_seed(Field(User))?,
-                Member::Type => envelope.event_type = object.next_value_seed(Field(TypeName))?,
-                Member::Time => envelope.time = object.next_value_seed(Field(Time))?,
-                Member::Channel => envelope.channel = object.next_value_seed(Field(ChannelName))?,
-                Member::Origin => envelope.origin = object.next_value_seed(Field(OriginName))?,
-                Member::Data => envelope.data = object.next_value_seed(DataSeed)?,
-                Member::Subject => members.subject = object.next_value_seed(Field(User))?,
-                Member::SpecVersion => members.version = object.next_value_seed(Field(Version))?,
-                Member::DataContentType => members.data_is_json = object.next_value_seed(Field(JsonType))?,
-                Member::DataBase64 => members.has_base64 = object.next_value::<Option<IgnoredAny>>()?.is_some(),
-                Member::Other => drop(object.next_value::<IgnoredAny>()?),
-            }
+    fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<(), A::Error> {
+        let mut object = Entries(object, PhantomData);
+        while let Some(name) = object.0.next_key_seed(Named(Member::named))? {
+            self.1.read(name, self.0, &mut object)?;
         }
-        Ok(members)
+        Ok(())
     }
 }
 
-enum DataMember {
-    Amount,
-    Scene,
-    Merchant,
-    Coupon,
-    Auto,
-    Product,
-    LoanId,
-    OriginalId,
-    OriginalTime,
-    Full,
-    Due,
-    Kind,
-    Expires,
-    Campaign,
-    Channel,
-    Granted,
-    MaxPerMonth,
-    PreferredChannel,
-    Interests,
-    Inviter,
-    Category,
-    Other,
-}
+/// Reads `data` in the place of what was read before: an object, or nothing, or a fault to be judged with the type.
+struct DataSeed<'a>(&'a mut Data);
 
-impl DataMember {
-    fn named(name: &str) -> Self {
-        match name {
-            "amount" => Self::Amount,
-            "scene" => Self::Scene,
-            "merchant" => Self::Merchant,
-            "coupon" => Self::Coupon,
-            "auto" => Self::Auto,
-            "product" => Self::Product,
-            "loan_id" => Self::LoanId,
-            "original_id" => Self::OriginalId,
-            "original_time" => Self::OriginalTime,
-            "full" => Self::Full,
-            "due" => Self::Due,
-            "kind" => Self::Kind,
-            "expires" => Self::Expires,
-            "campaign" => Self::Campaign,
-            "channel" => Self::Channel,
-            "granted" => Self::Granted,
-            "max_per_month" => Self::MaxPerMonth,
-            "preferred_channel" => Self::PreferredChannel,
-            "interests" => Self::Interests,
-            "inviter" => Self::Inviter,
-            "category" => Self::Category,
-            _ => Self::Other,
-        }
-    }
-}
-
-/// Reads `data`: an object, or nothing, or a fault to be judged with the type.
-struct DataSeed;
-
-impl DataSeed {
+impl DataSeed<'_> {
     const EXPECTED: &'static str = "expected an object";
 
-    fn fault<E>() -> Result<Data, E> {
-        Ok(Data { fault: Some(Self::EXPECTED), ..Data::default() })
+    fn fault<E>(self) -> Result<(), E> {
+        *self.0 = Data { fault: Some(Self::EXPECTED), ..Data::default() };
+        Ok(())
     }
 }
 
-impl<'de> DeserializeSeed<'de> for DataSeed {
-    type Value = Data;
+impl<'de> DeserializeSeed<'de> for DataSeed<'_> {
+    type Value = ();
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Data, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for DataSeed {
-    type Value = Data;
+impl<'de> Visitor<'de> for DataSeed<'_> {
+    type Value = ();
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(Self::EXPECTED)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Data, A::Error> {
-        let mut data = Data::default();
-        while let Some(name) = object.next_key_seed(Named(DataMember::named))? {
-            match name {
-                DataMember::Amount => data.amount = object.next_value_seed(Field(Amount))?,
-                DataMember::Scene => data.scene = object.next_value_seed(Field(Name))?,
-                DataMember::Merchant => data.merchant = object.next_value_seed(Field(Name))?,
-                DataMember::Coupon => data.coupon = object.next_value_seed(Field(Name))?,
-                DataMember::Auto => data.auto = object.next_value_seed(Field(Flag))?,
-                DataMember::Product => data.product = object.next_value_seed(Field(Name))?,
-                DataMember::LoanId => data.loan_id = object.next_value_seed(Field(Name))?,
-                DataMember::OriginalId => data.original_id = object.next_value_seed(Field(OriginalId))?,
-                DataMember::OriginalTime => data.original_time = object.next_value_seed(Field(Time))?,
-                DataMember::Full => data.full = object.next_value_seed(Field(Flag))?,
-                DataMember::Due => data.due = object.next_value_seed(Field(Time))?,
-                DataMember::Kind => data.kind = object.next_value_seed(Field(Card))?,
-                DataMember::Expires => data.expires = object.next_value_seed(Field(Time))?,
-                DataMember::Campaign => data.campaign = object.next_value_seed(Field(Name))?,
-                DataMember::Channel => data.channel = object.next_value_seed(Field(ChannelName))?,
-                DataMember::Granted => data.granted = object.next_value_seed(Field(Flag))?,
-                DataMember::MaxPerMonth => data.max_per_month = object.next_value_seed(Field(Count))?,
-                DataMember::PreferredChannel => data.preferred_channel = object.next_value_seed(Field(ChannelName))?,
-                DataMember::Interests => data.interests = object.next_value_seed(NamesField)?,
-                DataMember::Inviter => data.inviter = object.next_value_seed(Field(Name))?,
-                DataMember::Category => data.category = object.next_value_seed(Field(Name))?,
-                DataMember::Other => drop(object.next_value::<IgnoredAny>()?),
-            }
+    fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<(), A::Error> {
+        *self.0 = Data::default();
+        let mut object = Entries(object, PhantomData);
+        while let Some(name) = object.0.next_key_seed(Named(DataMember::named))? {
+            self.0.read(name, &mut object)?;
         }
-        Ok(data)
+        Ok(())
     }
 
-    fn visit_unit<E>(self) -> Result<Data, E> {
-        Ok(Data::default())
+    fn visit_unit<E>(self) -> Result<(), E> {
+        *self.0 = Data::default();
+        Ok(())
     }
 
-    fn visit_str<E>(self, _text: &str) -> Result<Data, E> {
-        Self::fault()
+    fn visit_str<E>(self, _text: &str) -> Result<(), E> {
+        self.fault()
     }
 
-    fn visit_i64<E>(self, _number: i64) -> Result<Data, E> {
-        Self::fault()
+    fn visit_i64<E>(self, _number: i64) -> Result<(), E> {
+        self.fault()
     }
 
-    fn visit_u64<E>(self, _number: u64) -> Result<Data, E> {
-        Self::fault()
+    fn visit_u64<E>(self, _number: u64) -> Result<(), E> {
+        self.fault()
     }
 
-    fn visit_f64<E>(self, _number: f64) -> Result<Data, E> {
-        Self::fault()
+    fn visit_f64<E>(self, _number: f64) -> Result<(), E> {
+        self.fault()
     }
 
-    fn visit_bool<E>(self, _flag: bool) -> Result<Data, E> {
-        Self::fault()
+    fn visit_bool<E>(self, _flag: bool) -> Result<(), E> {
+        self.fault()
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Data, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<(), A::Error> {
         IgnoredAny.visit_seq(items)?;
-        Self::fault()
+        self.fault()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn judged(text: &str) -> Result<Members, Reject> {
+        let mut members = Members::default();
+        judge(text, MembersSeed(Source::App, &mut members)).map(|()| members)
+    }
+
+    fn shortcut(text: &str) -> Option<Members> {
+        let mut members = Members::default();
+        plain::members(text, Source::App, &mut members).ok().map(|()| members)
+    }
+
+    /// Whatever the shortcut reads is JSON, and means what it says.
+    fn check(text: &str) {
+        if let Some(members) = shortcut(text) {
+            assert_eq!(judged(text), Ok(members), "{text:?}");
+        }
+    }
+
+    const PLAIN: &str = concat!(
+        r#"{"id":"e1","user_id":"u1","type":"payment.completed","time":"2026-03-01T10:00:00Z","#,
+        r#""channel":null,"more":-12, "data" : { "amount": 120, "scene":"交通","auto":false} }"#
+    );
+
+    #[test]
+    fn the_shortcut_takes_plain_objects_only() {
+        for text in [PLAIN, "{}", " {\t}\n", r#"{"data":{}}"#, r#"{"data":null,"x":true}"#, r#"{"time":-0.5}"#] {
+            let plain = !text.contains("0.5");
+            assert_eq!(shortcut(text).is_some(), plain, "{text}");
+            assert!(judged(text).is_ok(), "{text}");
+            check(text);
+        }
+        let left = [
+            "",
+            "{",
+            "[]",
+            "null",
+            "{}}",
+            "{} {}",
+            r#"{"id"}"#,
+            r#"{"id":}"#,
+            r#"{"id":"a",}"#,
+            r#"{,}"#,
+            r#"{"id":"a" "b":1}"#,
+            r#"{"id":"a\n"}"#,
+            "{\"id\":\"a\nb\"}",
+            r#"{"id":[]}"#,
+            r#"{"id":{}}"#,
+            r#"{"time":01}"#,
+            r#"{"time":-0}"#,
+            r#"{"time":1.0}"#,
+            r#"{"time":1e3}"#,
+            r#"{"time":-}"#,
+            r#"{"time":+1}"#,
+            r#"{"time":1234567890123456789}"#,
+            r#"{"x":truex}"#,
+            r#"{"x":nul}"#,
+            r#"{id:1}"#,
+            r#"{"data":"x"}"#,
+            r#"{"data":{"interests":["a"]}}"#,
+            "{\"id\":\"abc",
+            "{\"id\":\"abcdefgh",
+            "\u{a0}{}",
+        ];
+        for text in left {
+            assert_eq!(shortcut(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn the_shortcut_reads_as_the_judge_does(
+            text in r#"[ ]?\{("(id|user_id|type|time|channel|data|x)"[ ]?:[ ]?("[a-zé\\"]{0,12}"|-?[0-9]{1,20}|[0-9.e+-]{1,5}|true|false|null|\{"(amount|scene|auto|due)":("a?"|-?[0-9]{1,3}|tru?e|null)\}),?){0,4}\}[ x]?"#
+        ) {
+            check(&text);
+        }
+
+        #[test]
+        fn a_plain_object_with_a_piece_replaced_is_read_as_the_judge_does(
+            at in 0..PLAIN.len(), length in 0..4_usize, by in r#"[{}\[\]:,"\\0-9a-z. \-\n]{0,3}"#
+        ) {
+            let mut text = PLAIN.to_owned();
+            let boundary = |at: usize| (at..=PLAIN.len()).find(|&at| PLAIN.is_char_boundary(at)).unwrap();
+            text.replace_range(boundary(at)..boundary((at + length).min(PLAIN.len())), &by);
+            check(&text);
+        }
     }
 }

@@ -10,6 +10,8 @@ mod cloudevents;
 mod envelope;
 mod field;
 mod json;
+mod members;
+mod plain;
 pub mod protobuf;
 mod reject;
 mod route;
@@ -26,7 +28,8 @@ pub use shape::Shape;
 
 use crate::domain::{Event, Origin, PartitionId, Source, Timestamp};
 use crate::record::{Coordinates, Message};
-use envelope::Envelope;
+use field::Raw;
+use members::Members;
 use route::Forwarded;
 
 /// How an input's records are read.
@@ -150,8 +153,9 @@ impl Decoder {
         origin: Origin,
         now: Option<Timestamp>,
     ) -> Result<Event, Reject> {
-        let (envelope, subject) = read(message, value, shape, source)?;
-        let event = envelope.into_event(subject, source, origin)?;
+        let mut members = Members::default();
+        let subject = read(message, value, shape, source, &mut members)?;
+        let event = members.envelope.event(subject, source, origin)?;
         if now.is_some_and(|now| event.time > now.plus_millis(self.max_skew_ms)) {
             let detail = format!("time: more than {} ms ahead of the clock", self.max_skew_ms);
             return Err(Reject::new(Reason::FutureTime, detail));
@@ -160,31 +164,35 @@ impl Decoder {
     }
 }
 
-/// The envelope, and what its shape calls the user.
+/// Reads the envelope, and says what its shape calls the user. The members are new.
 fn read(
     message: &impl Message,
     value: &[u8],
     shape: Shape,
     source: Source,
-) -> Result<(Envelope, &'static str), Reject> {
+    members: &mut Members,
+) -> Result<&'static str, Reject> {
     match shape {
-        Shape::Json => {
-            let members = json::members(value, source)?;
-            if members.version == field::Raw::Absent {
-                Ok((members.envelope, protobuf::USER_ID))
-            } else {
-                Ok((cloudevents::structured(members)?, cloudevents::SUBJECT))
+        Shape::Json | Shape::Cloudevents => {
+            json::members(value, source, members)?;
+            if shape == Shape::Json && members.version == Raw::Absent {
+                return Ok(USER_ID);
             }
+            cloudevents::structured(members)?;
+            Ok(cloudevents::SUBJECT)
         }
-        Shape::Cloudevents => {
-            let members = json::members(value, source)?;
-            Ok((cloudevents::structured(members)?, cloudevents::SUBJECT))
+        Shape::CloudeventsBinary => {
+            cloudevents::binary(message, value, source, &mut members.envelope)?;
+            Ok(cloudevents::SUBJECT)
         }
-        Shape::CloudeventsBinary => Ok((cloudevents::binary(message, value, source)?, cloudevents::SUBJECT)),
-        Shape::Protobuf if value.first() == Some(&protobuf::MAGIC) => {
-            Ok((protobuf::envelope(protobuf::unframed(value)?, source)?, protobuf::USER_ID))
+        Shape::Protobuf | Shape::ConfluentProtobuf => {
+            let framed = shape == Shape::ConfluentProtobuf || value.first() == Some(&protobuf::MAGIC);
+            let value = if framed { protobuf::unframed(value)? } else { value };
+            protobuf::envelope(value, source, &mut members.envelope)?;
+            Ok(USER_ID)
         }
-        Shape::Protobuf => Ok((protobuf::envelope(value, source)?, protobuf::USER_ID)),
-        Shape::ConfluentProtobuf => Ok((protobuf::envelope(protobuf::unframed(value)?, source)?, protobuf::USER_ID)),
     }
 }
+
+/// The name of the user in shapes of our own.
+const USER_ID: &str = "user_id";

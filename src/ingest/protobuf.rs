@@ -13,9 +13,6 @@ pub mod schema {
     include!(concat!(env!("OUT_DIR"), "/tideline.events.v1.rs"));
 }
 
-/// The name that the user has here.
-pub(super) const USER_ID: &str = "user_id";
-
 /// What frames of the Confluent registry begin with. No protobuf message does: it would be a tag of zero.
 pub(super) const MAGIC: u8 = 0;
 
@@ -42,24 +39,21 @@ pub(super) fn unframed(value: &[u8]) -> Result<&[u8], Reject> {
     Ok(reader.rest())
 }
 
-/// Reads an `Event`.
-pub(super) fn envelope(value: &[u8], source: Source) -> Result<Envelope, Reject> {
-    read_envelope(value, source).map_err(malformed)
+/// Reads an `Event` into an envelope that is new.
+pub(super) fn envelope(value: &[u8], source: Source, envelope: &mut Envelope) -> Result<(), Reject> {
+    read_envelope(value, source, envelope).map_err(malformed)
 }
 
-/// Reads an `EventData` that is a value of its own.
-pub(super) fn data(value: &[u8]) -> Result<Data, Reject> {
-    let mut data = Data::default();
-    read_data(value, &mut data).map_err(malformed)?;
-    Ok(data)
+/// Reads an `EventData` that is a value of its own into data that is new.
+pub(super) fn data(value: &[u8], data: &mut Data) -> Result<(), Reject> {
+    read_data(value, data).map_err(malformed)
 }
 
 fn malformed(error: NotProtobuf) -> Reject {
     Reject::new(Reason::Malformed, format!("not protobuf: {}", error.0))
 }
 
-fn read_envelope(bytes: &[u8], source: Source) -> Result<Envelope, NotProtobuf> {
-    let mut envelope = Envelope::default();
+fn read_envelope(bytes: &[u8], source: Source, envelope: &mut Envelope) -> Result<(), NotProtobuf> {
     let mut reader = Reader::new(bytes);
     while let Some((number, value)) = reader.field()? {
         match number {
@@ -73,7 +67,7 @@ fn read_envelope(bytes: &[u8], source: Source) -> Result<Envelope, NotProtobuf> 
             _ => {}
         }
     }
-    Ok(envelope)
+    Ok(())
 }
 
 /// Reads into what may have been read before: a message that comes in parts is merged.
