@@ -16,6 +16,7 @@ pub mod rules;
 pub mod timers;
 pub mod engine;
 pub mod emit;
+pub mod generate;
 pub mod broker;
 pub mod runtime;
 pub mod telemetry;

@@ -8,6 +8,7 @@ mod common;
 mod embedded {
     mod cli;
     mod config;
+    mod generate;
     mod conformance;
     mod core;
     mod faults;

@@ -1,4 +1,4 @@
-//! `tideline check`: every fault of a configuration at once.
+//! `tideline check`: every fault of a configuration at once, and of the cluster with `--online`.
 
 use std::io::{Write, stdout};
 
@@ -12,6 +12,9 @@ use crate::rules::Ruleset;
 pub(super) struct CheckArgs {
     #[command(flatten)]
     config: ConfigFlag,
+    /// Also judges the cluster: whether it answers, and its topics, their partitions and their compaction
+    #[arg(long)]
+    online: bool,
 }
 
 pub(super) fn run(args: &CheckArgs) -> Result<()> {
@@ -26,5 +29,5 @@ pub(super) fn run(args: &CheckArgs) -> Result<()> {
         rules.generation(),
         rules.version(),
     )?;
-    Ok(())
+    if args.online { super::online::check(&config) } else { Ok(()) }
 }

@@ -4,6 +4,12 @@
 //! was read. An error says what was tried, on what, why it failed and, where there is something to do, what.
 
 mod check;
+mod generate;
+#[cfg(feature = "kafka")]
+mod online;
+#[cfg(not(feature = "kafka"))]
+#[path = "offline.rs"]
+mod online;
 mod replay;
 
 use std::io;
@@ -14,6 +20,7 @@ use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, ConfigError};
+use crate::domain::Timestamp;
 
 #[derive(Debug, Parser)]
 #[command(name = "tideline", version, about, arg_required_else_help = true)]
@@ -28,6 +35,10 @@ enum Command {
     Check(check::CheckArgs),
     /// Runs files of events through the core, without a broker
     Replay(replay::ReplayArgs),
+    /// Makes events of generated users, to files or to Kafka
+    Generate(generate::GenerateArgs),
+    /// Shows the topics that are needed, and creates those that are missing
+    Topics(online::TopicsArgs),
 }
 
 /// The flag that every command has.
@@ -42,6 +53,11 @@ impl ConfigFlag {
     fn load(&self) -> Result<Config, ConfigError> {
         Config::load(self.config.as_deref())
     }
+}
+
+/// A flag's RFC 3339 time.
+fn time(text: &str) -> Result<Timestamp, String> {
+    Timestamp::parse(text).map_err(|error| error.to_string())
 }
 
 /// Flags that are well formed but make no sense, found before anything was read.
@@ -66,6 +82,8 @@ fn run(cli: Cli) -> Result<()> {
     match cli.command {
         Command::Check(args) => check::run(&args),
         Command::Replay(args) => replay::run(&args),
+        Command::Generate(args) => generate::run(&args),
+        Command::Topics(args) => online::topics(&args),
     }
 }
 

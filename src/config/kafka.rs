@@ -104,3 +104,57 @@ impl Default for Kafka {
         }
     }
 }
+
+#[cfg(feature = "kafka")]
+mod client {
+    use super::{GroupProtocol, Kafka};
+    use crate::broker::kafka;
+    use crate::broker::kafka::admin::TopicSettings;
+    use crate::config::Config;
+
+    impl Config {
+        /// What the client is told.
+        pub fn kafka_settings(&self) -> kafka::KafkaSettings {
+            let Kafka { bootstrap, group_protocol, assignor, compression, client, .. } = &self.kafka;
+            kafka::KafkaSettings {
+                bootstrap_servers: bootstrap.clone(),
+                group_id: self.application.id.clone(),
+                group_protocol: match group_protocol {
+                    GroupProtocol::Classic => kafka::GroupProtocol::Classic,
+                    GroupProtocol::Consumer => kafka::GroupProtocol::Consumer,
+                },
+                assignor: assignor.clone(),
+                static_membership: self.kafka.static_membership,
+                session_timeout: self.kafka.session_timeout.duration(),
+                heartbeat_interval: self.kafka.heartbeat_interval.duration(),
+                max_poll_interval: self.kafka.max_poll_interval.duration(),
+                transaction_timeout: self.kafka.transaction_timeout.duration(),
+                call_timeout: self.kafka.call_timeout.duration(),
+                retry_bound: self.kafka.retry_bound.duration(),
+                no_progress_bound: self.kafka.no_progress_bound.duration(),
+                poll_records: self.kafka.poll_records,
+                queued_records: self.kafka.queued_records,
+                queued_kib: (self.kafka.queued_bytes.bytes() >> 10).max(1),
+                linger: self.kafka.linger.duration(),
+                compression: compression.as_str().to_owned(),
+                max_message_bytes: self.kafka.max_message.bytes(),
+                client: client.clone(),
+                ..kafka::KafkaSettings::default()
+            }
+        }
+
+        /// What topics are created with.
+        pub fn topic_settings(&self) -> TopicSettings {
+            TopicSettings {
+                // The broker's own default goes by −1.
+                replication: if self.topics.replication == 0 { -1 } else { i32::from(self.topics.replication) },
+                input_retention: self.longest_retention().duration(),
+                output_retention: self.topics.output_retention.duration(),
+                dead_letter_retention: self.topics.dead_letter_retention.duration(),
+                changelog_segment_bytes: self.topics.changelog_segment.bytes() as u64,
+                max_message_bytes: self.kafka.max_message.bytes(),
+                ..TopicSettings::default()
+            }
+        }
+    }
+}

@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use super::tree::Config;
+use super::tree::{Config, InputConfig};
+use super::units::Period;
 use crate::broker::Topics;
 use crate::domain::Origin;
 use crate::ingest::{Format, InputSpec};
-use crate::{emit, engine};
+use crate::{emit, engine, runtime};
 
 impl Config {
     pub fn engine_settings(&self) -> engine::Settings {
-        let silent_after = |input: &super::InputConfig| input.silent_after.map(super::Period::millis);
-        let retention = self.inputs.iter().map(|input| input.retention).max().unwrap_or_default();
+        let silent_after = |input: &InputConfig| input.silent_after.map(Period::millis);
         engine::Settings {
             rules: self.rules.clone(),
             lateness_ms: self.stream.lateness.millis(),
@@ -19,9 +19,42 @@ impl Config {
             silent_after_ms: self.inputs.iter().map(silent_after).chain([None]).collect(),
             max_effects: self.stream.max_effects,
             emit_from: self.stream.emit_from,
-            retention_ms: retention.millis(),
+            retention_ms: self.longest_retention().millis(),
             partitions: self.topics.partitions,
         }
+    }
+
+    /// Of all inputs.
+    pub fn longest_retention(&self) -> Period {
+        self.inputs.iter().map(|input| input.retention).max().unwrap_or_default()
+    }
+
+    /// What lanes are told.
+    pub fn lane_settings(&self, mode: runtime::Mode) -> runtime::Settings {
+        let stream = &self.stream;
+        runtime::Settings {
+            name: format!("{}-{}", self.application.id, self.application.instance),
+            commit_interval: stream.commit_interval.duration(),
+            max_batch_records: stream.batch_records,
+            max_batch_bytes: stream.batch_bytes.bytes(),
+            buffer_records: stream.buffer_records,
+            buffer_bytes: stream.buffer_bytes.bytes(),
+            merge_wait: stream.merge_wait.duration(),
+            idle_after: stream.idle_after.duration(),
+            idle_tick: stream.idle_tick.duration(),
+            patience: stream.patience.duration(),
+            dead_letter_limit: stream.dead_letter_limit.bytes(),
+            mode,
+            ..runtime::Settings::default()
+        }
+    }
+
+    /// All that the lanes of a process share.
+    pub fn job(&self, mode: runtime::Mode) -> Result<Arc<runtime::Job>, Vec<String>> {
+        let (inputs, topics) = (self.input_specs(), self.topic_names());
+        let engine = engine::Engine::new(self.engine_settings())?;
+        let (skew_ms, format) = (self.stream.max_skew.millis(), self.output.format);
+        Ok(runtime::Job::new(engine, topics, inputs, skew_ms, format, self.lane_settings(mode)))
     }
 
     /// By input, `rekey` last.

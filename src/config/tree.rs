@@ -88,9 +88,11 @@ pub struct TopicsConfig {
     pub rekey: String,
     /// Internal, compacted: what is remembered of users. Default `tideline.changelog`.
     pub changelog: String,
-    /// How long outputs and dead letters that `tideline topics` creates are kept. Default 30d.
+    /// How long tier changes and dormancy risks are kept, where `tideline topics` creates the topic. Default 7d.
     pub output_retention: Period,
-    /// Segments of the changelog; small ones are compacted sooner, so a restore reads less. Default 64MiB.
+    /// How long dead letters are kept, where `tideline topics` creates the topic. Default 14d.
+    pub dead_letter_retention: Period,
+    /// Segments of the changelog; small ones are compacted sooner, so a restore reads less. Default 16MiB.
     pub changelog_segment: Size,
 }
 
@@ -106,10 +108,14 @@ pub struct Stream {
     pub merge_wait: Period,
     /// With every topic at its end and nothing for that long, stream time follows the clock. Default 60s.
     pub idle_after: Period,
+    /// How often it follows then; each time is a transaction. Default 5s.
+    pub idle_tick: Period,
     /// How long a batch is filled before it is committed. Longer: cheaper, later outputs. Default 100ms.
     pub commit_interval: Period,
     /// A batch is committed at that many records at the latest. Default 20000.
     pub batch_records: usize,
+    /// A batch is committed at that many bytes of outputs, dead letters and forwarded records. Default 8MiB.
+    pub batch_bytes: Size,
     /// Deadlines fire in slices of that many, each committed by itself. Default 5000.
     pub max_effects: usize,
     /// Records held back by the merge, for each input of a partition; a full buffer stops reading it. Default 4096.
@@ -124,10 +130,9 @@ pub struct Stream {
     /// Outputs older than this RFC 3339 time are folded in silence. Absent by default: all are sent.
     #[serde(default, with = "rfc3339", skip_serializing_if = "Option::is_none")]
     pub emit_from: Option<Timestamp>,
-    /// A partition with lag that brings nothing for that long is reported with its cause. Default 30s.
-    pub stalled_after: Period,
-    /// How long a stop may take to commit what is in hand. Default 20s.
-    pub shutdown_timeout: Period,
+    /// How long the same thing may fail, with no success in between, before the process gives up and names the cause.
+    /// Default 2m.
+    pub patience: Period,
 }
 
 /// The shape of what is written.
@@ -216,8 +221,9 @@ impl Default for TopicsConfig {
             dead_letters: "dead-letters".to_owned(),
             rekey: "tideline.rekey".to_owned(),
             changelog: "tideline.changelog".to_owned(),
-            output_retention: Period::of_days(30),
-            changelog_segment: Size::of_mib(64),
+            output_retention: Period::of_days(7),
+            dead_letter_retention: Period::of_days(14),
+            changelog_segment: Size::of_mib(16),
         }
     }
 }
@@ -229,16 +235,17 @@ impl Default for Stream {
             max_skew: Period::of_secs(300),
             merge_wait: Period::of_secs(5),
             idle_after: Period::of_secs(60),
+            idle_tick: Period::of_secs(5),
             commit_interval: Period::of_millis(100),
             batch_records: 20_000,
+            batch_bytes: Size::of_mib(8),
             max_effects: 5_000,
             buffer_records: 4_096,
             buffer_bytes: Size::of_mib(16),
             max_value: Size::of_mib(1),
             dead_letter_limit: Size::of_mib(2),
             emit_from: None,
-            stalled_after: Period::of_secs(30),
-            shutdown_timeout: Period::of_secs(20),
+            patience: Period::of_secs(120),
         }
     }
 }

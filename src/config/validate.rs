@@ -82,7 +82,12 @@ impl Config {
             "topics.partitions",
             format!("must be 1 to {}, not {}", Self::MAX_PARTITIONS, topics.partitions),
         );
-        faults.unless(topics.output_retention > Period::default(), "topics.output_retention", "must be longer than 0s");
+        for (path, period) in [
+            ("topics.output_retention", topics.output_retention),
+            ("topics.dead_letter_retention", topics.dead_letter_retention),
+        ] {
+            faults.unless(period > Period::default(), path, "must be longer than 0s");
+        }
         faults.unless(
             topics.changelog_segment >= Size::of_mib(1) && topics.changelog_segment <= Size::of_mib(2_000),
             "topics.changelog_segment",
@@ -131,8 +136,8 @@ impl Config {
             ("stream.merge_wait", stream.merge_wait),
             ("stream.idle_after", stream.idle_after),
             ("stream.commit_interval", stream.commit_interval),
-            ("stream.stalled_after", stream.stalled_after),
-            ("stream.shutdown_timeout", stream.shutdown_timeout),
+            ("stream.idle_tick", stream.idle_tick),
+            ("stream.patience", stream.patience),
         ] {
             faults.unless(period > Period::default(), path, "must be longer than 0s");
         }
@@ -153,6 +158,14 @@ impl Config {
             "stream.buffer_bytes",
             format!("{} can't hold one value of stream.max_value, {}", stream.buffer_bytes, stream.max_value),
         );
+        faults.unless(
+            stream.batch_bytes >= stream.dead_letter_limit,
+            "stream.batch_bytes",
+            format!(
+                "{} can't hold one dead letter of stream.dead_letter_limit, {}",
+                stream.batch_bytes, stream.dead_letter_limit
+            ),
+        );
         let least = stream.max_value.plus(Self::DEAD_LETTER_MARGIN);
         faults.unless(
             stream.dead_letter_limit > least,
@@ -163,6 +176,7 @@ impl Config {
 
     fn validate_kafka(&self, faults: &mut Faults) {
         let (kafka, stream) = (&self.kafka, &self.stream);
+        self.validate_client(faults);
         let servers: Vec<_> = kafka.bootstrap.split(',').map(str::trim).collect();
         for server in servers {
             faults.unless(is_host_and_port(server), "kafka.bootstrap", format!("{server:?} is not host:port"));
@@ -196,6 +210,17 @@ impl Config {
             "kafka.max_message",
             format!("{} must exceed stream.dead_letter_limit, {}", kafka.max_message, stream.dead_letter_limit),
         );
+    }
+
+    /// Properties that the program sets itself, or on whose value exactly once depends.
+    fn validate_client(&self, faults: &mut Faults) {
+        #[cfg(feature = "kafka")]
+        for name in self.kafka.client.keys() {
+            let is_guarded = crate::broker::kafka::GUARDED.contains(&name.as_str());
+            faults.unless(!is_guarded, &format!("kafka.client.{name}"), "can't be set: exactly once depends on it");
+        }
+        #[cfg(not(feature = "kafka"))]
+        let _ = faults;
     }
 }
 

@@ -123,6 +123,9 @@ fn a_coupling_that_does_not_hold_is_named_with_its_path() {
         ("[stream]\nmerge_wait = \"5m\"", "stream.merge_wait: 5m must be shorter than kafka.max_poll_interval"),
         ("[stream]\nmax_effects = 0", "stream.max_effects: must be 1"),
         ("[stream]\nbatch_records = 0", "stream.batch_records: must be 1"),
+        ("[topics]\ndead_letter_retention = \"0s\"", "topics.dead_letter_retention: must be longer"),
+        ("[stream]\nbatch_bytes = \"1MiB\"", "stream.batch_bytes: 1MiB can't hold one dead letter"),
+        ("[stream]\npatience = \"0s\"", "stream.patience: must be longer"),
         ("[stream]\nbuffer_bytes = \"1KiB\"", "stream.buffer_bytes: 1KiB can't hold one value"),
         ("[stream]\nmax_value = \"2MiB\"", "stream.dead_letter_limit: 2MiB must exceed"),
         ("[stream]\ndead_letter_limit = \"4MiB\"", "kafka.max_message: 4MiB must exceed"),
@@ -142,6 +145,15 @@ fn a_coupling_that_does_not_hold_is_named_with_its_path() {
     ] {
         check(text, start);
     }
+}
+
+#[cfg(feature = "kafka")]
+#[test]
+fn a_property_of_the_client_that_exactly_once_depends_on_is_refused() {
+    for name in ["isolation.level", "transactional.id", "enable.auto.commit"] {
+        check(&format!("[kafka.client]\n\"{name}\" = \"x\""), &format!("kafka.client.{name}: can't be set"));
+    }
+    assert_eq!(faults("[kafka.client]\n\"security.protocol\" = \"ssl\""), Vec::<String>::new());
 }
 
 #[test]

@@ -31,7 +31,7 @@ pub use message::KafkaMessage;
 pub use plain::{PlainProducer, read_partition};
 pub use producer::{KafkaProducer, KafkaTransaction};
 pub use reader::KafkaChangelog;
-pub use settings::{GroupProtocol, Isolation, KafkaSettings};
+pub use settings::{GUARDED, GroupProtocol, Isolation, KafkaSettings};
 pub use source::{KafkaGeneration, KafkaSource};
 
 use offsets::{Observers, Watermarks};

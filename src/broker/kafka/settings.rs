@@ -113,7 +113,7 @@ impl Default for KafkaSettings {
 }
 
 /// Properties that have a setting of their own, or on whose value exactly-once depends.
-const GUARDED: [&str; 19] = [
+pub const GUARDED: [&str; 19] = [
     "auto.offset.reset",
     "bootstrap.servers",
     "enable.auto.commit",

@@ -17,7 +17,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use self::lines::{Lines, Origin};
 use self::player::Player;
-use super::{ConfigFlag, UsageError};
+use super::{ConfigFlag, UsageError, time};
 use crate::config::Config;
 use crate::domain::{Source, Timestamp};
 
@@ -62,10 +62,6 @@ impl InputFlag {
         }
         Ok(Self { source, origin: Origin::parse(file) })
     }
-}
-
-fn time(text: &str) -> Result<Timestamp, String> {
-    Timestamp::parse(text).map_err(|error| error.to_string())
 }
 
 pub(super) fn run(args: &ReplayArgs) -> Result<()> {

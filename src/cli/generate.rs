@@ -1,0 +1,159 @@
+//! `tideline generate`: events of generated users, to files or to Kafka.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use clap::{Args, ValueEnum};
+use flate2::write::GzEncoder;
+
+use super::{ConfigFlag, UsageError, time};
+use crate::domain::{Source, Timestamp};
+use crate::generate::{Disorder, Generator, Record, Settings};
+
+#[derive(Debug, Args)]
+pub(super) struct GenerateArgs {
+    /// A folder for one file a source: app.jsonl and so on
+    #[arg(long, value_name = "FOLDER", required_unless_present = "kafka", conflicts_with = "kafka")]
+    out: Option<PathBuf>,
+    /// How files are packed
+    #[arg(long, value_enum, default_value_t)]
+    compress: Packing,
+    /// Writes to the input topics of the configuration, keyed by user, instead of to files
+    #[arg(long)]
+    kafka: bool,
+    #[command(flatten)]
+    config: ConfigFlag,
+    #[command(flatten)]
+    users: UserFlags,
+}
+
+/// What is generated. The same flags give the same events.
+#[derive(Debug, Clone, Args)]
+struct UserFlags {
+    #[arg(long, default_value_t = Settings::default().seed)]
+    seed: u64,
+    #[arg(long, default_value_t = Settings::default().users)]
+    users: u32,
+    /// How many records there are, duplicates and damaged ones included
+    #[arg(long, default_value_t = Settings::default().records)]
+    events: u64,
+    /// How many days of event time they take, about
+    #[arg(long, default_value_t = Settings::default().days)]
+    days: u32,
+    /// The first event's time (RFC 3339)
+    #[arg(long, value_name = "TIME", value_parser = time, default_value = "2026-01-01T00:00:00+08:00")]
+    start: Timestamp,
+    /// 0: all users are alike; towards 0.95: a few make most of the events
+    #[arg(long, default_value_t = Settings::default().skew)]
+    skew: f64,
+    /// Share of events that arrive after newer ones: most by minutes, some by days
+    #[arg(long, value_name = "SHARE", default_value_t = Disorder::default().late)]
+    late: f64,
+    /// Share of events that arrive twice
+    #[arg(long, value_name = "SHARE", default_value_t = Disorder::default().duplicates)]
+    duplicates: f64,
+    /// Share of records that can't be used
+    #[arg(long, value_name = "SHARE", default_value_t = Disorder::default().bad)]
+    bad: f64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+enum Packing {
+    #[default]
+    None,
+    Gz,
+    Zst,
+}
+
+impl UserFlags {
+    fn settings(&self) -> Result<Settings, UsageError> {
+        let disorder = Disorder { late: self.late, duplicates: self.duplicates, bad: self.bad };
+        let Self { seed, users, events: records, days, start, skew, .. } = *self;
+        let settings = Settings { seed, users, start, days, records, skew, disorder };
+        match settings.validate() {
+            faults if faults.is_empty() => Ok(settings),
+            // The library counts records, the flag is called events.
+            faults => Err(UsageError(faults.join("; ").replace("records: ", "events: "))),
+        }
+    }
+}
+
+pub(super) fn run(args: &GenerateArgs) -> Result<()> {
+    let config = args.config.load()?;
+    let settings = args.users.settings()?;
+    let generator = Generator::new(settings);
+    match &args.out {
+        Some(folder) => to_files(generator, folder, args.compress),
+        None => super::online::feed(&config, generator),
+    }
+}
+
+fn to_files(generator: Generator, folder: &Path, packing: Packing) -> Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    let mut files = BTreeMap::new();
+    for source in Source::ALL {
+        files.insert(source, Output::create(folder, source, packing)?);
+    }
+    for Record { source, value, .. } in generator {
+        let file = files.get_mut(&source).expect("there is one for each source");
+        file.write(&value)?;
+    }
+    files.into_values().try_for_each(Output::finish)
+}
+
+/// One file.
+struct Output {
+    path: PathBuf,
+    packed: Packed,
+}
+
+enum Packed {
+    None(BufWriter<File>),
+    Gz(GzEncoder<BufWriter<File>>),
+    Zst(zstd::Encoder<'static, BufWriter<File>>),
+}
+
+impl Output {
+    fn create(folder: &Path, source: Source, packing: Packing) -> Result<Self> {
+        let suffix = match packing {
+            Packing::None => "",
+            Packing::Gz => ".gz",
+            Packing::Zst => ".zst",
+        };
+        let path = folder.join(format!("{}.jsonl{suffix}", source.as_str()));
+        let open = || -> std::io::Result<Packed> {
+            let file = BufWriter::with_capacity(1 << 18, File::create(&path)?);
+            Ok(match packing {
+                Packing::None => Packed::None(file),
+                // Without a name and a time in its header, so that the same events are the same bytes.
+                Packing::Gz => Packed::Gz(GzEncoder::new(file, flate2::Compression::default())),
+                Packing::Zst => Packed::Zst(zstd::Encoder::new(file, zstd::DEFAULT_COMPRESSION_LEVEL)?),
+            })
+        };
+        let packed = open().with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(Self { path, packed })
+    }
+
+    fn write(&mut self, line: &[u8]) -> Result<()> {
+        let file: &mut dyn Write = match &mut self.packed {
+            Packed::None(file) => file,
+            Packed::Gz(file) => file,
+            Packed::Zst(file) => file,
+        };
+        let written = file.write_all(line).and_then(|()| file.write_all(b"\n"));
+        written.with_context(|| format!("cannot write {}", self.path.display()))
+    }
+
+    fn finish(self) -> Result<()> {
+        let file = match self.packed {
+            Packed::None(file) => Ok(file),
+            Packed::Gz(file) => file.finish(),
+            Packed::Zst(file) => file.finish(),
+        };
+        let flushed = file.and_then(|mut file| file.flush());
+        flushed.with_context(|| format!("cannot write {}", self.path.display()))
+    }
+}

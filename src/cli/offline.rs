@@ -1,0 +1,34 @@
+//! What stands for `online` in a build without the feature `kafka`: the same commands, refused.
+
+use anyhow::Result;
+use clap::Args;
+
+use super::{ConfigFlag, UsageError};
+use crate::config::Config;
+use crate::generate::Generator;
+
+#[derive(Debug, Args)]
+pub(super) struct TopicsArgs {
+    #[command(flatten)]
+    config: ConfigFlag,
+    /// Creates the topics that are missing. Without it nothing is changed
+    #[arg(long)]
+    create: bool,
+}
+
+fn refused<T>(what: &str) -> Result<T> {
+    Err(UsageError(format!("{what} needs Kafka, and this program was built without the feature `kafka`")).into())
+}
+
+pub(super) fn topics(args: &TopicsArgs) -> Result<()> {
+    args.config.load()?;
+    refused("topics")
+}
+
+pub(super) fn check(_config: &Config) -> Result<()> {
+    refused("check --online")
+}
+
+pub(super) fn feed(_config: &Config, _generator: Generator) -> Result<()> {
+    refused("generate --kafka")
+}

@@ -1,0 +1,150 @@
+//! What needs the cluster: topics as they are and should be, and generated events into them.
+
+use std::io::{Write, stdout};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+
+use super::ConfigFlag;
+use crate::broker::kafka::PlainProducer;
+use crate::broker::kafka::admin::{Admin, Step, TopicFacts, TopicWish, plan, wishes};
+use crate::config::Config;
+use crate::domain::Source;
+use crate::generate::Generator;
+use crate::record::Outgoing;
+
+#[derive(Debug, Args)]
+pub(super) struct TopicsArgs {
+    #[command(flatten)]
+    config: ConfigFlag,
+    /// Creates the topics that are missing. Without it nothing is changed
+    #[arg(long)]
+    create: bool,
+}
+
+/// The cluster as it stands beside what is wanted of it.
+struct Survey {
+    admin: Admin,
+    brokers: usize,
+    wishes: Vec<TopicWish>,
+    facts: Vec<TopicFacts>,
+    steps: Vec<Step>,
+}
+
+impl Survey {
+    fn new(config: &Config) -> Result<Self> {
+        let admin = Admin::new(config.kafka_settings())?;
+        let brokers = admin.reach().context("is the broker running, and kafka.bootstrap right?")?;
+        let wishes = wishes(&config.topic_names(), &config.topic_settings());
+        let names: Vec<_> = wishes.iter().map(|wish| wish.name.clone()).collect();
+        let facts = admin.describe(&names)?;
+        let steps = plan(&wishes, &facts);
+        Ok(Self { admin, brokers, wishes, facts, steps })
+    }
+
+    /// What tideline can't run with.
+    fn faults(&self) -> Vec<String> {
+        let fault = |step: &Step| match step {
+            Step::Create(wish) => {
+                Some(format!("{}: the topic is missing; `tideline topics --create` makes it", wish.name))
+            }
+            Step::Fault(difference) => Some(difference.to_string()),
+            Step::Note(_) => None,
+        };
+        self.steps.iter().filter_map(fault).collect()
+    }
+
+    fn missing(&self) -> impl Iterator<Item = &TopicWish> {
+        self.steps.iter().filter_map(|step| match step {
+            Step::Create(wish) => Some(wish),
+            _ => None,
+        })
+    }
+}
+
+/// `tideline topics`: shows what is needed, creates what is missing.
+pub(super) fn topics(args: &TopicsArgs) -> Result<()> {
+    let config = args.config.load()?;
+    let survey = Survey::new(&config)?;
+    let mut out = stdout().lock();
+    writeln!(out, "{:<28}{:>11}{:>13}  state", "topic", "partitions", "replication")?;
+    for wish in &survey.wishes {
+        let facts = survey.facts.iter().find(|facts| facts.name == wish.name);
+        let (partitions, replication) = facts.map_or(("-".to_owned(), "-".to_owned()), |facts| {
+            (facts.partitions.to_string(), facts.replication.to_string())
+        });
+        writeln!(out, "{:<28}{partitions:>11}{replication:>13}  {}", wish.name, state(&survey.steps, &wish.name))?;
+    }
+    for wish in survey.missing() {
+        if args.create {
+            survey.admin.create(wish, &config.topic_settings(), config.topics.partitions)?;
+            writeln!(out, "created {}", wish.name)?;
+        } else {
+            let properties: Vec<_> = wish.config.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            let partitions = wish.partitions.unwrap_or(config.topics.partitions);
+            writeln!(out, "would create {} with {partitions} partitions, {}", wish.name, properties.join(", "))?;
+        }
+    }
+    if !args.create && survey.missing().next().is_some() {
+        writeln!(out, "nothing was changed; --create makes the missing topics")?;
+    }
+    let wrong = survey.steps.iter().filter(|step| matches!(step, Step::Fault(_))).count();
+    if wrong > 0 {
+        bail!("{wrong} of the topics' properties can't be worked with; change them, or the configuration");
+    }
+    Ok(())
+}
+
+fn state(steps: &[Step], topic: &str) -> String {
+    let told: Vec<_> = steps
+        .iter()
+        .filter_map(|step| match step {
+            Step::Create(wish) if wish.name == topic => Some("missing".to_owned()),
+            Step::Fault(difference) if difference.topic == topic => {
+                Some(format!("FAULT: {} is {}, should be {}", difference.what, difference.found, difference.wanted))
+            }
+            Step::Note(difference) if difference.topic == topic => {
+                Some(format!("{} is {}, not {}", difference.what, difference.found, difference.wanted))
+            }
+            _ => None,
+        })
+        .collect();
+    if told.is_empty() { "as it should be".to_owned() } else { told.join("; ") }
+}
+
+/// `tideline check --online`: whether the cluster can be worked with.
+pub(super) fn check(config: &Config) -> Result<()> {
+    let survey = Survey::new(config)?;
+    let faults = survey.faults();
+    for fault in &faults {
+        eprintln!("  {fault}");
+    }
+    if !faults.is_empty() {
+        bail!("the cluster at {} has {} faults", config.kafka.bootstrap, faults.len());
+    }
+    let (brokers, topics) = (survey.brokers, survey.wishes.len());
+    writeln!(stdout().lock(), "{}: {brokers} brokers, {topics} topics as they should be", config.kafka.bootstrap)?;
+    Ok(())
+}
+
+/// Generated events into the input topics: each source's first, keyed by user.
+pub(super) fn feed(config: &Config, generator: Generator) -> Result<()> {
+    let producer = PlainProducer::new(config.kafka_settings())?;
+    let topic_of = |source: Source| config.inputs.iter().find(|input| input.source == source);
+    let mut written = 0u64;
+    for record in generator {
+        let Some(input) = topic_of(record.source) else { continue };
+        producer.send(&Outgoing {
+            topic: input.topic.as_str().into(),
+            partition: None,
+            key: Some(record.user.to_string().into_bytes()),
+            value: Some(record.value),
+            headers: Vec::new(),
+            timestamp: Some(record.arrival.millis()),
+        })?;
+        written += 1;
+    }
+    producer.flush()?;
+    writeln!(stdout().lock(), "{written} records written to {}", config.kafka.bootstrap)?;
+    Ok(())
+}
