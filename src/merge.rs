@@ -151,6 +151,11 @@ impl<T> Merge<T> {
         self.queues.iter().all(|queue| queue.is_at_end && queue.items.is_empty())
     }
 
+    /// Whether an input is at its end and nothing of it waits.
+    pub fn is_input_at_end(&self, input: Input) -> bool {
+        self.queues.get(input.index()).is_some_and(|queue| queue.is_at_end && queue.items.is_empty())
+    }
+
     /// Items that wait, by input.
     pub fn waiting(&self) -> impl Iterator<Item = usize> {
         self.queues.iter().map(|queue| queue.items.len())

@@ -15,6 +15,8 @@ mod embedded {
     mod house;
     mod journey;
     mod journal;
+    mod lane;
+    mod lane_world;
     mod log;
     mod log_model;
     mod replay;

@@ -79,13 +79,13 @@ impl<B: Broker> Lane<B> {
             if !partitions.contains(&serving.id) {
                 continue;
             }
-            offsets.extend(serving.offsets(note));
             for record in serving.writes(note, &self.job) {
                 writes += 1;
                 if let Err(error) = transaction.send(record) {
                     return Err(give_up(transaction, error));
                 }
             }
+            offsets.extend(serving.offsets(note));
         }
         if let Err(error) = transaction.send_offsets(&offsets, &batch.generation) {
             return Err(give_up(transaction, error));

@@ -228,7 +228,7 @@ impl<B: Broker> Lane<B> {
 
     fn poll(&mut self, timeout: Duration) -> Result<(), LaneError> {
         let mut polled = std::mem::take(&mut self.polled);
-        let outcome = self.source.poll(timeout, &mut polled);
+        let outcome = self.source.poll(self.company.clock.wait(timeout), &mut polled);
         let now_ms = self.company.clock.monotonic_ms();
         for item in polled.drain(..) {
             match item {

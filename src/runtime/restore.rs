@@ -8,6 +8,8 @@
 //!
 //! A step that finds no progress begins again at 1. Memory is bounded by the partition's own state.
 
+use std::time::Duration;
+
 use crate::broker::{Broker, ChangelogReader, ChangelogRecord, Committed, Source};
 use crate::domain::PartitionId;
 use crate::engine::Partition;
@@ -68,6 +70,7 @@ impl<B: Broker> Restore<B> {
         broker: &B,
         job: &Job,
         own_id: &str,
+        timeout: Duration,
         now_ms: u64,
         fenced: &mut u64,
     ) -> Result<Step<B::Message>, LaneError> {
@@ -75,7 +78,7 @@ impl<B: Broker> Restore<B> {
             Stage::Fence => self.fence(broker, job, own_id, now_ms, fenced),
             Stage::Read { committed, changelog, found } => {
                 let mut damage = None;
-                let read = changelog.read(job.settings.restore_timeout, &mut |record| {
+                let read = changelog.read(timeout, &mut |record| {
                     self.records += 1;
                     if damage.is_none() {
                         damage = found.take(record).err();
@@ -165,7 +168,8 @@ impl<B: Broker> Lane<B> {
         self.last_restored = partition;
         let Some(Held::Restoring(restore)) = self.partitions.get_mut(&partition) else { return Ok(()) };
         let mut fenced = 0;
-        let step = restore.step(&self.broker, &self.job, &self.transactional_id, now_ms, &mut fenced);
+        let timeout = self.company.clock.wait(self.job.settings.restore_timeout);
+        let step = restore.step(&self.broker, &self.job, &self.transactional_id, timeout, now_ms, &mut fenced);
         let (since_ms, records) = (restore.since_ms, restore.records);
         self.company.board.lane(self.index, |lane| lane.fenced += fenced);
         let serving = match step {

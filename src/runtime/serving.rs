@@ -288,6 +288,7 @@ impl<M: Message> Serving<M> {
     /// What a transaction must write for this partition: the partition record first, so that whoever finds the
     /// transaction open can tell whose it is.
     pub fn writes(&mut self, note: &CommitNote, job: &Job) -> Vec<Outgoing> {
+        self.skip_to_ends();
         let record = self.record(note, job);
         let to_changelog = |key: &[u8], value: Option<&[u8]>| Outgoing {
             topic: job.topics.changelog.clone(),
@@ -301,6 +302,16 @@ impl<M: Message> Serving<M> {
         writes.extend(self.engine.changes().map(|change| to_changelog(change.key, change.value)));
         writes.append(&mut self.hand.staged);
         writes
+    }
+
+    /// Where an input was read to its end, that end is the position: markers of transactions behind its last record are no
+    /// lag.
+    fn skip_to_ends(&mut self) {
+        for (input, (position, end)) in (0u8..).map(Input).zip(self.hand.positions.iter_mut().zip(&self.ends)) {
+            if self.merge.is_input_at_end(input) {
+                *position = (*position).max(end.unwrap_or(*position));
+            }
+        }
     }
 
     fn record(&self, note: &CommitNote, job: &Job) -> PartitionRecord {
@@ -322,7 +333,8 @@ impl<M: Message> Serving<M> {
         record
     }
 
-    /// The offsets of all inputs, those that did not move too: they are what fences a stale owner.
+    /// The offsets of all inputs, those that did not move too: they are what fences a stale owner. Call after
+    /// [`Self::writes`].
     pub fn offsets(&self, note: &CommitNote) -> impl Iterator<Item = OffsetCommit> {
         let positions = (0u8..).map(Input).zip(&self.hand.positions);
         positions.map(|(input, &offset)| OffsetCommit { input, partition: self.id, offset, note: note.clone() })
