@@ -70,7 +70,8 @@ impl Emitter {
         }
     }
 
-    /// The record of a signal: keyed by user, CloudEvents binary, its timestamp the signal's time.
+    /// The record of a signal: keyed by user, CloudEvents binary. `ce_time` tells when it became true; the record's own
+    /// timestamp is the time of sending, for a topic's retention goes by that, and would drop what a backlog gives at once.
     pub fn record(&self, signal: &Signal) -> Outgoing {
         let (value, content_type) = match self.output.format {
             OutputFormat::Json => {
@@ -95,7 +96,7 @@ impl Emitter {
                 header("ce_subject", signal.user.as_str()),
                 header("content-type", content_type),
             ],
-            timestamp: Some(signal.time.millis()),
+            timestamp: None,
         }
     }
 
