@@ -13,6 +13,7 @@ mod kafka {
     mod admin;
     mod conformance;
     mod harness;
+    mod journey;
     mod outage;
     mod producer;
     mod source;

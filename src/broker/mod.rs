@@ -65,7 +65,8 @@ pub enum Polled<M> {
         partition: PartitionId,
         offset: Offset,
     },
-    /// The lane now owns exactly these partitions besides those it kept. None flows before [`Source::start`].
+    /// The lane now owns exactly these partitions besides those it kept. None flows before [`Source::start`]. Maybe none:
+    /// after a revocation it says that the group has settled, and what did not come back is another's.
     Assigned(Vec<PartitionId>),
     /// The lane must let go of these. The last item of its poll: what is in hand may still be committed (unless
     /// `lost`: then others may own them already); the next poll tells the group that it was let go.

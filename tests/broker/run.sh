@@ -57,7 +57,7 @@ if [ ! -e "$dir/data-$node/meta.properties" ]; then
     # One id for the whole cluster: the nodes derive it from the voters.
     cluster=$(md5sum <<<"$voters" | cut -c1-32 | sed 's/../\\x&/g' | xargs -0 printf '%b' | base64 | tr '+/' '-_' | cut -c1-22)
     java -XX:TieredStopAtLevel=1 -cp "$libs/*" -Dorg.slf4j.simpleLogger.defaultLogLevel=warn \
-        kafka.tools.StorageTool format -t "$cluster" -c "$properties" >"$dir/format-$node.log" 2>&1 ||
+        kafka.tools.StorageTool format --cluster-id="$cluster" -c "$properties" >"$dir/format-$node.log" 2>&1 ||
         { cat "$dir/format-$node.log" >&2; exit 1; }
 fi
 

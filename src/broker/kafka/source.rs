@@ -119,7 +119,8 @@ impl KafkaSource {
             Change::Assign => {
                 self.accept(&rebalance)?;
                 let whole = self.assignment.assign(&rebalance.partitions);
-                if !whole.is_empty() {
+                // An empty one, too: it says that the group has settled, and that what was revoked is another's now.
+                if !whole.is_empty() || rebalance.partitions.is_empty() {
                     into.push(Polled::Assigned(whole));
                 }
                 false
