@@ -58,13 +58,14 @@ impl StreamClock {
         if let Some(newest) = from.and_then(|input| self.newest.get_mut(input.index())) {
             *newest = (*newest).max(Some(to));
         }
-        for (i, silent_after) in settings.silent_after_ms.iter().enumerate() {
-            let (Some(silent_after), Some(silent)) = (silent_after, self.silent.get_mut(i)) else { continue };
-            let behind = stream_time.since(self.newest[i].unwrap_or(first));
-            if behind > *silent_after {
-                *silent = true;
-            } else if behind <= settings.lateness_ms {
-                *silent = false;
+        for ((silent, newest), silent_after) in self.silent.iter_mut().zip(&self.newest).zip(&settings.silent_after_ms)
+        {
+            let behind = stream_time.since(newest.unwrap_or(first));
+            match silent_after {
+                Some(silent_after) if behind > *silent_after => *silent = true,
+                Some(_) if behind > settings.lateness_ms => {}
+                // Back, or no longer asked to speak: the configuration may have changed since it fell silent.
+                _ => *silent = false,
             }
         }
         let watermark = stream_time.minus_millis(settings.lateness_ms);
@@ -73,5 +74,78 @@ impl StreamClock {
             Some(before) => Some(before.max(watermark)),
             None => Some(watermark),
         };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::HOUR_MS;
+    use crate::rules::Rules;
+    use crate::state::InputPosition;
+
+    const SPEAKER: Input = Input(0);
+    const SILENT: Input = Input(1);
+
+    fn settings(silent_after_ms: Option<i64>) -> Settings {
+        Settings {
+            rules: Rules::default(),
+            lateness_ms: HOUR_MS,
+            silent_after_ms: vec![None, silent_after_ms],
+            max_effects: 1,
+            emit_from: None,
+            retention_ms: 0,
+            partitions: 1,
+        }
+    }
+
+    const fn hours(hours: i64) -> Timestamp {
+        Timestamp::of_millis(hours * HOUR_MS)
+    }
+
+    /// The clock as a restart would find it.
+    fn restored(clock: &StreamClock) -> StreamClock {
+        let position =
+            |topic: &str| InputPosition { topic: topic.to_owned(), next_offset: 0, newest: None, silent: false };
+        let mut record =
+            PartitionRecord { inputs: vec![position("speaker"), position("silent")], ..PartitionRecord::default() };
+        clock.fill_record(&mut record);
+        StreamClock::restore(&record, 2)
+    }
+
+    #[test]
+    fn a_feed_that_never_spoke_is_silent_from_the_first_event_on() {
+        let settings = settings(Some(6 * HOUR_MS));
+        let mut clock = StreamClock::new(2);
+        for (at, watermark) in [(100, 99), (106, 105), (107, 105), (120, 105)] {
+            clock.advance(hours(at), Some(SPEAKER), &settings);
+            assert_eq!(clock.watermark, Some(hours(watermark)), "at {at}");
+            clock = restored(&clock);
+        }
+        assert_eq!(clock.silent(), [false, true]);
+    }
+
+    #[test]
+    fn a_feed_is_back_only_within_the_lateness() {
+        let settings = settings(Some(6 * HOUR_MS));
+        let mut clock = StreamClock::new(2);
+        clock.advance(hours(100), Some(SILENT), &settings);
+        clock.advance(hours(110), Some(SPEAKER), &settings);
+        for (at, watermark) in [(105, 99), (108, 99), (109, 109)] {
+            clock.advance(hours(at), Some(SILENT), &settings);
+            assert_eq!(clock.watermark, Some(hours(watermark)), "back at {at}");
+        }
+    }
+
+    #[test]
+    fn a_feed_that_is_no_longer_asked_to_speak_holds_nothing() {
+        let mut clock = StreamClock::new(2);
+        clock.advance(hours(100), Some(SPEAKER), &settings(Some(6 * HOUR_MS)));
+        clock.advance(hours(110), Some(SPEAKER), &settings(Some(6 * HOUR_MS)));
+        assert_eq!(clock.watermark, Some(hours(99)));
+        let mut clock = restored(&clock);
+        clock.advance(hours(111), Some(SPEAKER), &settings(None));
+        assert_eq!(clock.watermark, Some(hours(110)));
+        assert_eq!(clock.silent(), [false, false]);
     }
 }
