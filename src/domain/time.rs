@@ -31,6 +31,9 @@ impl Timestamp {
     /// 9998-12-31T00:00:00Z: leaves room to add any horizon.
     pub const MAX: Self = Self(253_370_678_400_000);
 
+    /// After every other time: what is due then never is.
+    pub const NEVER: Self = Self(i64::MAX);
+
     pub fn from_millis(millis: i64) -> Result<Self, TimeError> {
         if (Self::MIN.0..=Self::MAX.0).contains(&millis) {
             Ok(Self(millis))

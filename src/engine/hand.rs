@@ -146,7 +146,7 @@ impl Hand {
                     }
                     Kind::Erasure => {
                         let erased_at = codec::decode_erasure(&held.bytes)?;
-                        Content::Erasure { erased_at, forget_at: header.deadline.unwrap_or(erased_at) }
+                        Content::Erasure { erased_at, forget_at: header.deadline.unwrap_or(Timestamp::NEVER) }
                     }
                 };
             }

@@ -388,7 +388,9 @@ impl Partition {
     /// Removes all that is held of a user, and remembers when, under a key that doesn't tell whose.
     fn erase(&mut self, slot: Slot, event: &Event) -> Result<(), StateError> {
         let generation = self.engine.rules.generation();
-        let forget_at = event.time.plus_millis(self.engine.settings.retention_ms);
+        // An erasure that comes late is remembered as long: what it suppresses is still to be read, whatever its own time.
+        let stream_time = self.hand.clock.stream_time.map_or(event.time, |now| now.max(event.time));
+        let forget_at = stream_time.plus_millis(self.engine.settings.retention_ms);
         self.hand.slot(slot).content = Content::Absent;
         self.hand.changed(slot);
         let marker = self.hand.touch(&erasure_key(&event.user), &self.users)?;

@@ -16,7 +16,7 @@ use crate::domain::{DAY_MS, Day, EventId, Stage, Tier, Timestamp, Token};
 pub const VERSION: u8 = 1;
 const HEADER_BYTES: usize = 16;
 const NO_TIER: u8 = u8::MAX;
-const NO_DEADLINE: i64 = i64::MAX;
+const NO_DEADLINE: i64 = Timestamp::NEVER.millis();
 /// A history has at most 180 days and a few that a refund names ahead of its time.
 const MAX_DAYS: u64 = 256;
 

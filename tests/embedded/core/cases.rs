@@ -70,6 +70,29 @@ fn an_erased_user_is_gone_and_comes_back_as_another() {
 }
 
 #[test]
+fn an_erasure_is_remembered_from_when_it_came_on() {
+    let late = settings(Rules::default());
+    let unlimited = tideline::engine::Settings { retention_ms: i64::MAX, ..late.clone() };
+    // What the erasure comes at, and how long it suppresses what is older than it.
+    for (settings, came, suppresses_at) in [(late, 40, &[41, 69][..]), (unlimited, 1, &[2, 170])] {
+        let mut partition = partition(settings.clone());
+        let mut signals = Vec::new();
+        let other = |id, at| Event { user: UserId::new("u2").unwrap(), ..payment(id, at) };
+        handle(&mut partition, &payment(1, day(0)), &mut signals);
+        handle(&mut partition, &other(2, day(came)), &mut signals);
+        assert_eq!(handle(&mut partition, &event(3, day(1), Body::UserErased), &mut signals), Disposition::Applied);
+        partition.install();
+        for &now in suppresses_at {
+            partition = restored(&partition, settings.clone());
+            handle(&mut partition, &other(now as u64, day(now)), &mut signals);
+            let disposition = handle(&mut partition, &payment(now as u64 + 1000, day(0)), &mut signals);
+            assert_eq!(disposition, Disposition::Suppressed, "erasure came on day {came}, it is day {now}");
+            partition.install();
+        }
+    }
+}
+
+#[test]
 fn an_aborted_erasure_leaves_the_user() {
     let mut partition = partition(settings(Rules::default()));
     let mut signals = Vec::new();
