@@ -54,8 +54,9 @@ fn borrower_waits_until(user: &User, last: Timestamp, rules: &Ruleset) -> Option
 fn risk_due(last: Timestamp, silence: &Silence, rules: &Ruleset) -> Timestamp {
     let t_star = rules.model().sure_after(silence, rules.confidence(), f64::from(rules.dormant_days()));
     let days = t_star.max(rules.min_silence_days());
+    // A float beyond all times becomes the last one: such a warning is never due.
     let millis = libm::ceil(last.millis() as f64 + days * DAY_MS as f64) as i64;
-    Timestamp::of_millis(millis.div_euclid(MINUTE_MS) * MINUTE_MS + if millis % MINUTE_MS == 0 { 0 } else { MINUTE_MS })
+    Timestamp::of_millis(millis.saturating_add(MINUTE_MS - 1).div_euclid(MINUTE_MS) * MINUTE_MS)
 }
 
 impl Model {

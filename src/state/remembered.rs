@@ -10,16 +10,16 @@ impl Remembered {
     pub const MAX: usize = 32;
     pub const FOR_MS: i64 = 7 * DAY_MS;
 
-    pub fn contains(&self, id: EventId) -> bool {
-        self.0.iter().any(|(known, _)| *known == id)
+    /// Whether the id came within 7 days before `newest`, the user's newest event time with the event at hand.
+    pub fn contains(&self, id: EventId, newest: Timestamp) -> bool {
+        let oldest = newest.minus_millis(Self::FOR_MS);
+        self.0.iter().any(|&(known, came)| known == id && came >= oldest)
     }
 
-    /// Drops what came more than 7 days before `newest`, the user's newest event time with the event at hand; says whether any did.
-    pub(super) fn forget(&mut self, newest: Timestamp) -> bool {
+    /// Drops what came more than 7 days before `newest`.
+    pub(super) fn forget(&mut self, newest: Timestamp) {
         let oldest = newest.minus_millis(Self::FOR_MS);
-        let before = self.0.len();
         self.0.retain(|(_, came)| *came >= oldest);
-        self.0.len() < before
     }
 
     /// `newest`: the user's newest event time when the id came.
@@ -40,9 +40,11 @@ mod tests {
         let mut ids = Remembered::default();
         let t0 = Timestamp::of_millis(1_000_000);
         (0..33).for_each(|i| ids.insert(EventId(i), t0));
-        assert!(!ids.contains(EventId(0)) && ids.contains(EventId(1)) && ids.contains(EventId(32)));
-        assert!(!ids.forget(t0.plus_millis(Remembered::FOR_MS)));
-        assert!(ids.forget(t0.plus_millis(Remembered::FOR_MS + 1)));
-        assert!(!ids.contains(EventId(32)));
+        assert!(!ids.contains(EventId(0), t0) && ids.contains(EventId(1), t0) && ids.contains(EventId(32), t0));
+        let last = t0.plus_millis(Remembered::FOR_MS);
+        ids.forget(last);
+        assert!(ids.contains(EventId(32), last) && !ids.contains(EventId(32), last.plus_millis(1)));
+        ids.forget(last.plus_millis(1));
+        assert_eq!(ids, Remembered::default());
     }
 }

@@ -77,17 +77,23 @@ impl User {
         self.newest.is_some_and(|newest| zone.day(at) <= zone.day(newest).minus(History::HORIZON_DAYS))
     }
 
-    /// Whether the event was seen before; forgets ids that are too old to tell.
-    pub fn recognises(&mut self, event: &Event) -> bool {
-        self.remembered.forget(self.newest.map_or(event.time, |newest| newest.max(event.time)));
-        self.remembered.contains(event.id) || refunded_in_full(event).is_some_and(|id| self.remembered.contains(id))
+    /// Whether the event was seen before. A duplicate leaves no trace, else outputs would depend on what is committed when.
+    pub fn recognises(&self, event: &Event) -> bool {
+        let newest = self.newest_with(event);
+        let known = |id| self.remembered.contains(id, newest);
+        known(event.id) || refunded_in_full(event).is_some_and(known)
+    }
+
+    fn newest_with(&self, event: &Event) -> Timestamp {
+        self.newest.map_or(event.time, |newest| newest.max(event.time))
     }
 
     /// Folds an event that was not seen before.
     pub fn apply(&mut self, event: &Event, zone: &Zone) -> Changed {
-        let newest = self.newest.map_or(event.time, |newest| newest.max(event.time));
+        let newest = self.newest_with(event);
         let edge = zone.day(newest).minus(History::HORIZON_DAYS);
         self.newest = Some(newest);
+        self.remembered.forget(newest);
         self.remembered.insert(event.id, newest);
         if let Some(original) = refunded_in_full(event) {
             self.remembered.insert(original, newest);

@@ -176,6 +176,35 @@ fn outputs_older_than_emit_from_are_folded_in_silence() {
 }
 
 #[test]
+fn a_duplicate_leaves_no_trace_whenever_it_is_committed() {
+    // The second event comes again under another time, by which the first would be forgotten.
+    let events = [payment(1, day(0)), payment(2, day(5)), payment(2, day(10)), payment(1, day(5))];
+    let expected = [Disposition::Applied, Disposition::Applied, Disposition::Duplicate, Disposition::Duplicate];
+    for commits in [false, true] {
+        let mut partition = partition(settings(Rules::default()));
+        for (event, expected) in events.iter().zip(&expected) {
+            assert_eq!(handle(&mut partition, event, &mut Vec::new()), *expected, "commits: {commits}");
+            if commits {
+                partition.install();
+            }
+        }
+    }
+}
+
+#[test]
+fn a_warning_beyond_all_times_is_never_due() {
+    let mut signals = Vec::new();
+    let mut partition = partition(settings(Rules { min_silence_days: 1e300, ..Rules::default() }));
+    handle(&mut partition, &payment(1, day(0)), &mut signals);
+    advance(&mut partition, day(200), &mut signals);
+    let stage = |signal: &Signal| match signal.kind {
+        SignalKind::DormancyRisk { stage, .. } => Some(stage),
+        _ => None,
+    };
+    assert_eq!(signals.iter().filter_map(stage).collect::<Vec<_>>(), [Stage::Dormant, Stage::Lost]);
+}
+
+#[test]
 fn amounts_beyond_all_bounds_saturate() {
     let mut signals = Vec::new();
     let mut partition = partition(settings(Rules::default()));
