@@ -6,11 +6,41 @@ use crate::domain::{DAY_MS, Stage, Timestamp};
 /// The next stage after `stage` of a user without key activity; `start` is the registration or else the first event.
 pub fn next_stage(start: Timestamp, stage: Stage, rules: &Ruleset) -> Option<(Timestamp, Stage)> {
     let at_risk = start.plus_millis(i64::from(rules.golden_risk_days()) * DAY_MS);
+    let lost = rules.zone().months_later(start, rules.golden_lost_months());
     match stage {
-        Stage::Active => Some((at_risk, Stage::AtRisk)),
-        Stage::AtRisk | Stage::Dormant => {
-            Some((rules.zone().months_later(start, rules.golden_lost_months()), Stage::Lost))
-        }
+        // No warning of what has happened.
+        Stage::Active if at_risk < lost => Some((at_risk, Stage::AtRisk)),
+        Stage::Active | Stage::AtRisk | Stage::Dormant => Some((lost, Stage::Lost)),
         Stage::Lost => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::Rules;
+
+    fn at(text: &str) -> Timestamp {
+        Timestamp::parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_user_is_lost_at_the_same_local_time_and_not_warned_of_it_afterwards() {
+        let start = at("2025-08-31T09:00:00+08:00");
+        let lost = (at("2026-02-28T09:00:00+08:00"), Stage::Lost);
+        // days until at risk, stage, what comes next
+        let cases = [
+            (150, Stage::Active, Some((at("2026-01-28T09:00:00+08:00"), Stage::AtRisk))),
+            (150, Stage::AtRisk, Some(lost)),
+            (150, Stage::Dormant, Some(lost)),
+            (150, Stage::Lost, None),
+            (180, Stage::Active, Some((at("2026-02-27T09:00:00+08:00"), Stage::AtRisk))),
+            (181, Stage::Active, Some(lost)),
+            (900, Stage::Active, Some(lost)),
+        ];
+        for (golden_risk_days, stage, next) in cases {
+            let rules = Ruleset::new(Rules { golden_risk_days, ..Rules::default() }).unwrap();
+            assert_eq!(next_stage(start, stage, &rules), next, "at risk after {golden_risk_days} days, {stage:?}");
+        }
     }
 }
