@@ -18,7 +18,7 @@ pub use rekey::rekey;
 use crate::domain::{Tier, UserId};
 use crate::engine::{Signal, SignalKind};
 use crate::record::Outgoing;
-use crate::rules::Rules;
+use crate::rules::{Rules, Ruleset};
 
 /// The form of a signal's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Deserialize, serde::Serialize)]
@@ -101,7 +101,7 @@ impl Emitter {
     }
 
     fn tier(&self, tier: Tier) -> &str {
-        self.tiers.get(usize::from(tier.0)).map_or("unknown", String::as_str)
+        self.tiers.get(usize::from(tier.0)).map_or(Ruleset::RETIRED, String::as_str)
     }
 
     fn id(&self, signal: &Signal) -> SignalId {

@@ -189,6 +189,8 @@ struct Compiled {
 }
 
 impl Ruleset {
+    /// Stands for a tier that the ladder no longer has.
+    pub const RETIRED: &str = "retired";
     const WINDOW: i32 = Rules::WINDOW_DAYS as i32;
 
     /// Every fault of the rules, if there are any.
@@ -222,9 +224,9 @@ impl Ruleset {
         self.0.rules.generation
     }
 
-    /// `inactive`, `new`, or the rung's name. A tier that the ladder no longer has goes by its number.
+    /// `inactive`, `new`, or the rung's name.
     pub fn tier_name(&self, tier: Tier) -> &str {
-        self.0.tier_names.get(usize::from(tier.0)).map_or("retired", String::as_str)
+        self.0.tier_names.get(usize::from(tier.0)).map_or(Self::RETIRED, String::as_str)
     }
 
     /// By [`Tier`].
