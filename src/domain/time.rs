@@ -196,9 +196,9 @@ impl Zone {
     }
 
     fn offset_ms(&self, at_ms: i64) -> i64 {
-        // Most events are newer than the last change, or between the last few.
-        let later = self.offsets.iter().rev().take_while(|(from, _)| *from > at_ms).count();
-        self.offsets[self.offsets.len() - 1 - later].1
+        // The first holds from the beginning of time. Zones that keep changing have some 150 changes still to come.
+        let since = self.offsets.partition_point(|(from, _)| *from <= at_ms);
+        self.offsets[since.saturating_sub(1)].1
     }
 
     /// The calendar day on which `at` lies.
@@ -217,7 +217,8 @@ impl Zone {
         self.at_civil(civil::date(year as i16, month as i8, date as i8).at(0, 0, 0, 0)).unwrap_or(Timestamp(guess))
     }
 
-    /// The same local time `months` calendar months later; on the month's last day where the month is shorter.
+    /// The same local time `months` calendar months later; on the month's last day where the month is shorter. Of a time that
+    /// comes twice that day one of the two; for one that is skipped, up to an hour beside it.
     pub fn months_later(&self, at: Timestamp, months: u32) -> Timestamp {
         let local_ms = at.0 + self.offset_ms(at.0);
         let (year, month, day) = civil_from_days(local_ms.div_euclid(DAY_MS));
