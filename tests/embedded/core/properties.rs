@@ -4,7 +4,9 @@ use proptest::prelude::*;
 use tideline::domain::{
     Body, DAY_MS, Event, EventId, Input, MessageEvent, Origin, Source, Stage, Tier, Timestamp, Token, UserId,
 };
+use tideline::emit::{Emitter, Output, OutputFormat};
 use tideline::engine::{Disposition, Engine, Handled, Partition, Settings, Signal, SignalKind};
+use tideline::ingest::{MAX_AMOUNT, MAX_REFUND_AHEAD_MS};
 use tideline::rules::Rules;
 use tideline::rules::tier::tier_on;
 use tideline::state::User;
@@ -52,6 +54,60 @@ fn events(most: usize) -> impl Strategy<Value = Vec<Event>> {
                     user: UserId::new(&format!("u{user}")).unwrap(),
                     source: Source::App,
                     time: Timestamp::of_millis(START + ms),
+                    channel: Source::App.channel(),
+                    origin: Origin::Own,
+                    body,
+                }
+            })
+            .collect()
+    })
+}
+
+/// Events at the ends of what the wire lets through, in any order.
+fn extreme_events() -> impl Strategy<Value = Vec<Event>> {
+    let time = || {
+        const ENDS: [i64; 7] =
+            [0, 1, DAY_MS, START, START + 90 * DAY_MS, Timestamp::MAX.millis() - 1, Timestamp::MAX.millis()];
+        prop_oneof![3 => prop::sample::select(&ENDS[..]), 1 => 0..=Timestamp::MAX.millis()]
+            .prop_map(Timestamp::of_millis)
+    };
+    let amount = || prop::sample::select(&[0, 1, MAX_AMOUNT][..]);
+    let payment = amount().prop_map(|amount| Body::PaymentCompleted {
+        amount,
+        scene: None,
+        merchant: None,
+        coupon: None,
+        auto: false,
+    });
+    let refund = (amount(), time(), any::<bool>()).prop_map(|(amount, original_time, full)| Body::PaymentRefunded {
+        original: None,
+        original_time,
+        amount,
+        full,
+        auto: false,
+    });
+    let body = prop_oneof![
+        4 => payment,
+        2 => refund,
+        1 => time().prop_map(|due| Body::LoanDueScheduled { loan: None, due }),
+        1 => Just(Body::LoanRepaid { amount: 1, product: None, loan: None, auto: true }),
+        1 => Just(Body::UserRegistered),
+        1 => Just(Body::AppLogin),
+        1 => Just(Body::UserErased),
+        1 => Just(Body::Unknown),
+    ];
+    prop::collection::vec((0..2u8, time(), body), 1..20).prop_map(|events| {
+        let numbered = events.into_iter().enumerate();
+        numbered
+            .map(|(i, (user, time, mut body))| {
+                if let Body::PaymentRefunded { original_time, .. } = &mut body {
+                    *original_time = (*original_time).min(time.plus_millis(MAX_REFUND_AHEAD_MS));
+                }
+                Event {
+                    id: EventId(i as u64),
+                    user: UserId::new(&format!("u{user}")).unwrap(),
+                    source: Source::App,
+                    time,
                     channel: Source::App.channel(),
                     origin: Origin::Own,
                     body,
@@ -118,6 +174,35 @@ proptest! {
         prop_assert_eq!(of_live, of_restored);
         prop_assert_eq!(live.users().snapshot(), restored.users().snapshot());
         prop_assert_eq!(live.population(), restored.population());
+    }
+
+    #[test]
+    fn the_ends_of_time_and_money_are_times_and_money_too(
+        events in extreme_events(),
+        zone in prop::sample::select(&["Asia/Shanghai", "America/New_York", "Pacific/Kiritimati", "Pacific/Pago_Pago"][..]),
+    ) {
+        let rules = Rules { zone: zone.to_owned(), ..Rules::default() };
+        let mut live = partition(settings(rules.clone()));
+        let mut signals = Vec::new();
+        for event in &events {
+            handle(&mut live, event, &mut signals);
+            live.install();
+            live = restored(&live, settings(rules.clone()));
+        }
+        advance(&mut live, Timestamp::MAX, &mut signals);
+        let output = Output {
+            tier_changes: "tier-changes".into(),
+            dormancy_risk: "dormancy-risk".into(),
+            format: OutputFormat::Json,
+            source: "tideline".to_owned(),
+        };
+        let emitter = Emitter::new(&rules, "", output);
+        for signal in &signals {
+            let mut json = Vec::new();
+            emitter.write_json(signal, &mut json);
+            let value: serde_json::Value = serde_json::from_slice(&json).unwrap();
+            prop_assert_eq!(value["time"].as_str().and_then(|time| Timestamp::parse(time).ok()), Some(signal.time));
+        }
     }
 
     #[test]
