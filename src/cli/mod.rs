@@ -4,6 +4,7 @@
 //! was read. An error says what was tried, on what, why it failed and, where there is something to do, what.
 
 mod check;
+mod demo;
 mod generate;
 #[cfg(feature = "kafka")]
 mod online;
@@ -11,6 +12,8 @@ mod online;
 #[path = "offline.rs"]
 mod online;
 mod replay;
+mod run;
+mod signals;
 
 use std::io;
 use std::path::PathBuf;
@@ -31,6 +34,10 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Serves partitions on Kafka until told to stop
+    Run(run::RunArgs),
+    /// Shows lanes at work on generated users, with nothing else to install
+    Demo(demo::DemoArgs),
     /// Judges a configuration: names every fault at once
     Check(check::CheckArgs),
     /// Runs files of events through the core, without a broker
@@ -80,6 +87,8 @@ pub fn main() -> ExitCode {
 
 fn run(cli: Cli) -> Result<()> {
     match cli.command {
+        Command::Run(args) => run::run(&args),
+        Command::Demo(args) => demo::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Generate(args) => generate::run(&args),

@@ -6,6 +6,7 @@ use clap::Args;
 use super::{ConfigFlag, UsageError};
 use crate::config::Config;
 use crate::generate::Generator;
+use crate::runtime::Mode;
 
 #[derive(Debug, Args)]
 pub(super) struct TopicsArgs {
@@ -27,6 +28,10 @@ pub(super) fn topics(args: &TopicsArgs) -> Result<()> {
 
 pub(super) fn check(_config: &Config) -> Result<()> {
     refused("check --online")
+}
+
+pub(super) fn run(_config: &Config, _mode: Mode) -> Result<()> {
+    refused("run")
 }
 
 pub(super) fn feed(_config: &Config, _generator: Generator) -> Result<()> {

@@ -6,12 +6,13 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use super::ConfigFlag;
-use crate::broker::kafka::PlainProducer;
 use crate::broker::kafka::admin::{Admin, Step, TopicFacts, TopicWish, plan, wishes};
+use crate::broker::kafka::{KafkaBroker, PlainProducer};
 use crate::config::Config;
 use crate::domain::Source;
 use crate::generate::Generator;
 use crate::record::Outgoing;
+use crate::runtime::Mode;
 
 #[derive(Debug, Args)]
 pub(super) struct TopicsArgs {
@@ -125,6 +126,16 @@ pub(super) fn check(config: &Config) -> Result<()> {
     let (brokers, topics) = (survey.brokers, survey.wishes.len());
     writeln!(stdout().lock(), "{}: {brokers} brokers, {topics} topics as they should be", config.kafka.bootstrap)?;
     Ok(())
+}
+
+/// `tideline run`, once the cluster is seen to be one that it can run on.
+pub(super) fn run(config: &Config, mode: Mode) -> Result<()> {
+    let faults = Survey::new(config)?.faults();
+    if !faults.is_empty() {
+        bail!("the cluster at {} can't be worked with:\n  {}", config.kafka.bootstrap, faults.join("\n  "));
+    }
+    let broker = KafkaBroker::new(config.kafka_settings(), config.topic_names())?;
+    super::run::serve(config, &broker, mode)
 }
 
 /// Generated events into the input topics: each source's first, keyed by user.

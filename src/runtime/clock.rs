@@ -13,6 +13,7 @@ pub struct Clock(Kind);
 #[derive(Debug, Clone)]
 enum Kind {
     System { origin: Instant },
+    Accelerated { origin: Instant, start: Timestamp, speed: u32 },
     Simulated(Arc<AtomicI64>),
 }
 
@@ -21,6 +22,12 @@ impl Clock {
     #[expect(clippy::disallowed_methods, reason = "this is the one clock")]
     pub fn system() -> Self {
         Self(Kind::System { origin: Instant::now() })
+    }
+
+    /// A calendar that begins at `start` and runs `speed` times as fast as the machine's clock. Waits stay what they are.
+    #[expect(clippy::disallowed_methods, reason = "this is the one clock")]
+    pub fn accelerated(start: Timestamp, speed: u32) -> Self {
+        Self(Kind::Accelerated { origin: Instant::now(), start, speed })
     }
 
     /// One that stands still at `start` until its owner moves it.
@@ -37,6 +44,10 @@ impl Clock {
                 let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 Timestamp::of_millis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
             }
+            Kind::Accelerated { origin, start, speed } => {
+                let elapsed_ms = i64::try_from(origin.elapsed().as_millis()).unwrap_or(i64::MAX);
+                start.plus_millis(elapsed_ms.saturating_mul(i64::from(*speed)))
+            }
             Kind::Simulated(now) => Timestamp::of_millis(now.load(Ordering::Relaxed)),
         }
     }
@@ -44,7 +55,9 @@ impl Clock {
     /// Milliseconds since some moment; never runs backwards.
     pub fn monotonic_ms(&self) -> u64 {
         match &self.0 {
-            Kind::System { origin } => u64::try_from(origin.elapsed().as_millis()).unwrap_or(u64::MAX),
+            Kind::System { origin } | Kind::Accelerated { origin, .. } => {
+                u64::try_from(origin.elapsed().as_millis()).unwrap_or(u64::MAX)
+            }
             Kind::Simulated(now) => now.load(Ordering::Relaxed).max(0).unsigned_abs(),
         }
     }
@@ -54,7 +67,7 @@ impl Clock {
     /// How long a call may wait for the world: on a simulated clock not at all, for nobody moves it meanwhile.
     pub(super) fn wait(&self, timeout: Duration) -> Duration {
         match &self.0 {
-            Kind::System { .. } => timeout,
+            Kind::System { .. } | Kind::Accelerated { .. } => timeout,
             Kind::Simulated(_) => Duration::ZERO,
         }
     }

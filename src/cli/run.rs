@@ -1,0 +1,59 @@
+//! `tideline run`: lanes on Kafka until told to stop, or until every input is at its end.
+
+use anyhow::Result;
+use clap::Args;
+
+use super::{ConfigFlag, signals, time};
+use crate::broker::Broker;
+use crate::config::{Config, ConfigError};
+use crate::domain::Timestamp;
+use crate::runtime::{self, Board, Clock, Mode, Stop};
+use crate::telemetry::{self, Names, Server};
+
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    pub config: ConfigFlag,
+    /// Stops when every input and rekey are at their ends. The clock moves nothing then
+    #[arg(long)]
+    until_end: bool,
+    /// At the end every watermark moves there: what is due by then follows (RFC 3339)
+    #[arg(long, value_name = "TIME", value_parser = time, requires = "until_end")]
+    until: Option<Timestamp>,
+}
+
+impl RunArgs {
+    pub fn mode(&self) -> Mode {
+        if self.until_end { Mode::UntilEnd { until: self.until } } else { Mode::Endless }
+    }
+}
+
+pub(super) fn run(args: &RunArgs) -> Result<()> {
+    let config = args.config.load()?;
+    // Before any client is made: it reads the log's level once.
+    telemetry::init_logging(config.telemetry.log_format, config.telemetry.log_level);
+    super::online::run(&config, args.mode())
+}
+
+/// Lanes on a broker, with the pages of telemetry beside them, until they are done or a signal comes.
+#[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "its caller needs Kafka"))]
+pub(super) fn serve<B: Broker>(config: &Config, broker: &B, mode: Mode) -> Result<()> {
+    let job = config.job(mode).map_err(|faults| ConfigError::Faulty { path: "rules".to_owned(), faults })?;
+    let (board, stop, clock) = (Board::default(), Stop::default(), Clock::system());
+    signals::stop_on_signals(stop.clone())?;
+    let pages = Server::start(config.telemetry.listen, board.clone(), Names::of(&job), clock.clone())?;
+    tracing::info!(
+        address = %pages.address(),
+        lanes = config.application.lanes,
+        rules = job.engine.rule_version(),
+        "running; /metrics, /livez and /readyz answer"
+    );
+    runtime::run(broker, &job, usize::from(config.application.lanes), &clock, &board, &stop)?;
+    let totals = board.read(telemetry::Totals::of);
+    tracing::info!(
+        consumed = totals.consumed(),
+        outputs = totals.written(),
+        "stopped; everything in hand is committed"
+    );
+    Ok(())
+}

@@ -1,0 +1,30 @@
+//! Whether every assigned partition is restored and being read; else why not.
+
+use crate::runtime::Status;
+use crate::runtime::status::Phase;
+
+/// Empty: ready.
+pub fn reasons_not_ready(status: &Status) -> Vec<String> {
+    let mut reasons = Vec::new();
+    if status.lanes.is_empty() {
+        reasons.push("no lane has started yet".to_owned());
+    }
+    for (lane, told) in &status.lanes {
+        if !told.is_assigned {
+            reasons.push(format!("lane {lane}: the group has not answered yet"));
+        }
+        if let Some(trouble) = &told.trouble {
+            reasons.push(format!("lane {lane}: {trouble}"));
+        }
+    }
+    for (partition, told) in &status.partitions {
+        match &told.phase {
+            Phase::Serving | Phase::Away => {}
+            Phase::Restoring { remaining } => {
+                reasons.push(format!("partition {partition}: restoring, at most {remaining} records left"));
+            }
+            Phase::Unserved(reason) => reasons.push(format!("partition {partition}: not served: {reason}")),
+        }
+    }
+    reasons
+}
