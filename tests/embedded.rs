@@ -20,5 +20,7 @@ mod embedded {
     mod log;
     mod log_model;
     mod replay;
+    mod telemetry;
+    mod demo;
     mod wire;
 }

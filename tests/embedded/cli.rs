@@ -71,3 +71,40 @@ fn a_configuration_that_is_not_there_exits_with_2_and_is_named() {
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).starts_with("error: cannot read the configuration no/such.toml: "), "{}", stderr(&output));
 }
+
+#[cfg(feature = "kafka")]
+#[test]
+fn a_cluster_that_does_not_answer_is_named_with_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    // Nothing listens where a listener has just been.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let text = format!(
+        "[kafka]\nbootstrap = \"127.0.0.1:{port}\"\ncall_timeout = \"1s\"\n[telemetry]\nlisten = \"127.0.0.1:0\"\n"
+    );
+    let config = file(folder.path(), "tideline.toml", &text);
+    for args in [&["run"][..], &["topics"], &["check", "--online"]] {
+        let output = tideline(&[args, &["--config", &config]].concat());
+        let error = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {error}");
+        let said = [format!("127.0.0.1:{port}"), "is the broker running, and kafka.bootstrap right?".to_owned()];
+        assert!(said.iter().all(|part| error.contains(part)), "{args:?}: {error}");
+    }
+}
+
+#[test]
+fn a_run_with_a_bad_configuration_or_flags_that_make_no_sense_exits_with_2() {
+    let folder = tempfile::tempdir().unwrap();
+    let bad = file(folder.path(), "bad.toml", "[kafka]\nbootstrap = \"nowhere\"");
+    for (args, part) in [
+        (&["run", "--config", &bad][..], "kafka.bootstrap: \"nowhere\" is not host:port"),
+        (&["topics", "--config", &bad], "kafka.bootstrap: "),
+        (&["generate", "--kafka", "--config", &bad], "kafka.bootstrap: "),
+        (&["demo", "--config", &bad], "kafka.bootstrap: "),
+        (&["run", "--until", "2026-01-01T00:00:00Z"], "--until-end"),
+        (&["run", "--until-end", "--until", "soon"], "not an RFC 3339 time"),
+    ] {
+        let output = tideline(args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains(part), "{args:?}: {}", stderr(&output));
+    }
+}

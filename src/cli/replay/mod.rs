@@ -5,7 +5,7 @@
 
 mod lines;
 mod player;
-mod tally;
+mod summary;
 
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
@@ -79,10 +79,10 @@ pub(super) fn run(args: &ReplayArgs) -> Result<()> {
     if let Some(until) = args.until {
         player.move_to(until)?;
     }
-    let tally = player.finish()?;
+    let summary = player.finish()?;
     bar.finish_and_clear();
     if args.summary {
-        write!(io::stderr().lock(), "{tally}")?;
+        write!(io::stderr().lock(), "{summary}")?;
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, anyhow};
 
 use super::lines::Lines;
-use super::tally::{Counts, Tally};
+use super::summary::Summary;
 use crate::config::Config;
 use crate::domain::{Event, Input, PartitionId, Source, Timestamp};
 use crate::emit::{self, Emitter, OutputFormat};
@@ -17,6 +17,7 @@ use crate::engine::{Disposition, Engine, Handled, Partition, Signal, Slice};
 use crate::ingest::{Decoded, Decoder, Reject};
 use crate::merge::{Bounds, Merge, Next};
 use crate::record::{Coordinates, Message, Offset};
+use crate::runtime::status::Tally;
 
 /// The one partition that all files are.
 const PARTITION: PartitionId = PartitionId(0);
@@ -77,7 +78,7 @@ pub(super) struct Player {
     /// By configured input: the offset of its next event.
     next_offset: Vec<Offset>,
     topics: Vec<Arc<str>>,
-    tally: Tally,
+    summary: Summary,
     in_hand: usize,
     signals: Vec<Signal>,
     text: Vec<u8>,
@@ -118,7 +119,7 @@ impl Player {
             let index = index.with_context(|| format!("no configured input has the source {}", source.as_str()))?;
             readers.push(Reader { lines, input: Input(index as u8), decoder: Arc::clone(&decoders[index]) });
         }
-        let inputs = config.inputs.iter().map(|input| (input.source, Counts::default())).collect();
+        let inputs = config.inputs.iter().map(|input| (input.source, Tally::default())).collect();
         Ok(Self {
             now,
             lateness_ms: config.stream.lateness.millis(),
@@ -131,7 +132,7 @@ impl Player {
             emitter: Emitter::new(&config.rules, engine.rule_version(), output),
             next_offset: vec![0; config.inputs.len()],
             topics: specs.into_iter().map(|spec| spec.topic).collect(),
-            tally: Tally { inputs, tier_names: engine.rules().tier_names().to_vec(), ..Tally::default() },
+            summary: Summary { inputs, tier_names: engine.rules().tier_names().to_vec(), ..Summary::default() },
             in_hand: 0,
             signals: Vec::new(),
             text: Vec::new(),
@@ -171,14 +172,14 @@ impl Player {
         }
     }
 
-    pub fn finish(mut self) -> Result<Tally> {
+    pub fn finish(mut self) -> Result<Summary> {
         self.out.flush().context("cannot write the outputs")?;
         if let Some(dead_letters) = &mut self.dead_letters {
             dead_letters.flush().context("cannot write the dead letters")?;
         }
-        debug_assert!(self.tally.inputs.iter().all(|(_, counts)| counts.balances()));
-        self.tally.population = self.partition.population().clone();
-        Ok(self.tally)
+        debug_assert!(self.summary.inputs.iter().all(|(_, counts)| counts.balances()));
+        self.summary.population = self.partition.population().clone();
+        Ok(self.summary)
     }
 
     /// The next line of a file into the merge.
@@ -207,7 +208,7 @@ impl Player {
             Decoded::Event { event, .. } | Decoded::Rekey { event, .. } => self.fold(input, &event, &at)?,
         };
         self.write_signals()?;
-        let counts = &mut self.tally.inputs[input.index()].1;
+        let counts = &mut self.summary.inputs[input.index()].1;
         counts.consumed += 1;
         match disposition {
             Disposition::Applied => counts.applied += 1,
@@ -243,7 +244,7 @@ impl Player {
     fn write_signals(&mut self) -> Result<()> {
         self.text.clear();
         for signal in self.signals.drain(..) {
-            *self.tally.outputs.entry(emit::type_name(&signal.kind)).or_default() += 1;
+            *self.summary.outputs.entry(emit::type_name(&signal.kind)).or_default() += 1;
             self.emitter.write_line(&signal, &mut self.text);
         }
         self.out.write_all(&self.text).context("cannot write the outputs")

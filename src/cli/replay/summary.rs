@@ -5,34 +5,14 @@ use std::fmt;
 
 use crate::domain::{Source, Stage};
 use crate::ingest::Reason;
+use crate::runtime::status::Tally;
 use crate::state::Population;
 
-/// Of one source. `consumed` is the sum of all others, always.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Counts {
-    pub consumed: u64,
-    pub applied: u64,
-    pub skipped: u64,
-    pub duplicate: u64,
-    pub suppressed: u64,
-    /// By [`Reason`].
-    pub dead: [u64; Reason::ALL.len()],
-}
-
-impl Counts {
-    pub fn dead_lettered(&self) -> u64 {
-        self.dead.iter().sum()
-    }
-
-    pub fn balances(&self) -> bool {
-        self.consumed == self.applied + self.skipped + self.duplicate + self.suppressed + self.dead_lettered()
-    }
-}
-
+/// Of a whole run.
 #[derive(Debug, Default)]
-pub(super) struct Tally {
+pub(super) struct Summary {
     /// In the order of the configuration.
-    pub inputs: Vec<(Source, Counts)>,
+    pub inputs: Vec<(Source, Tally)>,
     /// By type of output.
     pub outputs: BTreeMap<&'static str, u64>,
     pub population: Population,
@@ -40,7 +20,7 @@ pub(super) struct Tally {
     pub tier_names: Vec<String>,
 }
 
-impl fmt::Display for Tally {
+impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,

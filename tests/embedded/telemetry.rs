@@ -1,0 +1,193 @@
+//! What operators see: metrics that balance, readiness with its reasons, pages that answer.
+
+use std::collections::BTreeSet;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+
+use tideline::domain::{PartitionId, Timestamp};
+use tideline::engine::Reason;
+use tideline::ingest;
+use tideline::runtime::status::{InputStatus, LaneStatus, PartitionStatus, Phase, Signals, Tally, Transactions};
+use tideline::runtime::{Board, Clock, Status};
+use tideline::state::Population;
+use tideline::telemetry::metrics::{ALL, Kind};
+use tideline::telemetry::{Names, Server, Totals, reasons_not_ready, render};
+
+const NOW: Timestamp = Timestamp::of_millis(1_800_000_000_000);
+
+fn names() -> Names {
+    Names {
+        inputs: vec!["app.events".into(), "tideline.rekey".into()],
+        tiers: ["inactive", "new", "low"].map(str::to_owned).into(),
+        rules_generation: 3,
+        rules_version: "0badcafe".to_owned(),
+    }
+}
+
+/// One lane that serves partition 0, restores 1, leaves 2 alone and has lost 3.
+fn status() -> Status {
+    let mut dead = [0; ingest::Reason::ALL.len()];
+    dead[ingest::Reason::Malformed as usize] = 4;
+    let tally = Tally { consumed: 20, applied: 10, skipped: 1, duplicate: 2, suppressed: 1, rekeyed: 2, dead };
+    let input = InputStatus { tally, next_offset: 20, end_offset: Some(33), is_silent: true, waiting: 5 };
+    let served = PartitionStatus {
+        phase: Phase::Serving,
+        stream_time: Some(NOW.minus_millis(1_500)),
+        watermark: Some(NOW.minus_millis(3_601_500)),
+        population: Population { by_tier: vec![1, 2, 3], by_stage: [3, 2, 1, 0] },
+        timers: 6,
+        timers_fired: 9,
+        inputs: vec![input.clone(), InputStatus::default()],
+        signals: [((Signals::TierChanged, Reason::Behaviour), 7)].into(),
+        ..PartitionStatus::default()
+    };
+    let with_phase = |phase| PartitionStatus { phase, ..PartitionStatus::default() };
+    let left = PartitionStatus { phase: Phase::Away, ..served.clone() };
+    let transactions = Transactions { committed: 5, aborted: 1, fatal: 0, unknown: 0 };
+    let lane = LaneStatus { is_assigned: true, transactions, restores: 2, commit_ms: 40, ..LaneStatus::default() };
+    Status {
+        lanes: [(0, lane)].into(),
+        partitions: [
+            (PartitionId(0), served),
+            (PartitionId(1), with_phase(Phase::Restoring { remaining: 77 })),
+            (PartitionId(2), with_phase(Phase::Unserved("rules of a later generation".to_owned()))),
+            (PartitionId(3), left),
+        ]
+        .into(),
+    }
+}
+
+/// The value of a series, with its labels in any order.
+fn value(text: &str, name: &str, labels: &[&str]) -> Option<f64> {
+    let wanted: BTreeSet<_> = labels.iter().copied().collect();
+    text.lines().filter(|line| !line.starts_with('#')).find_map(|line| {
+        let (series, value) = line.rsplit_once(' ')?;
+        let (seen, rest) = series.split_once('{').unwrap_or((series, "}"));
+        let inside = rest.trim_end_matches('}');
+        let labels: BTreeSet<_> = inside.split(',').filter(|label| !label.is_empty()).collect();
+        (seen == name && labels == wanted).then(|| value.parse().unwrap())
+    })
+}
+
+#[test]
+fn the_board_is_rendered_as_metrics() {
+    let text = render(&status(), &names(), NOW);
+    let app = r#"input="app.events""#;
+    let zero = r#"partition="0""#;
+    for (name, labels, expected) in [
+        // Counters are of all that this process has owned.
+        ("tideline_records_consumed_total", &[app][..], 40.0),
+        ("tideline_records_total", &[app, r#"outcome="applied""#], 20.0),
+        ("tideline_records_total", &[app, r#"outcome="dead_lettered""#], 8.0),
+        ("tideline_dead_letters_total", &[app, r#"reason="malformed""#], 8.0),
+        ("tideline_dead_letters_total", &[app, r#"reason="too_old""#], 0.0),
+        ("tideline_outputs_total", &[r#"type="tier_changed""#, r#"reason="behaviour""#], 14.0),
+        ("tideline_timers_fired_total", &[r#"partition="3""#], 9.0),
+        // Gauges are of what is served.
+        ("tideline_tier_users", &[r#"tier="low""#], 3.0),
+        ("tideline_stage_users", &[r#"stage="at_risk""#], 2.0),
+        ("tideline_stream_time_lag_seconds", &[zero], 1.5),
+        ("tideline_watermark_lag_seconds", &[zero], 3601.5),
+        ("tideline_input_lag_records", &[app, zero], 13.0),
+        ("tideline_input_silent", &[app, zero], 1.0),
+        ("tideline_merge_waiting_records", &[app, zero], 5.0),
+        ("tideline_timers", &[zero], 6.0),
+        ("tideline_transactions_total", &[r#"lane="0""#, r#"outcome="aborted""#], 1.0),
+        ("tideline_transaction_milliseconds_total", &[r#"lane="0""#], 40.0),
+        ("tideline_restores_total", &[r#"lane="0""#], 2.0),
+        ("tideline_restore_remaining_records", &[r#"partition="1""#], 77.0),
+        ("tideline_partition_phase", &[r#"partition="2""#, r#"phase="unserved""#], 1.0),
+        ("tideline_ready", &[], 0.0),
+        ("tideline_rules_info", &[r#"generation="3""#, r#"version="0badcafe""#], 1.0),
+    ] {
+        assert_eq!(value(&text, name, labels), Some(expected), "{name} {labels:?} in\n{text}");
+    }
+    for gone in ["tideline_stream_time_lag_seconds", "tideline_timers"] {
+        assert_eq!(value(&text, gone, &[r#"partition="3""#]), None, "{gone} of a partition that went elsewhere");
+    }
+}
+
+#[test]
+fn the_outcomes_of_an_input_add_up_to_what_it_consumed() {
+    let totals = Totals::of(&status());
+    assert!(totals.inputs.iter().all(Tally::balances));
+    let text = render(&status(), &names(), NOW);
+    for input in [r#"input="app.events""#, r#"input="tideline.rekey""#] {
+        let outcomes = ["applied", "skipped", "duplicate", "suppressed", "rekeyed", "dead_lettered"];
+        let sum: f64 = outcomes
+            .map(|outcome| value(&text, "tideline_records_total", &[input, &format!("outcome=\"{outcome}\"")]).unwrap())
+            .iter()
+            .sum();
+        assert_eq!(value(&text, "tideline_records_consumed_total", &[input]), Some(sum), "{input}");
+    }
+}
+
+#[test]
+fn every_metric_has_a_name_that_says_its_kind_and_a_text() {
+    let names: BTreeSet<_> = ALL.iter().map(|metric| metric.name).collect();
+    assert_eq!(names.len(), ALL.len(), "two metrics of one name");
+    for metric in ALL {
+        assert!(metric.name.starts_with("tideline_"), "{}", metric.name);
+        assert_eq!(metric.name.ends_with("_total"), metric.kind == Kind::Counter, "{}", metric.name);
+        assert!(metric.help.len() > 20, "{}", metric.name);
+    }
+    let text = render(&status(), &self::names(), NOW);
+    for line in text.lines().filter(|line| line.starts_with("# HELP ")) {
+        let name = line.split(' ').nth(2).unwrap();
+        assert!(names.contains(name), "{name} is not among the constants");
+    }
+    assert_eq!(text.matches("# HELP ").count(), ALL.len(), "{text}");
+}
+
+#[test]
+fn readiness_names_every_reason() {
+    assert_eq!(reasons_not_ready(&Status::default()), ["no lane has started yet"]);
+    assert_eq!(
+        reasons_not_ready(&status()),
+        ["partition 1: restoring, at most 77 records left", "partition 2: not served: rules of a later generation"]
+    );
+    let mut ready = status();
+    ready.partitions.retain(|partition, _| matches!(partition.0, 0 | 3));
+    assert_eq!(reasons_not_ready(&ready), Vec::<String>::new());
+    let lane = ready.lanes.get_mut(&0).unwrap();
+    (lane.is_assigned, lane.trouble) = (false, Some("the broker does not answer".to_owned()));
+    assert_eq!(
+        reasons_not_ready(&ready),
+        ["lane 0: the group has not answered yet", "lane 0: the broker does not answer"]
+    );
+}
+
+/// Status and body of a page.
+pub fn get(address: SocketAddr, path: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+}
+
+fn server() -> Server {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    Server::start(address, Board::default(), names(), Clock::system()).unwrap()
+}
+
+#[test]
+fn the_pages_answer_on_a_free_port_until_they_are_dropped() {
+    let server = server();
+    let address = server.address();
+    assert_eq!(get(address, "/livez"), (200, "alive\n".to_owned()));
+    assert_eq!(get(address, "/readyz"), (503, "no lane has started yet\n".to_owned()));
+    let (code, text) = get(address, "/metrics");
+    assert_eq!((code, value(&text, "tideline_ready", &[])), (200, Some(0.0)), "{text}");
+    assert_eq!(get(address, "/other").0, 404);
+    drop(server);
+    assert!(TcpStream::connect(address).is_err());
+}
+
+#[test]
+fn a_port_that_is_taken_is_named() {
+    let first = server();
+    let error = Server::start(first.address(), Board::default(), names(), Clock::system()).unwrap_err().to_string();
+    assert_eq!(error, format!("cannot listen on {} (telemetry.listen)", first.address()));
+}
