@@ -19,6 +19,7 @@ mod embedded {
     mod lane_world;
     mod log;
     mod log_model;
+    mod simulation;
     mod replay;
     mod telemetry;
     mod demo;

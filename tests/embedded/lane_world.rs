@@ -78,7 +78,8 @@ impl World {
             silent_after_ms: vec![None; 3],
             max_effects: options.max_effects,
             emit_from: None,
-            retention_ms: 7 * DAY_MS,
+            // So long that no erasure is forgotten: who comes back is told apart from who was there before.
+            retention_ms: 10_000 * DAY_MS,
             partitions: options.partitions,
         });
         let topics = topics(options.partitions);
