@@ -10,7 +10,7 @@
 //! Anything else that changes needs a new version; an unknown version is an error, never a guess.
 
 use super::varint::{Reader, put_signed, put_unsigned};
-use super::{Deadlines, History, Loan, Loans, Remembered, StateError, User};
+use super::{Deadlines, History, Loan, Loans, Remembered, StateError, User, instant};
 use crate::domain::{DAY_MS, Day, EventId, Stage, Tier, Timestamp, Token};
 
 pub const VERSION: u8 = 1;
@@ -19,6 +19,10 @@ const NO_TIER: u8 = u8::MAX;
 const NO_DEADLINE: i64 = Timestamp::NEVER.millis();
 /// A history has at most 180 days and a few that a refund names ahead of its time.
 const MAX_DAYS: u64 = 256;
+/// More days than there are between the earliest event and the latest, in either direction.
+const MAX_DAY: i64 = 2 * Timestamp::MAX.millis() / DAY_MS;
+/// Outputs a user can't reach, and from which one can still count on.
+const MAX_SEQUENCE: u64 = u64::MAX / 2;
 
 /// What a value is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +63,7 @@ impl Header {
             tier: (*tier != NO_TIER).then_some(Tier(*tier)),
             stage: Stage::from_code(*stage).ok_or(StateError::Damaged("unknown stage"))?,
             rules_generation: u32::from_le_bytes([*g0, *g1, *g2, *g3]),
-            deadline: (deadline != NO_DEADLINE).then(|| Timestamp::of_millis(deadline)),
+            deadline: if deadline == NO_DEADLINE { None } else { Some(instant(deadline)?) },
         })
     }
 
@@ -144,23 +148,29 @@ pub fn decode_user(bytes: &[u8], user: &mut User) -> Result<Header, StateError> 
     let has = |bit: u8| flags & bit != 0;
     user.announced = header.tier;
     user.stage = header.stage;
-    user.sequence = from.unsigned()?;
-    let base = if has(NEWEST) { from.signed()? } else { 0 };
-    user.newest = has(NEWEST).then(|| Timestamp::of_millis(base));
-    user.incarnation = if has(INCARNATION) { from.signed()? } else { 0 };
+    user.sequence = from.at_most(MAX_SEQUENCE)?;
+    user.newest = if has(NEWEST) { Some(instant(from.signed()?)?) } else { None };
+    let base = user.newest.map_or(0, Timestamp::millis);
+    user.incarnation = if has(INCARNATION) { instant(from.signed()?)?.millis() } else { 0 };
     user.registered = time_if(has(REGISTERED), &mut from, base)?;
     user.first_seen = time_if(has(FIRST_SEEN), &mut from, base)?;
     let tier = time_if(has(TIER_DEADLINE), &mut from, base)?;
     let stage = if has(STAGE_DEADLINE) {
         let stage = Stage::from_code(from.byte()?).ok_or(StateError::Damaged("unknown stage"))?;
+        if stage <= user.stage {
+            return Err(StateError::Damaged("a stage that does not go on"));
+        }
         Some((time(&mut from, base)?, stage))
     } else {
         None
     };
     user.deadlines = Deadlines { tier, stage };
+    if user.deadlines.next() != header.deadline {
+        return Err(StateError::Damaged("another deadline than in the header"));
+    }
     let history = &mut user.history;
     history.first_day = if has(FIRST_DAY) { Some(day(from.signed()?)?) } else { None };
-    history.left_days = u32::try_from(from.unsigned()?).map_err(|_| StateError::Damaged("too many days"))?;
+    history.left_days = from.at_most(MAX_DAY.unsigned_abs())? as u32;
     history.left_latest = time_if(has(LEFT_LATEST), &mut from, base)?;
     read_days(&mut from, history)?;
     read_remembered(&mut from, &mut user.remembered, base)?;
@@ -182,7 +192,7 @@ pub fn decode_erasure(bytes: &[u8]) -> Result<Timestamp, StateError> {
     if Header::read(bytes)?.kind != Kind::Erasure {
         return Err(StateError::Damaged("not an erasure"));
     }
-    Reader::new(&bytes[HEADER_BYTES..]).signed().map(Timestamp::of_millis)
+    instant(Reader::new(&bytes[HEADER_BYTES..]).signed()?)
 }
 
 fn put_days(out: &mut Vec<u8>, history: &History) {
@@ -205,19 +215,18 @@ fn read_days(from: &mut Reader<'_>, history: &mut History) -> Result<(), StateEr
     let count = from.count(MAX_DAYS)?;
     history.days.clear();
     let mut number = 0i64;
-    for _ in 0..count {
-        number = number.saturating_add(from.signed()?);
+    for place in 0..count {
+        let step = from.signed()?;
+        if place > 0 && step <= 0 {
+            return Err(StateError::Damaged("days out of order"));
+        }
+        number = number.saturating_add(step);
         let transactions = i32::try_from(from.signed()?).map_err(|_| StateError::Damaged("too many transactions"))?;
         let amount = from.signed()?;
+        let day = day(number)?;
         let within = from.signed()?;
-        history.days.push(super::DayBucket {
-            day: day(number)?,
-            transactions,
-            amount,
-            latest: (within != i64::MIN)
-                .then(|| Timestamp::of_millis(within.saturating_add(number.saturating_mul(DAY_MS)))),
-            scenes: from.unsigned()?,
-        });
+        let latest = if within == i64::MIN { None } else { Some(instant(within.saturating_add(number * DAY_MS))?) };
+        history.days.push(super::DayBucket { day, transactions, amount, latest, scenes: from.unsigned()? });
     }
     let scenes = from.count(History::MAX_SCENES as u64)?;
     history.scenes.clear();
@@ -283,7 +292,7 @@ fn read_loans(from: &mut Reader<'_>, loans: &mut Loans, base: i64) -> Result<(),
 }
 
 fn time(from: &mut Reader<'_>, base: i64) -> Result<Timestamp, StateError> {
-    Ok(Timestamp::of_millis(base.saturating_sub(from.signed()?)))
+    instant(base.saturating_sub(from.signed()?))
 }
 
 fn time_if(present: bool, from: &mut Reader<'_>, base: i64) -> Result<Option<Timestamp>, StateError> {
@@ -291,7 +300,8 @@ fn time_if(present: bool, from: &mut Reader<'_>, base: i64) -> Result<Option<Tim
 }
 
 fn day(number: i64) -> Result<Day, StateError> {
-    i32::try_from(number).map(Day).map_err(|_| StateError::Damaged("a day out of range"))
+    let known = (-MAX_DAY..=MAX_DAY).contains(&number);
+    if known { Ok(Day(number as i32)) } else { Err(StateError::Damaged("a day out of range")) }
 }
 
 #[cfg(test)]
@@ -318,9 +328,13 @@ mod tests {
     }
 
     fn history() -> impl Strategy<Value = History> {
-        let days = prop::collection::vec(bucket(), 0..20);
+        let days = prop::collection::vec(bucket(), 0..20).prop_map(|mut days| {
+            days.sort_by_key(|bucket| bucket.day);
+            days.dedup_by_key(|bucket| bucket.day);
+            days
+        });
         let scenes = prop::collection::vec(any::<u32>(), 0..History::MAX_SCENES);
-        (days, scenes, prop::option::of(0..100_000i32), any::<u32>(), prop::option::of(instant())).prop_map(
+        (days, scenes, prop::option::of(0..100_000i32), 0..2_000_000u32, prop::option::of(instant())).prop_map(
             |(days, scenes, first, left_days, left_latest)| History {
                 days,
                 scenes,
@@ -339,7 +353,7 @@ mod tests {
 
     fn user() -> impl Strategy<Value = User> {
         let optional = || prop::option::of(instant());
-        let announced = (prop::option::of(0..9u8), 0..4u8, any::<u64>(), any::<i64>());
+        let announced = (prop::option::of(0..9u8), 0..4u8, 0..=MAX_SEQUENCE, 0..Timestamp::MAX.millis());
         let deadlines = (optional(), prop::option::of((instant(), 1..4u8)));
         let remembered = prop::collection::vec((any::<u64>(), instant()), 0..32);
         let loans = prop::collection::vec(loan(), 0..8);
@@ -365,7 +379,10 @@ mod tests {
                     remembered: Remembered(ids.into_iter().map(|(id, at)| (EventId(id), at)).collect()),
                     deadlines: Deadlines {
                         tier: deadlines.0,
-                        stage: deadlines.1.map(|(at, stage)| (at, Stage::ALL[usize::from(stage)])),
+                        stage: deadlines
+                            .1
+                            .filter(|(_, next)| *next > stage)
+                            .map(|(at, next)| (at, Stage::ALL[usize::from(next)])),
                     },
                     later_sections,
                 }
@@ -412,6 +429,37 @@ mod tests {
         encode_user(&User::default(), 1, &mut bytes);
         bytes[0] = 2;
         assert_eq!(decode_user(&bytes, &mut User::default()), Err(StateError::UnknownVersion(2)));
+    }
+
+    /// Each would overflow, or misplace a timer, where the fold reckons with it.
+    #[test]
+    fn what_no_fold_leaves_is_damage() {
+        let far = Timestamp::of_millis(i64::MAX);
+        let bucket = |day| DayBucket { day: Day(day), transactions: 1, amount: 1, latest: None, scenes: 0 };
+        let history = |days| History { days, ..History::default() };
+        let stage = |stage| Deadlines { stage: Some((Timestamp::MIN, stage)), ..Deadlines::default() };
+        let cases = [
+            (User { newest: Some(far), ..User::default() }, "a time out of range"),
+            (User { incarnation: i64::MIN, ..User::default() }, "a time out of range"),
+            (User { first_seen: Some(Timestamp::of_millis(i64::MIN + 1)), ..User::default() }, "a time out of range"),
+            (User { history: history(vec![bucket(i32::MAX)]), ..User::default() }, "a day out of range"),
+            (User { history: history(vec![bucket(2), bucket(2)]), ..User::default() }, "days out of order"),
+            (User { sequence: u64::MAX, ..User::default() }, "a count out of range"),
+            (
+                User { stage: Stage::Lost, deadlines: stage(Stage::AtRisk), ..User::default() },
+                "a stage that does not go on",
+            ),
+        ];
+        for (user, damage) in cases {
+            let mut bytes = Vec::new();
+            encode_user(&user, 1, &mut bytes);
+            assert_eq!(decode_user(&bytes, &mut User::default()), Err(StateError::Damaged(damage)), "{user:?}");
+        }
+        let mut bytes = Vec::new();
+        encode_user(&User::default(), 1, &mut bytes);
+        bytes[8..HEADER_BYTES].fill(0);
+        let damage = Err(StateError::Damaged("another deadline than in the header"));
+        assert_eq!(decode_user(&bytes, &mut User::default()), damage);
     }
 
     #[test]

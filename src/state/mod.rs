@@ -16,6 +16,8 @@ pub use partition_record::{InputPosition, PartitionRecord, Population};
 pub use remembered::Remembered;
 pub use user::{Changed, Deadlines, User};
 
+use crate::domain::Timestamp;
+
 /// Stored bytes that can't be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StateError {
@@ -26,4 +28,12 @@ pub enum StateError {
     UnknownVersion(u8),
     #[error("state is damaged: {0}")]
     Damaged(&'static str),
+}
+
+/// A stored instant. What can be computed from event times, deadlines and watermarks included, lies well within these
+/// bounds, and no sum or difference of two of them overflows; so what is read back can be reckoned with.
+fn instant(millis: i64) -> Result<Timestamp, StateError> {
+    let bound = 2 * Timestamp::MAX.millis();
+    let known = (-bound..=bound).contains(&millis);
+    if known { Ok(Timestamp::of_millis(millis)) } else { Err(StateError::Damaged("a time out of range")) }
 }

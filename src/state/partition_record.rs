@@ -2,6 +2,7 @@
 
 use prost::Message as _;
 
+use super::{StateError, instant};
 use crate::domain::Timestamp;
 use crate::record::Offset;
 
@@ -51,7 +52,10 @@ pub struct Population {
 
 #[derive(Debug, thiserror::Error)]
 #[error("the partition record is not readable: {0}")]
-pub struct UnreadableRecord(#[from] prost::DecodeError);
+pub enum UnreadableRecord {
+    NotProtobuf(#[from] prost::DecodeError),
+    OutOfRange(#[from] StateError),
+}
 
 impl PartitionRecord {
     /// Its key in the changelog: no UTF-8, so no user's.
@@ -90,26 +94,28 @@ impl PartitionRecord {
 
     pub fn decode(bytes: &[u8]) -> Result<Self, UnreadableRecord> {
         let record = proto::PartitionRecord::decode(bytes)?;
-        let at = |millis: Option<i64>| millis.map(Timestamp::of_millis);
+        let at = |millis: Option<i64>| millis.map(instant).transpose();
         let population = record.population.unwrap_or_default();
         let mut by_stage = [0; 4];
         for (count, &stored) in by_stage.iter_mut().zip(&population.by_stage) {
             *count = stored;
         }
         Ok(Self {
-            stream_time: at(record.stream_time),
-            watermark: at(record.watermark),
-            first_stream_time: at(record.first_stream_time),
+            stream_time: at(record.stream_time)?,
+            watermark: at(record.watermark)?,
+            first_stream_time: at(record.first_stream_time)?,
             inputs: record
                 .inputs
                 .into_iter()
-                .map(|input| InputPosition {
-                    topic: input.topic,
-                    next_offset: input.next_offset,
-                    newest: at(input.newest),
-                    silent: input.silent,
+                .map(|input| {
+                    Ok(InputPosition {
+                        topic: input.topic,
+                        next_offset: input.next_offset,
+                        newest: at(input.newest)?,
+                        silent: input.silent,
+                    })
                 })
-                .collect(),
+                .collect::<Result<_, StateError>>()?,
             zone: record.zone,
             horizon_days: record.horizon_days,
             partitions: record.partitions,
@@ -119,5 +125,20 @@ impl PartitionRecord {
             transaction_number: record.transaction_number,
             population: Population { by_tier: population.by_tier, by_stage },
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_that_cannot_be_reckoned_with_is_refused() {
+        for (millis, is_read) in [(0, true), (-3_600_000, true), (i64::MAX, false), (i64::MIN, false)] {
+            let watermark = Some(Timestamp::of_millis(millis));
+            let record = PartitionRecord { watermark, ..PartitionRecord::default() };
+            let read = PartitionRecord::decode(&record.encode());
+            assert_eq!(read.as_ref().ok(), is_read.then_some(&record), "{millis}: {read:?}");
+        }
     }
 }
