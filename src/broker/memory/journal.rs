@@ -39,6 +39,10 @@ pub(super) struct Part {
     pub records: Vec<MemoryMessage>,
 }
 
+/// What a frame tells can't be of these logs.
+#[derive(Debug)]
+pub(super) struct Misplaced(pub &'static str);
+
 /// A journal that can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
@@ -79,7 +83,7 @@ impl Journal {
         directory: &Path,
         identity: String,
         rewrite_floor: u64,
-        each: impl FnMut(Frame),
+        each: impl FnMut(Frame) -> Result<(), Misplaced>,
     ) -> Result<Self, JournalError> {
         let path = directory.join(Self::FILE);
         let io = |source| JournalError::Io { path: path.clone(), source };
@@ -180,7 +184,11 @@ struct Replay<'a, R> {
 
 impl<R: Read> Replay<'_, R> {
     /// How many bytes of the file are whole.
-    fn run(mut self, identity: &str, mut each: impl FnMut(Frame)) -> Result<u64, JournalError> {
+    fn run(
+        mut self,
+        identity: &str,
+        mut each: impl FnMut(Frame) -> Result<(), Misplaced>,
+    ) -> Result<u64, JournalError> {
         let magic = self.bytes(MAGIC.len())?;
         if !MAGIC.starts_with(&magic) {
             return Err(JournalError::Foreign { path: self.path.to_owned() });
@@ -195,7 +203,7 @@ impl<R: Read> Replay<'_, R> {
             let at = self.at;
             let Some(payload) = self.frame()? else { return Ok(self.at) };
             let frame = codec::decode(&payload).ok_or_else(|| self.damaged(at, "its contents can't be read"))?;
-            each(frame);
+            each(frame).map_err(|Misplaced(what)| self.damaged(at, what))?;
         }
     }
 

@@ -54,6 +54,10 @@ impl Logs {
         topics.flat_map(move |topic| (0..partitions).map(move |p| LogId { topic, partition: PartitionId(p) }))
     }
 
+    pub fn contains(&self, id: LogId) -> bool {
+        usize::from(id.topic) < self.names.len() && (0..self.partitions).contains(&id.partition.0)
+    }
+
     pub fn id(&self, topic: &str, partition: PartitionId) -> Result<LogId, BrokerError> {
         match self.by_name.get(topic) {
             Some(&topic) if (0..self.partitions).contains(&partition.0) => Ok(LogId { topic, partition }),

@@ -9,13 +9,16 @@ use std::sync::Arc;
 
 use super::fault::Faults;
 use super::group::Group;
-use super::journal::{Frame, Journal, Part};
+use super::journal::{Frame, Journal, Misplaced, Part};
 use super::log::{Cleanup, Contents, Dropped, TransactionNumber};
 use super::logs::{LogId, Logs};
 use super::{MemoryMessage, MemorySettings};
 use crate::broker::Topics;
 use crate::domain::{Input, PartitionId};
 use crate::record::Offset;
+
+/// No log of a process gets there; what is counted on from it doesn't overflow.
+const MAX_OFFSET: Offset = Offset::MAX / 2;
 
 /// Whose turn it is with a transactional id; a holder with an older one is fenced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -175,12 +178,23 @@ impl State {
         self.dropped = Dropped::default();
     }
 
-    /// Takes over a frame of the journal.
-    pub fn restore(&mut self, frame: Frame) {
+    /// Takes over a frame of the journal, if it can be of these logs.
+    pub fn restore(&mut self, frame: Frame) -> Result<(), Misplaced> {
         for part in frame.parts {
+            if !self.logs.contains(part.log) {
+                return Err(Misplaced("it names a partition that is not there"));
+            }
+            let within = |record: &MemoryMessage| (0..part.next).contains(&record.offset);
+            if !(0..=MAX_OFFSET).contains(&part.next) || !part.records.iter().all(within) {
+                return Err(Misplaced("an offset is out of range"));
+            }
             self.logs[part.log].restore(part.start, part.next, part.records);
         }
+        if frame.offsets.iter().any(|((partition, input), _)| self.logs.input(*input, *partition).is_none()) {
+            return Err(Misplaced("it names an input that is not there"));
+        }
         self.offsets.extend(frame.offsets);
+        Ok(())
     }
 
     /// Appends to the journal, if there is one, and begins a new one when that pays.
