@@ -12,6 +12,7 @@ mod embedded {
     mod conformance;
     mod core;
     mod faults;
+    mod fuzz;
     mod house;
     mod journey;
     mod journal;
