@@ -6,6 +6,7 @@ mod common;
 
 /// Lives in `tests/embedded/`.
 mod embedded {
+    mod bad_input;
     mod cli;
     mod config;
     mod generate;
