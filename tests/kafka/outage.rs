@@ -2,6 +2,7 @@
 //! nothing else to hold on to.
 
 use std::collections::BTreeMap;
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use tideline::broker::kafka::{GroupProtocol, KafkaBroker, KafkaProducer, KafkaSource};
@@ -10,7 +11,7 @@ use tideline::domain::{Input, PartitionId};
 use tideline::record::{Message, Offset, Outgoing};
 
 use super::harness::{Classic, KafkaHarness, settings_for};
-use crate::common::conformance::{Harness, I0, Isolation, record, values};
+use crate::common::conformance::{Harness, I0, Isolation, Member, record, values};
 use crate::kafka_cluster::{Cluster, unique};
 
 const PARTITIONS: i32 = 4;
@@ -197,4 +198,34 @@ fn a_broker_that_is_restarted_costs_neither_loss_nor_repeat() {
 #[test]
 fn one_of_three_brokers_killed_costs_neither_loss_nor_repeat() {
     check(Cluster::start(3), GroupProtocol::Classic, |cluster| cluster.kill(1));
+}
+
+/// Whoever is told to stop while the broker is away must not hang in saying goodbye to it.
+#[test]
+fn a_member_leaves_a_dead_cluster_in_bounded_time() {
+    let mut cluster = Cluster::start(1);
+    let harness = Classic(KafkaHarness::with(settings_for(&cluster, GroupProtocol::Classic), 2, PARTITIONS));
+    let changelog = harness.broker().topics().changelog.clone();
+    let mut member = Member::alone(&harness);
+    let mut producer = harness.broker().producer(&unique("leaver")).expect("a producer");
+    let reader = harness.broker().changelog(PartitionId(0)).expect("a reader");
+    let mut transaction = producer.begin().expect("begin");
+    transaction.send(record(&changelog, PartitionId(0), "k", "open")).expect("send");
+    cluster.kill(1);
+    member.turn();
+
+    let (done, is_done) = mpsc::channel();
+    std::thread::spawn(move || {
+        drop(reader);
+        member.source.close();
+        done.send(()).expect("the test waits");
+    });
+    let bound = Duration::from_secs(30);
+    is_done.recv_timeout(bound).expect("the consumers hang");
+    let started = Instant::now();
+    let aborted = transaction.abort();
+    assert!(aborted.is_err(), "nobody is there to abort it");
+    assert!(started.elapsed() < 2 * harness.0.settings.retry_bound, "the abort took {:?}", started.elapsed());
+    drop(producer);
+    assert!(started.elapsed() < 2 * harness.0.settings.retry_bound + bound, "the producer hung");
 }
