@@ -1,6 +1,7 @@
 //! The pure core: worked cases, properties, and what neither shows.
 
 mod cases;
+mod chaos;
 mod properties;
 mod vectors;
 
