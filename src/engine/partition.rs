@@ -3,6 +3,7 @@
 //! The order of an event: S and W move, deadlines up to W fire, then the event is applied. A slice of timers that is full must be
 //! committed before the rest fires; the event waits.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_128;
@@ -18,7 +19,7 @@ use crate::ingest::{self, Reject};
 use crate::record::Coordinates;
 use crate::rules::Rules;
 use crate::state::codec::{Header, Kind};
-use crate::state::{PartitionRecord, Population, StateError, User};
+use crate::state::{Ladder, PartitionRecord, Population, StateError, User};
 use crate::timers::{Key, Timers};
 
 /// One change of the changelog; without a value it is a tombstone.
@@ -38,6 +39,8 @@ pub struct Partition {
     population: Population,
     /// Keys of users whose state older rules wrote, from the last to the first; those that are done have been cut off.
     outdated: Vec<Key>,
+    /// The ladders by which their tiers are numbered.
+    old_ladders: Vec<Ladder>,
     erasures: usize,
     fired: u64,
     hand: Hand,
@@ -54,6 +57,7 @@ impl Partition {
             clock: clock.clone(),
             population: population.clone(),
             outdated: Vec::new(),
+            old_ladders: Vec::new(),
             erasures: 0,
             fired: 0,
             hand: Hand::new(clock, population),
@@ -80,6 +84,7 @@ impl Partition {
     /// before anything else, in slices.
     pub fn restore_position(&mut self, record: &PartitionRecord) -> Result<(), StateError> {
         self.clock = StreamClock::restore(record, self.engine.settings.silent_after_ms.len());
+        let mut generations = BTreeSet::new();
         for entry in &self.users.0 {
             let header = Header::read(&entry.value().bytes)?;
             if header.kind == Kind::User {
@@ -87,8 +92,11 @@ impl Partition {
             }
             if header.is_user() && header.rules_generation < self.engine.rules.generation() {
                 self.outdated.push(entry.key().clone());
+                generations.insert(header.rules_generation);
             }
         }
+        let old = record.ladders.iter().filter(|ladder| generations.contains(&ladder.generation));
+        self.old_ladders = old.cloned().collect();
         self.outdated.sort_unstable_by(|a, b| b.cmp(a));
         self.discard();
         Ok(())
@@ -156,6 +164,9 @@ impl Partition {
         record.rules_generation = rules.generation();
         record.rules_digest = rules.version().to_owned();
         record.population = self.hand.population.clone();
+        let old_ladders = if self.hand.to_reevaluate > 0 { self.old_ladders.as_slice() } else { &[] };
+        let ladder = Ladder { generation: rules.generation(), rungs: rules.ladder() };
+        record.ladders = old_ladders.iter().cloned().chain([ladder]).collect();
     }
 
     /// What is in hand becomes what is committed. Call after the transaction that wrote [`Self::changes`] has succeeded.
@@ -288,7 +299,7 @@ impl Partition {
             self.hand.to_reevaluate -= 1;
             self.hand.fired += 1;
             let slot = self.hand.touch(&self.outdated[self.hand.to_reevaluate].clone(), &self.users)?;
-            self.hand.slot(slot).rules_generation = self.engine.rules.generation();
+            self.renumber(slot);
             if let Some(watermark) = self.hand.clock.watermark {
                 let mut announcer = announcer(&self.engine, &mut self.hand, slot, watermark, None, signals)?;
                 announcer.silent |= announcer.rules.rules().quiet;
@@ -301,6 +312,17 @@ impl Partition {
             self.hand.changed(slot);
         }
         Ok(Slice::Complete)
+    }
+
+    /// Turns what was announced of a user under older rules into what it is called now.
+    fn renumber(&mut self, slot: Slot) {
+        let rules = &self.engine.rules;
+        let touched = self.hand.slot(slot);
+        let ladder = self.old_ladders.iter().find(|ladder| ladder.generation == touched.rules_generation);
+        if let (Some(ladder), Some(announced)) = (ladder, &mut touched.user.announced) {
+            *announced = rules.renumbered(*announced, &ladder.rungs);
+        }
+        touched.rules_generation = rules.generation();
     }
 
     /// Applies an event to its user, once all that was due has fired.

@@ -96,6 +96,13 @@ impl Rules {
         if let Err(unknown) = Zone::new(&self.zone) {
             check(false, format!("zone: {unknown}"));
         }
+        self.check_ladder(&mut check);
+        self.check_stages(&mut check);
+        self.check_forecast(&mut check);
+        faults
+    }
+
+    fn check_ladder(&self, check: &mut impl FnMut(bool, String)) {
         check(
             (1..=Self::MAX_RUNGS).contains(&self.rungs.len()),
             format!("rungs: there must be 1 to {}, not {}", Self::MAX_RUNGS, self.rungs.len()),
@@ -124,16 +131,16 @@ impl Rules {
                 ),
             );
         }
-        let days = |name: &str, value: u32| {
-            let fault = format!("{name}: must be 1 to {}, not {value}", Self::MAX_SILENCE_DAYS);
-            ((1..=Self::MAX_SILENCE_DAYS).contains(&value), fault)
-        };
-        for (sound, fault) in [
-            days("dormant_days", self.dormant_days),
-            days("lost_days", self.lost_days),
-            days("golden_risk_days", self.golden_risk_days),
+    }
+
+    fn check_stages(&self, check: &mut impl FnMut(bool, String)) {
+        for (name, days) in [
+            ("dormant_days", self.dormant_days),
+            ("lost_days", self.lost_days),
+            ("golden_risk_days", self.golden_risk_days),
         ] {
-            check(sound, fault);
+            let fault = format!("{name}: must be 1 to {}, not {days}", Self::MAX_SILENCE_DAYS);
+            check((1..=Self::MAX_SILENCE_DAYS).contains(&days), fault);
         }
         check(
             self.lost_days >= self.dormant_days,
@@ -144,6 +151,9 @@ impl Rules {
             format!("golden_lost_months: must be 1 to 120, not {}", self.golden_lost_months),
         );
         check(self.due_grace_days <= 365, format!("due_grace_days: must be at most 365, not {}", self.due_grace_days));
+    }
+
+    fn check_forecast(&self, check: &mut impl FnMut(bool, String)) {
         check(
             self.confidence > 0.0 && self.confidence < 1.0,
             format!("confidence: must lie between 0 and 1, not {}", self.confidence),
@@ -156,7 +166,6 @@ impl Rules {
         for (name, value) in [("r", model.r), ("alpha", model.alpha), ("a", model.a), ("b", model.b)] {
             check(value.is_finite() && value > 0.0, format!("model.{name}: must be above 0, not {value}"));
         }
-        faults
     }
 
     /// Eight hex digits of SHA-256 over all that decides an output.
@@ -227,6 +236,19 @@ impl Ruleset {
     /// `inactive`, `new`, or the rung's name.
     pub fn tier_name(&self, tier: Tier) -> &str {
         self.0.tier_names.get(usize::from(tier.0)).map_or(Self::RETIRED, String::as_str)
+    }
+
+    /// The tier that goes by the name that `tier` had on another ladder, from its lowest rung; one that is no more is above all.
+    pub fn renumbered(&self, tier: Tier, ladder: &[String]) -> Tier {
+        let Some(rung) = usize::from(tier.0).checked_sub(usize::from(Tier::rung(0).0)) else { return tier };
+        let name = ladder.get(rung);
+        let now = self.rungs().iter().position(|rung| Some(&rung.name) == name).unwrap_or(self.rungs().len());
+        Tier::rung(now as u8)
+    }
+
+    /// The names of its rungs, from the lowest.
+    pub fn ladder(&self) -> Vec<String> {
+        self.rungs().iter().map(|rung| rung.name.clone()).collect()
     }
 
     /// By [`Tier`].

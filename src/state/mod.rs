@@ -12,7 +12,7 @@ mod varint;
 
 pub use history::{DayBucket, History};
 pub use loans::{Loan, Loans};
-pub use partition_record::{InputPosition, PartitionRecord, Population};
+pub use partition_record::{InputPosition, Ladder, PartitionRecord, Population};
 pub use remembered::Remembered;
 pub use user::{Changed, Deadlines, User};
 

@@ -31,6 +31,16 @@ pub struct PartitionRecord {
     pub transactional_id: String,
     pub transaction_number: u64,
     pub population: Population,
+    /// The present ladder, and older ones while users are numbered by them.
+    pub ladders: Vec<Ladder>,
+}
+
+/// The names that tiers went by under a generation of rules: users hold numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ladder {
+    pub generation: u32,
+    /// From the lowest.
+    pub rungs: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,6 +98,11 @@ impl PartitionRecord {
                 by_tier: self.population.by_tier.clone(),
                 by_stage: self.population.by_stage.to_vec(),
             }),
+            ladders: self
+                .ladders
+                .iter()
+                .map(|ladder| proto::Ladder { rules_generation: ladder.generation, rungs: ladder.rungs.clone() })
+                .collect(),
         }
         .encode_to_vec()
     }
@@ -124,6 +139,11 @@ impl PartitionRecord {
             transactional_id: record.transactional_id,
             transaction_number: record.transaction_number,
             population: Population { by_tier: population.by_tier, by_stage },
+            ladders: record
+                .ladders
+                .into_iter()
+                .map(|ladder| Ladder { generation: ladder.rules_generation, rungs: ladder.rungs })
+                .collect(),
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use tideline::domain::{Body, DAY_MS, Event, EventId, HOUR_MS, Origin, Source, Stage, Tier, Timestamp, UserId};
 use tideline::engine::{Disposition, Reason, Signal, SignalKind};
-use tideline::rules::Rules;
+use tideline::rules::{Rules, Rung};
 
 use super::{advance, handle, partition, restored, settings};
 
@@ -144,6 +144,56 @@ fn a_new_generation_of_rules_re_evaluates_every_user_in_slices() {
         _ => None,
     });
     assert_eq!(previous, Some(Tier::rung(1)));
+}
+
+#[test]
+fn a_tier_keeps_its_name_when_the_ladder_changes_below_it() {
+    let mut signals = Vec::new();
+    let mut old = partition(settings(Rules::default()));
+    // u1 is high, u2 regular.
+    for n in 0..10 {
+        handle(&mut old, &payment(n, day(n as i64)), &mut signals);
+        let user = UserId::new("u2").unwrap();
+        if n < 7 {
+            handle(&mut old, &Event { user, ..payment(n, day(n as i64)) }, &mut signals);
+        }
+    }
+    old.install();
+
+    let mut with_gold = Rules { generation: 2, ..Rules::default() };
+    with_gold.rungs.insert(2, Rung { name: "gold".to_owned(), active_days: 6, ..with_gold.rungs[1].clone() });
+    let mut without_regular = Rules { generation: 3, ..Rules::default() };
+    without_regular.rungs.remove(1);
+    // The rules in their order, and what is announced of whom: previous and current tier by name.
+    let cases = [
+        (vec![with_gold.clone()], vec![("u2", "regular", "gold")]),
+        (vec![without_regular.clone()], vec![("u2", "retired", "low")]),
+        (vec![with_gold, without_regular], vec![("u2", "regular", "gold"), ("u2", "retired", "low")]),
+    ];
+    for (changes, expected) in cases {
+        let mut lane = restored(&old, settings(Rules::default()));
+        let mut announced = Vec::new();
+        for rules in changes {
+            // One user a slice, and a restart after each.
+            let settings = tideline::engine::Settings { max_effects: 1, ..settings(rules.clone()) };
+            let names = tideline::rules::Ruleset::new(rules).unwrap();
+            let mut signals = Vec::new();
+            for _ in 0..3 {
+                lane = restored(&lane, settings.clone());
+                lane.handle_time(None, &mut signals).unwrap();
+                lane.install();
+            }
+            announced.extend(signals.into_iter().map(|signal| match signal.kind {
+                SignalKind::TierChanged { previous, current, .. } => {
+                    let name = |tier| names.tier_name(tier).to_owned();
+                    (signal.user.as_str().to_owned(), name(previous.unwrap()), name(current))
+                }
+                other => panic!("{other:?}"),
+            }));
+        }
+        let announced: Vec<_> = announced.iter().map(|(a, b, c)| (a.as_str(), b.as_str(), c.as_str())).collect();
+        assert_eq!(announced, expected);
+    }
 }
 
 #[test]
