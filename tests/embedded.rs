@@ -18,6 +18,7 @@ mod embedded {
     mod journey;
     mod journal;
     mod lane;
+    mod lane_spy;
     mod lane_world;
     mod log;
     mod log_model;

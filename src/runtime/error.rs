@@ -9,26 +9,22 @@ use crate::state::StateError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum LaneError {
-    #[error("{0}")]
+    #[error(transparent)]
     Broker(#[from] BrokerError),
     /// A transaction that left nothing behind.
-    #[error("{0}")]
+    #[error(transparent)]
     Aborted(#[from] TransactionError),
     /// The same thing failed for longer than the patience of the settings.
     #[error("gave up after {waited:?} without success: {cause}")]
     GaveUp { waited: Duration, cause: String },
-    #[error("partition {partition}: {source}")]
+    #[error("partition {partition}: its state can't be gone on from")]
     State {
         partition: PartitionId,
         #[source]
         source: StateError,
     },
     #[error("partition {partition} is refused: {refusal}")]
-    Refused {
-        partition: PartitionId,
-        #[source]
-        refusal: Refusal,
-    },
+    Refused { partition: PartitionId, refusal: Refusal },
     #[error("lane {0} panicked")]
     Panicked(usize),
     #[error("start a thread for lane {lane}")]

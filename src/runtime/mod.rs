@@ -83,7 +83,16 @@ fn run_lane<B: Broker>(broker: B, job: Arc<Job>, company: Company, index: usize)
     }
     let mut guard = StopUnlessDone(company.stop.clone(), false);
     let mut lane = Lane::new(broker, job, company, index)?;
-    while lane.step().inspect_err(|error| tracing::error!(lane = index, "{error}"))? == Stepped::GoOn {}
+    loop {
+        match lane.step() {
+            Ok(Stepped::GoOn) => {}
+            Ok(Stepped::Done) => break,
+            Err(error) => {
+                tracing::error!(lane = index, error = &error as &(dyn std::error::Error + 'static), "the lane ends");
+                return Err(error);
+            }
+        }
+    }
     lane.close();
     guard.1 = true;
     Ok(())

@@ -462,6 +462,18 @@ fn a_batch_is_bounded_and_so_is_what_waits() {
     assert!((10..=30).contains(&waiting), "{waiting} waited");
 }
 
+#[test]
+fn a_batch_is_committed_once_its_outputs_hold_enough_bytes() {
+    let world = World::new(|options| {
+        options.settings.commit_interval = std::time::Duration::from_secs(3_600);
+        (options.settings.max_batch_bytes, options.settings.turn_records) = (500, 1);
+    });
+    feed_some(&world);
+    let mut lane = world.lane(0);
+    world.step_until(&mut lane, "most outputs", |world| world.outputs().len() >= 5);
+    assert!(of_lane(&world, 0).transactions.committed >= 3);
+}
+
 fn of_lane_or_default(world: &World) -> LaneStatus {
     world.company.board.read(|status| status.lanes.get(&0).cloned().unwrap_or_default())
 }
