@@ -11,6 +11,7 @@ mod kafka_cluster;
 /// Lives in `tests/kafka/`.
 mod kafka {
     mod admin;
+    mod cli;
     mod conformance;
     mod harness;
     mod journey;

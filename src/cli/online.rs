@@ -1,6 +1,8 @@
 //! What needs the cluster: topics as they are and should be, and generated events into them.
 
 use std::io::{Write, stdout};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -12,7 +14,10 @@ use crate::config::Config;
 use crate::domain::Source;
 use crate::generate::Generator;
 use crate::record::Outgoing;
-use crate::runtime::Mode;
+use crate::runtime::{Clock, Mode};
+
+/// Between two looks at topics that were just created.
+const PAUSE: Duration = Duration::from_millis(100);
 
 #[derive(Debug, Args)]
 pub(super) struct TopicsArgs {
@@ -86,7 +91,9 @@ pub(super) fn topics(args: &TopicsArgs) -> Result<()> {
             writeln!(out, "would create {} with {partitions} partitions, {}", wish.name, properties.join(", "))?;
         }
     }
-    if !args.create && survey.missing().next().is_some() {
+    if args.create {
+        await_created(&config, &survey)?;
+    } else if survey.missing().next().is_some() {
         writeln!(out, "nothing was changed; --create makes the missing topics")?;
     }
     let wrong = survey.steps.iter().filter(|step| matches!(step, Step::Fault(_))).count();
@@ -94,6 +101,21 @@ pub(super) fn topics(args: &TopicsArgs) -> Result<()> {
         bail!("{wrong} of the topics' properties can't be worked with; change them, or the configuration");
     }
     Ok(())
+}
+
+/// A topic is known to all brokers a little after its creation; whoever runs next must find it.
+fn await_created(config: &Config, survey: &Survey) -> Result<()> {
+    let created: Vec<_> = survey.missing().cloned().collect();
+    let names: Vec<_> = created.iter().map(|wish| wish.name.clone()).collect();
+    let clock = Clock::system();
+    loop {
+        let unsettled = plan(&created, &survey.admin.describe(&names)?);
+        let Some(step) = unsettled.iter().find(|step| !matches!(step, Step::Note(_))) else { return Ok(()) };
+        if Duration::from_millis(clock.monotonic_ms()) > config.kafka.retry_bound.duration() {
+            bail!("a topic was created, but the cluster does not show it as it was asked for: {step:?}");
+        }
+        thread::park_timeout(PAUSE);
+    }
 }
 
 fn state(steps: &[Step], topic: &str) -> String {

@@ -1,0 +1,190 @@
+//! The commands that need a cluster, run as their user runs them: topics, check, generate, and a run that is told to stop.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tideline::broker::kafka::{Isolation, read_partition};
+use tideline::config::Config;
+use tideline::domain::{PartitionId, Source};
+use tideline::record::Message;
+
+use crate::kafka_cluster::{Cluster, unique};
+
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// An application of its own on the shared broker; no topic exists yet.
+struct Application {
+    folder: tempfile::TempDir,
+    text: String,
+}
+
+impl Application {
+    fn new() -> Self {
+        let id = unique("cli");
+        let inputs = Source::ALL
+            .map(Source::as_str)
+            .map(|source| format!("[[inputs]]\ntopic = \"{id}.{source}\"\nsource = \"{source}\"\n"));
+        let text = format!(
+            "[application]\nid = \"{id}\"\n[kafka]\nbootstrap = \"{}\"\nsession_timeout = \"2s\"\n\
+             heartbeat_interval = \"300ms\"\n{}[topics]\ntier_changes = \"{id}.tier-changes\"\n\
+             dormancy_risk = \"{id}.dormancy-risk\"\nuser_profiles = \"{id}.user-profiles\"\n\
+             dead_letters = \"{id}.dead-letters\"\nrekey = \"{id}.rekey\"\nchangelog = \"{id}.changelog\"\n\
+             partitions = 4\n[telemetry]\nlisten = \"127.0.0.1:0\"\n",
+            Cluster::shared().bootstrap_servers(),
+            inputs.concat(),
+        );
+        Self { folder: tempfile::tempdir().unwrap(), text }
+    }
+
+    /// With that replaced in its configuration.
+    fn with(&self, from: &str, to: &str) -> Self {
+        assert!(self.text.contains(from));
+        Self { folder: tempfile::tempdir().unwrap(), text: self.text.replace(from, to) }
+    }
+
+    fn config(&self) -> Config {
+        Config::parse("test", &self.text).unwrap()
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let file = self.folder.path().join("tideline.toml");
+        std::fs::write(&file, &self.text).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tideline"));
+        command.args(args).arg("--config").arg(file);
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        self.command(args).output().unwrap()
+    }
+}
+
+/// The command ends with that code, and what it says contains all of these.
+fn check(output: &Output, code: i32, parts: &[&str]) {
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{text}");
+    for part in parts {
+        assert!(text.contains(part), "{part:?} is missing in {text}");
+    }
+}
+
+#[test]
+fn topics_are_shown_then_created_and_a_check_says_what_is_wrong_with_them() {
+    let application = Application::new();
+    check(&application.run(&["topics"]), 0, &["missing", "would create", "nothing was changed"]);
+    let missing = ["changelog: the topic is missing", "sms: the topic is missing"];
+    check(&application.run(&["check", "--online"]), 1, &missing);
+    check(&application.run(&["run", "--until-end"]), 1, &["the topic is missing", "tideline topics --create"]);
+    check(&application.run(&["topics", "--create"]), 0, &["created "]);
+    check(&application.run(&["topics"]), 0, &["as it should be"]);
+    check(&application.run(&["check", "--online"]), 0, &["10 topics as they should be"]);
+    // Again: there is nothing left to do.
+    check(&application.run(&["topics", "--create"]), 0, &["as it should be"]);
+
+    let another_count = application.with("partitions = 4", "partitions = 6");
+    let fault = "the number of partitions is 4, should be 6";
+    check(&another_count.run(&["check", "--online"]), 1, &[fault]);
+    check(&another_count.run(&["topics"]), 1, &["FAULT", fault]);
+    check(&another_count.run(&["run", "--until-end"]), 1, &[fault]);
+}
+
+/// By user, in the order of the sequence; without what depends on partitions.
+fn by_user(outputs: impl Iterator<Item = Value>) -> BTreeMap<String, Vec<Value>> {
+    let mut users = BTreeMap::<_, Vec<Value>>::new();
+    for mut output in outputs {
+        let fields = output.as_object_mut().unwrap();
+        fields.remove("topic");
+        fields.remove("cause");
+        users.entry(output["user_id"].as_str().unwrap().to_owned()).or_default().push(output);
+    }
+    // An erased user that comes back begins its sequence anew.
+    let order = |output: &Value| (output["sequence"].as_u64(), output["time"].as_str().map(str::to_owned));
+    users.values_mut().for_each(|outputs| outputs.sort_by_key(order));
+    users
+}
+
+fn written(config: &Config) -> Vec<Value> {
+    let (settings, mut outputs) = (config.kafka_settings(), Vec::new());
+    for topic in [&config.topics.tier_changes, &config.topics.dormancy_risk] {
+        for partition in (0..config.topics.partitions).map(PartitionId) {
+            let (shown, to) = (Isolation::Committed, Isolation::Uncommitted);
+            let records = read_partition(&settings, topic, partition, shown, to).unwrap();
+            outputs.extend(records.iter().map(|record| serde_json::from_slice(record.value().unwrap()).unwrap()));
+        }
+    }
+    outputs
+}
+
+fn replayed(folder: &Path, until: &str) -> Vec<Value> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tideline"));
+    command.args(["replay", "--until", until]);
+    for source in Source::ALL.map(Source::as_str) {
+        command.arg("--input").arg(format!("{source}={}/{source}.jsonl", folder.display()));
+    }
+    let output = command.output().unwrap();
+    check(&output, 0, &[]);
+    String::from_utf8(output.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn generated_users_get_the_same_outputs_from_kafka_as_from_files() {
+    let application = Application::new();
+    check(&application.run(&["topics", "--create"]), 0, &[]);
+    // In order: what is late is judged by its partition's stream time, and files are one partition.
+    let what =
+        ["--events", "20000", "--days", "150", "--users", "300", "--late", "0", "--duplicates", "0", "--bad", "0"];
+    let until = "2026-09-01T00:00:00Z";
+    let files = tempfile::tempdir().unwrap();
+    let to_files = [&["generate", "--out", files.path().to_str().unwrap()][..], &what].concat();
+    check(&application.run(&to_files), 0, &[]);
+    check(&application.run(&[&["generate", "--kafka"][..], &what].concat()), 0, &["20000 records written to "]);
+    check(&application.run(&["run", "--until-end", "--until", until]), 0, &[]);
+
+    let (written, replayed) = (written(&application.config()), replayed(files.path(), until));
+    assert!(replayed.len() > 1_000, "only {} outputs", replayed.len());
+    assert_eq!(written.len(), replayed.len());
+    let (written, replayed) = (by_user(written.into_iter()), by_user(replayed.into_iter()));
+    for (user, expected) in &replayed {
+        assert_eq!(written.get(user), Some(expected), "{user}");
+    }
+}
+
+fn get(address: SocketAddr, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn a_run_becomes_ready_and_stops_cleanly_when_told_to() {
+    let application = Application::new().with("[telemetry]\n", "[telemetry]\nlog_format = \"json\"\n");
+    check(&application.run(&["topics", "--create"]), 0, &[]);
+    let mut child = application.command(&["run"]).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let address = lines.by_ref().find_map(|line| {
+        let line: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} in {line:?}"));
+        line["address"].as_str().map(|address| address.parse::<SocketAddr>().unwrap())
+    });
+    let address = address.expect("the log names the address of the pages");
+    let deadline = Instant::now() + PATIENCE;
+    while !get(address, "/readyz").starts_with("HTTP/1.1 200") {
+        assert!(Instant::now() < deadline, "{}", get(address, "/readyz"));
+    }
+    let text = get(address, "/metrics");
+    for partition in 0..4 {
+        let series = format!("tideline_partition_phase{{partition=\"{partition}\",phase=\"serving\"}} 1");
+        assert!(text.contains(&series), "{series} is missing in {text}");
+    }
+    let sent = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+    let rest: Vec<_> = lines.collect();
+    assert_eq!(child.wait().unwrap().code(), Some(0), "{rest:#?}");
+    assert!(rest.iter().any(|line| line.contains("everything in hand is committed")), "{rest:#?}");
+}
