@@ -1,6 +1,6 @@
 //! Lanes: poll, merge, fold, one transaction, install; restore, rebalance, shutdown; the one clock.
 //!
-//! Files, in the order of a batch: [`lane`] (the loop), `serving` (a partition in hand), `commit` (the transaction and its
+//! Files, in the order of a batch: `lane` (the loop), `serving` (a partition in hand), `commit` (the transaction and its
 //! outcomes); then `assignment` (what the group gives and takes), `restore`, `ownership` (pure judgements of what may be
 //! trusted), `finish` (runs that end), [`status`] (what is told), `settings` (every bound), `clock`.
 //!

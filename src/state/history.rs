@@ -15,7 +15,7 @@ pub struct DayBucket {
     pub amount: i64,
     /// The latest key activity, refunded or not; none on a day that only refunds name.
     pub latest: Option<Timestamp>,
-    /// Places in [`History::scenes`].
+    /// Places in the table of scenes that the history keeps.
     pub scenes: u64,
 }
 
