@@ -351,6 +351,50 @@ mod tests {
         assert_eq!(zone.day(at("2018-11-04T02:59:59.999Z")), day.minus(1));
     }
 
+    /// Zones whose clocks jump at midnight, by half an hour, over a whole day, or not at all.
+    const ZONES: [&str; 9] = [
+        "Asia/Shanghai",
+        "Europe/Berlin",
+        "America/Havana",
+        "America/Sao_Paulo",
+        "Asia/Amman",
+        "Asia/Beirut",
+        "Atlantic/Azores",
+        "Australia/Lord_Howe",
+        "Pacific/Apia",
+    ];
+
+    #[test]
+    fn a_day_starts_with_its_first_instant_in_every_zone() {
+        for zone in ZONES.map(|name| Zone::new(name).unwrap()) {
+            let mut day = zone.day(at("1995-01-01T12:00:00Z"));
+            while day < zone.day(at("2040-01-01T12:00:00Z")) {
+                let start = zone.day_start(day);
+                assert!(zone.day(start.minus_millis(1)) < day, "{zone:?} {start}");
+                // Samoa had no 30 December 2011: what would start then starts with the day after it.
+                let started = zone.day(start);
+                assert!(started == day || zone.name() == "Pacific/Apia" && started == day.plus(1), "{zone:?} {start}");
+                day = day.plus(1);
+            }
+        }
+    }
+
+    #[test]
+    fn months_later_is_the_calendars_own_unless_the_clock_jumps_there() {
+        for zone in ZONES.map(|name| Zone::new(name).unwrap()) {
+            for n in 0..20_000i64 {
+                // 19 h 7 min 13 s apart, so that every hour and every day of a month has its turn.
+                let from = Timestamp(n * 68_833_000);
+                let local = |at: Timestamp| zone.rules.to_datetime(jiff::Timestamp::from_millisecond(at.0).unwrap());
+                let later = local(from).checked_add(jiff::Span::new().months(6)).unwrap();
+                if zone.rules.to_ambiguous_timestamp(later).is_ambiguous() {
+                    continue;
+                }
+                assert_eq!(local(zone.months_later(from, 6)), later, "{zone:?} {from}");
+            }
+        }
+    }
+
     #[test]
     fn a_month_follows_december() {
         let zone = Zone::new("UTC").unwrap();

@@ -214,6 +214,28 @@ fn a_stage_that_new_rules_would_not_have_announced_is_not_taken_back() {
 }
 
 #[test]
+fn at_one_instant_users_come_in_order_and_of_each_the_tier_before_the_stage() {
+    for max_effects in [1, 100] {
+        let rules = Rules { zone: "UTC".to_owned(), ..Rules::default() };
+        let mut partition = partition(tideline::engine::Settings { max_effects, ..settings(rules) });
+        let mut signals = Vec::new();
+        // The rung is lost 37 days after the payment's; a loan's due date makes the warning wait for the same midnight.
+        for (n, name) in ["u2", "u1"].into_iter().enumerate() {
+            let user = UserId::new(name).unwrap();
+            let schedule = Body::LoanDueScheduled { loan: None, due: day(34) };
+            handle(&mut partition, &Event { user, ..payment(n as u64, day(0)) }, &mut signals);
+            handle(&mut partition, &Event { user, ..event(n as u64 + 10, day(0), schedule) }, &mut signals);
+        }
+        signals.clear();
+        advance(&mut partition, day(38), &mut signals);
+        assert!(signals.iter().all(|signal| signal.time == day(37)));
+        let is_tier = |signal: &Signal| matches!(signal.kind, SignalKind::TierChanged { .. });
+        let order: Vec<_> = signals.iter().map(|signal| (signal.user.as_str(), is_tier(signal))).collect();
+        assert_eq!(order, [("u1", true), ("u1", false), ("u2", true), ("u2", false)], "slices of {max_effects}");
+    }
+}
+
+#[test]
 fn outputs_older_than_emit_from_are_folded_in_silence() {
     let mut signals = Vec::new();
     let from = tideline::engine::Settings { emit_from: Some(day(3)), ..settings(Rules::default()) };
