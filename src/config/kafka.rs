@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::units::{Period, Size};
 
-/// The connection to the broker. Of what is not here the client's `tideline` defaults hold.
+/// The connection to the broker; every wait, queue and retry of the client.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Kafka {
@@ -30,6 +30,8 @@ pub struct Kafka {
     pub call_timeout: Period,
     /// A call that fails in passing is made again for that long at the most. Default 30s.
     pub retry_bound: Period,
+    /// The pause before such a call is made again. Default 20ms.
+    pub retry_pause: Period,
     /// A restore that doesn't come forward for that long fails, and names its cause. Default 30s.
     pub no_progress_bound: Period,
     /// A poll hands over at most that many records. Default 2000.
@@ -38,6 +40,12 @@ pub struct Kafka {
     pub queued_records: usize,
     /// Bytes read ahead, for each partition of a topic. Default 2MiB.
     pub queued_bytes: Size,
+    /// One fetch brings at most that much of a partition; a larger record still comes through. Default 1MiB.
+    pub fetch_bytes: Size,
+    /// The broker holds a fetch back for that long while there is nothing; bounds how late an end is noticed. Default 20ms.
+    pub fetch_wait: Period,
+    /// Records written but not yet acknowledged; a full queue is waited for. Default 200000.
+    pub send_queue_records: usize,
     /// The longest that a record waits to be sent with others. Default 5ms.
     pub linger: Period,
     /// `none`, `lz4`, `zstd`, `snappy` or `gzip`. Default `lz4`.
@@ -93,10 +101,14 @@ impl Default for Kafka {
             transaction_timeout: Period::of_secs(15),
             call_timeout: Period::of_secs(5),
             retry_bound: Period::of_secs(30),
+            retry_pause: Period::of_millis(20),
             no_progress_bound: Period::of_secs(30),
             poll_records: 2_000,
             queued_records: 20_000,
             queued_bytes: Size::of_mib(2),
+            fetch_bytes: Size::of_mib(1),
+            fetch_wait: Period::of_millis(20),
+            send_queue_records: 200_000,
             linger: Period::of_millis(5),
             compression: Compression::Lz4,
             max_message: Size::of_mib(4),
@@ -131,15 +143,18 @@ mod client {
                 transaction_timeout: self.kafka.transaction_timeout.duration(),
                 call_timeout: self.kafka.call_timeout.duration(),
                 retry_bound: self.kafka.retry_bound.duration(),
+                retry_pause: self.kafka.retry_pause.duration(),
                 no_progress_bound: self.kafka.no_progress_bound.duration(),
                 poll_records: self.kafka.poll_records,
                 queued_records: self.kafka.queued_records,
                 queued_kib: (self.kafka.queued_bytes.bytes() >> 10).max(1),
+                fetch_bytes: self.kafka.fetch_bytes.bytes(),
+                fetch_wait: self.kafka.fetch_wait.duration(),
+                send_queue_records: self.kafka.send_queue_records,
                 linger: self.kafka.linger.duration(),
                 compression: compression.as_str().to_owned(),
                 max_message_bytes: self.kafka.max_message.bytes(),
                 client: client.clone(),
-                ..kafka::KafkaSettings::default()
             }
         }
 
@@ -152,8 +167,8 @@ mod client {
                 output_retention: self.topics.output_retention.duration(),
                 dead_letter_retention: self.topics.dead_letter_retention.duration(),
                 changelog_segment_bytes: self.topics.changelog_segment.bytes() as u64,
+                changelog_segment_age: self.topics.changelog_segment_age.duration(),
                 max_message_bytes: self.kafka.max_message.bytes(),
-                ..TopicSettings::default()
             }
         }
     }

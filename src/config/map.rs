@@ -42,10 +42,13 @@ impl Config {
             merge_wait: stream.merge_wait.duration(),
             idle_after: stream.idle_after.duration(),
             idle_tick: stream.idle_tick.duration(),
+            turn_records: stream.turn_records,
+            poll_timeout: stream.poll_timeout.duration(),
+            restore_timeout: stream.restore_timeout.duration(),
+            retry_backoff: stream.retry_backoff.duration(),
             patience: stream.patience.duration(),
             dead_letter_limit: stream.dead_letter_limit.bytes(),
             mode,
-            ..runtime::Settings::default()
         }
     }
 

@@ -94,6 +94,8 @@ pub struct TopicsConfig {
     pub dead_letter_retention: Period,
     /// Segments of the changelog; small ones are compacted sooner, so a restore reads less. Default 16MiB.
     pub changelog_segment: Size,
+    /// A segment of the changelog is closed after that even if it isn't full: only closed ones are compacted. Default 1h.
+    pub changelog_segment_age: Period,
 }
 
 /// Time, batches and bounds.
@@ -130,6 +132,14 @@ pub struct Stream {
     /// Outputs older than this RFC 3339 time are folded in silence. Absent by default: all are sent.
     #[serde(default, with = "rfc3339", skip_serializing_if = "Option::is_none")]
     pub emit_from: Option<Timestamp>,
+    /// Records that a lane handles between two polls, at most. Default 2000.
+    pub turn_records: usize,
+    /// How long a poll may wait when there is nothing to do. Default 100ms.
+    pub poll_timeout: Period,
+    /// How long one look at a changelog may wait while partitions are restored. Default 20ms.
+    pub restore_timeout: Period,
+    /// How long a lane keeps from trying again after a failure. Default 200ms.
+    pub retry_backoff: Period,
     /// How long the same thing may fail, with no success in between, before the process gives up and names the cause.
     /// Default 2m.
     pub patience: Period,
@@ -224,6 +234,7 @@ impl Default for TopicsConfig {
             output_retention: Period::of_days(7),
             dead_letter_retention: Period::of_days(14),
             changelog_segment: Size::of_mib(16),
+            changelog_segment_age: Period::of_secs(3_600),
         }
     }
 }
@@ -245,6 +256,10 @@ impl Default for Stream {
             max_value: Size::of_mib(1),
             dead_letter_limit: Size::of_mib(2),
             emit_from: None,
+            turn_records: 2_000,
+            poll_timeout: Period::of_millis(100),
+            restore_timeout: Period::of_millis(20),
+            retry_backoff: Period::of_millis(200),
             patience: Period::of_secs(120),
         }
     }

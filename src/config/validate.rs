@@ -31,6 +31,7 @@ impl Config {
         self.validate_inputs(&mut faults);
         self.validate_topics(&mut faults);
         self.validate_stream(&mut faults);
+        self.validate_sizes(&mut faults);
         self.validate_kafka(&mut faults);
         faults.0.extend(self.rules.validate().into_iter().map(|fault| format!("rules.{fault}")));
         faults.0
@@ -85,6 +86,7 @@ impl Config {
         for (path, period) in [
             ("topics.output_retention", topics.output_retention),
             ("topics.dead_letter_retention", topics.dead_letter_retention),
+            ("topics.changelog_segment_age", topics.changelog_segment_age),
         ] {
             faults.unless(period > Period::default(), path, "must be longer than 0s");
         }
@@ -137,6 +139,9 @@ impl Config {
             ("stream.idle_after", stream.idle_after),
             ("stream.commit_interval", stream.commit_interval),
             ("stream.idle_tick", stream.idle_tick),
+            ("stream.poll_timeout", stream.poll_timeout),
+            ("stream.restore_timeout", stream.restore_timeout),
+            ("stream.retry_backoff", stream.retry_backoff),
             ("stream.patience", stream.patience),
         ] {
             faults.unless(period > Period::default(), path, "must be longer than 0s");
@@ -145,9 +150,15 @@ impl Config {
             ("stream.batch_records", stream.batch_records),
             ("stream.max_effects", stream.max_effects),
             ("stream.buffer_records", stream.buffer_records),
+            ("stream.turn_records", stream.turn_records),
         ] {
             faults.unless((1..=10_000_000).contains(&count), path, format!("must be 1 to 10000000, not {count}"));
         }
+    }
+
+    /// What must fit into what.
+    fn validate_sizes(&self, faults: &mut Faults) {
+        let (stream, kafka) = (&self.stream, &self.kafka);
         faults.unless(
             stream.max_value > Size::default(),
             "stream.max_value",
@@ -172,6 +183,14 @@ impl Config {
             "stream.dead_letter_limit",
             format!("{} must exceed stream.max_value and 64KiB, {least}", stream.dead_letter_limit),
         );
+        faults.unless(
+            kafka.max_message > stream.dead_letter_limit,
+            "kafka.max_message",
+            format!("{} must exceed stream.dead_letter_limit, {}", kafka.max_message, stream.dead_letter_limit),
+        );
+        for (path, size) in [("kafka.queued_bytes", kafka.queued_bytes), ("kafka.fetch_bytes", kafka.fetch_bytes)] {
+            faults.unless(size >= Size::of_kib(1), path, format!("must be at least 1KiB, not {size}"));
+        }
     }
 
     fn validate_kafka(&self, faults: &mut Faults) {
@@ -181,9 +200,19 @@ impl Config {
         for server in servers {
             faults.unless(is_host_and_port(server), "kafka.bootstrap", format!("{server:?} is not host:port"));
         }
-        for (path, count) in
-            [("kafka.poll_records", kafka.poll_records), ("kafka.queued_records", kafka.queued_records)]
-        {
+        for (path, period) in [
+            ("kafka.call_timeout", kafka.call_timeout),
+            ("kafka.retry_pause", kafka.retry_pause),
+            ("kafka.no_progress_bound", kafka.no_progress_bound),
+            ("kafka.fetch_wait", kafka.fetch_wait),
+        ] {
+            faults.unless(period > Period::default(), path, "must be longer than 0s");
+        }
+        for (path, count) in [
+            ("kafka.poll_records", kafka.poll_records),
+            ("kafka.queued_records", kafka.queued_records),
+            ("kafka.send_queue_records", kafka.send_queue_records),
+        ] {
             faults.unless((1..=10_000_000).contains(&count), path, format!("must be 1 to 10000000, not {count}"));
         }
         faults.unless(
@@ -205,11 +234,7 @@ impl Config {
         shorter("stream.commit_interval", stream.commit_interval, "kafka.transaction_timeout", transaction);
         shorter("stream.merge_wait", stream.merge_wait, "kafka.max_poll_interval", kafka.max_poll_interval);
         shorter("kafka.transaction_timeout", transaction, "kafka.max_poll_interval", kafka.max_poll_interval);
-        faults.unless(
-            kafka.max_message > stream.dead_letter_limit,
-            "kafka.max_message",
-            format!("{} must exceed stream.dead_letter_limit, {}", kafka.max_message, stream.dead_letter_limit),
-        );
+        shorter("stream.poll_timeout", stream.poll_timeout, "kafka.max_poll_interval", kafka.max_poll_interval);
     }
 
     /// Properties that the program sets itself, or on whose value exactly once depends.

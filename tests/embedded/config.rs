@@ -2,6 +2,7 @@
 
 use tideline::config::{Config, ConfigError};
 use tideline::domain::Source;
+use tideline::runtime::{Mode, Settings};
 
 const EXAMPLE: &str = include_str!("../../deploy/config.example.toml");
 
@@ -125,6 +126,11 @@ fn a_coupling_that_does_not_hold_is_named_with_its_path() {
         ("[stream]\nbatch_records = 0", "stream.batch_records: must be 1"),
         ("[topics]\ndead_letter_retention = \"0s\"", "topics.dead_letter_retention: must be longer"),
         ("[stream]\nbatch_bytes = \"1MiB\"", "stream.batch_bytes: 1MiB can't hold one dead letter"),
+        ("[stream]\nturn_records = 0", "stream.turn_records: must be 1"),
+        ("[stream]\npoll_timeout = \"5m\"", "stream.poll_timeout: 5m must be shorter than kafka.max_poll_interval"),
+        ("[kafka]\nfetch_bytes = \"0B\"", "kafka.fetch_bytes: must be at least 1KiB"),
+        ("[kafka]\nretry_pause = \"0s\"", "kafka.retry_pause: must be longer"),
+        ("[kafka]\nsend_queue_records = 0", "kafka.send_queue_records: must be 1"),
         ("[stream]\npatience = \"0s\"", "stream.patience: must be longer"),
         ("[stream]\nbuffer_bytes = \"1KiB\"", "stream.buffer_bytes: 1KiB can't hold one value"),
         ("[stream]\nmax_value = \"2MiB\"", "stream.dead_letter_limit: 2MiB must exceed"),
@@ -176,6 +182,18 @@ fn a_text_that_is_no_toml_is_shown_with_its_line() {
 fn a_file_that_cannot_be_read_is_named() {
     let error = Config::load(Some("no/such/file.toml".as_ref())).unwrap_err().to_string();
     assert_eq!(error, "cannot read the configuration no/such/file.toml");
+}
+
+/// Each part has defaults of its own, for its tests; a configuration that says nothing means the same.
+#[test]
+fn the_defaults_are_those_of_the_parts() {
+    let config = Config::default();
+    assert_eq!(config.lane_settings(Mode::Endless), Settings::default());
+    #[cfg(feature = "kafka")]
+    {
+        assert_eq!(config.kafka_settings(), tideline::broker::kafka::KafkaSettings::default());
+        assert_eq!(config.topic_settings(), tideline::broker::kafka::admin::TopicSettings::default());
+    }
 }
 
 #[test]
