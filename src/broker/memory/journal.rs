@@ -9,6 +9,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -89,7 +90,9 @@ impl Journal {
         let io = |source| JournalError::Io { path: path.clone(), source };
         std::fs::create_dir_all(directory).map_err(io)?;
         let lock = File::create(directory.join("lock")).map_err(io)?;
-        lock.try_lock().map_err(|_| JournalError::InUse { path: directory.to_owned() })?;
+        if !takes(&lock) {
+            return Err(JournalError::InUse { path: directory.to_owned() });
+        }
         let file = OpenOptions::new().read(true).append(true).create(true).open(&path).map_err(io)?;
         let length =
             Replay { path: &path, reader: io::BufReader::with_capacity(1 << 20, &file), at: 0 }.run(&identity, each)?;
@@ -239,6 +242,19 @@ impl<R: Read> Replay<'_, R> {
     fn damaged(&self, at: u64, what: &'static str) -> JournalError {
         JournalError::Damaged { path: self.path.to_owned(), at, what }
     }
+}
+
+/// Takes the lock of a directory. A program that another thread is just starting has a copy of every open file until it
+/// runs, so a lock that was let go a moment ago may seem held for as long as that takes: it is tried again, within a bound.
+fn takes(lock: &File) -> bool {
+    const TRIES: u32 = 100;
+    const PAUSE: Duration = Duration::from_millis(5);
+    (0..TRIES).any(|tried| {
+        if tried > 0 {
+            std::thread::park_timeout(PAUSE);
+        }
+        lock.try_lock().is_ok()
+    })
 }
 
 #[cfg(test)]
