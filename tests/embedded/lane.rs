@@ -483,13 +483,12 @@ fn a_lane_that_can_not_go_on_names_what_it_tried_and_for_how_long() {
     let world = World::new(|_| {});
     feed_some(&world);
     let mut lane = world.lane(0);
-    let error = loop {
+    let failing_step = |_| {
         world.broker.inject(Fault::AbortOnCommit);
         world.time.advance_ms(50);
-        if let Err(error) = lane.step() {
-            break error;
-        }
+        lane.step().err()
     };
+    let error = (0..20_000).find_map(failing_step).expect("it goes on for ever");
     assert!(matches!(error, LaneError::GaveUp { .. }), "{error}");
     assert!(error.to_string().contains("commit: "), "{error}");
     assert_eq!(world.read("tier-changes", Isolation::ReadCommitted).len(), 0);
