@@ -122,3 +122,22 @@ fn the_scripts_are_sound() {
         assert!(checked.success(), "{script} is no bash");
     }
 }
+
+/// `./mutate` takes long and runs seldom; an edit that has lost its place is found at once.
+#[test]
+fn every_listed_edit_still_has_its_one_place() {
+    let list = fs::read_to_string(root().join("tests/mutations.txt")).unwrap();
+    let edits: Vec<_> = list.split("\n== ").skip(1).collect();
+    assert!(edits.len() >= 10, "only {} edits", edits.len());
+    for edit in edits {
+        let lines_after = |mark: &str| {
+            let lines = edit.lines().filter_map(|line| line.strip_prefix(mark));
+            lines.map(|line| line.strip_prefix(' ').unwrap_or(line)).collect::<Vec<_>>()
+        };
+        let (name, file, from) = (edit.lines().next().unwrap(), lines_after("@"), lines_after("-").join("\n"));
+        let text = fs::read_to_string(root().join(file.concat())).unwrap();
+        assert_eq!(text.matches(&from).count(), 1, "places of the edit {name:?}");
+        assert_ne!(from, lines_after("+").join("\n"), "{name:?} changes nothing");
+        assert!(!lines_after("!").concat().is_empty(), "{name:?} names no test");
+    }
+}
