@@ -3,19 +3,33 @@
 
 #![allow(clippy::disallowed_methods, reason = "tests read clocks to bound their waits")]
 
+#[path = "common/application.rs"]
+mod application;
 #[allow(dead_code, reason = "what belongs to the embedded log")]
 mod common;
 #[path = "common/kafka_cluster.rs"]
 mod kafka_cluster;
+#[path = "common/kills.rs"]
+mod kills;
+#[path = "common/proxy.rs"]
+mod proxy;
+#[path = "common/verdict.rs"]
+mod verdict;
+#[path = "common/watch.rs"]
+mod watch;
 
 /// Lives in `tests/kafka/`.
 mod kafka {
     mod admin;
+    mod brokers;
     mod cli;
     mod conformance;
     mod harness;
     mod journey;
+    mod kills;
+    mod members;
     mod outage;
     mod producer;
+    mod proxy;
     mod source;
 }

@@ -9,6 +9,8 @@
 # NODE VOTERS     of a cluster of several: this node's number, and `1@127.0.0.1:PORT,2@…` of all of them
 # --with-stdin    ends the broker (kill -9) when standard input ends: so a test that dies takes its broker along
 #
+# TIDELINE_BROKER_PROXIED=PORT:ADVERTISED: one listener more, at PORT, which tells clients to connect to ADVERTISED: so a
+# proxy can stand between.
 # TIDELINE_BROKER_PROPERTIES: more properties, one a line, which win over those below.
 set -euo pipefail
 
@@ -20,13 +22,20 @@ node=${5:-1}
 voters=${6:-1@127.0.0.1:$controller_port}
 copies=$(tr , '\n' <<<"$voters" | wc -l)
 
+proxied=${TIDELINE_BROKER_PROXIED:-}
+listener=${proxied:+,PROXIED://127.0.0.1:${proxied%:*}}
+advertised=${proxied:+,PROXIED://127.0.0.1:${proxied#*:}}
+
 mkdir -p "$dir"
 properties=$dir/broker-$node.properties
 cat >"$properties" <<PROPERTIES
 process.roles=broker,controller
 node.id=$node
 controller.quorum.voters=$voters
-listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$controller_port
+listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$controller_port$listener
+advertised.listeners=PLAINTEXT://127.0.0.1:$port$advertised
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,PROXIED:PLAINTEXT
+inter.broker.listener.name=PLAINTEXT
 controller.listener.names=CONTROLLER
 log.dirs=$dir/data-$node
 auto.create.topics.enable=false

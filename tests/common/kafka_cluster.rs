@@ -19,6 +19,10 @@ const START_PATIENCE: Duration = Duration::from_secs(120);
 /// Some brokers that form one cluster.
 pub struct Cluster {
     nodes: Vec<Node>,
+    /// Of every broker, one a line; they win over those of the script.
+    properties: String,
+    /// `PORT:ADVERTISED` of the listener that is meant for a proxy, if there is one.
+    proxied: String,
     /// After the nodes: they write into it until they end.
     data: tempfile::TempDir,
 }
@@ -40,6 +44,15 @@ impl Cluster {
 
     /// Starts `count` brokers and waits until each answers.
     pub fn start(count: usize) -> Cluster {
+        Self::start_with(count, "")
+    }
+
+    /// The same, with more properties of the brokers, one a line.
+    pub fn start_with(count: usize, properties: &str) -> Cluster {
+        Self::launch_all(count, properties, "")
+    }
+
+    fn launch_all(count: usize, properties: &str, proxied: &str) -> Cluster {
         let data = tempfile::Builder::new().prefix("tideline-kafka-").tempdir().expect("a temporary folder");
         let ports = free_ports(2 * count);
         let nodes = (0..count).map(|i| Node {
@@ -48,7 +61,8 @@ impl Cluster {
             controller_port: ports[2 * i + 1],
             script: None,
         });
-        let mut cluster = Cluster { nodes: nodes.collect(), data };
+        let mut cluster =
+            Cluster { nodes: nodes.collect(), properties: properties.to_owned(), proxied: proxied.to_owned(), data };
         for number in 1..=count {
             cluster.launch(number);
         }
@@ -75,6 +89,12 @@ impl Cluster {
         self.reap(number);
     }
 
+    /// One broker with a listener more: at the port returned, telling clients to connect to `advertised` (a proxy's).
+    pub fn start_behind(advertised: u16) -> (Cluster, u16) {
+        let port = free_ports(1)[0];
+        (Self::launch_all(1, "", &format!("{port}:{advertised}")), port)
+    }
+
     /// Starts a stopped or killed broker on its old data and waits until it answers.
     pub fn restart(&mut self, number: usize) {
         self.launch(number);
@@ -91,6 +111,8 @@ impl Cluster {
             .arg("--with-stdin")
             .args([libs(), self.data.path()])
             .args([node.port.to_string(), node.controller_port.to_string(), number.to_string(), voters.join(",")])
+            .env("TIDELINE_BROKER_PROPERTIES", &self.properties)
+            .env("TIDELINE_BROKER_PROXIED", &self.proxied)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
