@@ -13,7 +13,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tideline::broker::kafka::admin::{Admin, wishes};
+use tideline::broker::kafka::admin::{Admin, Step, plan, wishes};
 use tideline::broker::kafka::{GroupProtocol, Isolation, KafkaBroker, KafkaMessage, KafkaSettings, read_partition};
 use tideline::config::Config;
 use tideline::domain::{PartitionId, Source};
@@ -138,9 +138,16 @@ impl Application {
     fn create_topics(&self) {
         let admin = Admin::new(self.settings()).expect("an administration client");
         let with = self.config.topic_settings();
-        for wish in wishes(&self.config.topic_names(), &with) {
-            admin.create(&wish, &with, self.config.topics.partitions).expect("create a topic");
+        let wished = wishes(&self.config.topic_names(), &with);
+        for wish in &wished {
+            admin.create(wish, &with, self.config.topics.partitions).expect("create a topic");
         }
+        // A topic is known to all brokers a little after its creation.
+        let names: Vec<_> = wished.iter().map(|wish| wish.name.clone()).collect();
+        await_that("the topics are there", || {
+            let steps = plan(&wished, &admin.describe(&names).expect("describe topics"));
+            steps.iter().all(|step| matches!(step, Step::Note(_)))
+        });
     }
 
     pub fn settings(&self) -> KafkaSettings {
