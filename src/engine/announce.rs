@@ -90,7 +90,7 @@ impl Announcer<'_> {
         if self.silent {
             return;
         }
-        self.user.sequence += 1;
+        self.user.sequence = self.user.sequence.saturating_add(1);
         self.signals.push(Signal {
             user: self.id,
             incarnation: self.user.incarnation,

@@ -10,7 +10,7 @@
 //! Anything else that changes needs a new version; an unknown version is an error, never a guess.
 
 use super::varint::{Reader, put_signed, put_unsigned};
-use super::{Deadlines, History, Loan, Loans, Remembered, StateError, User, instant};
+use super::{Deadlines, History, Loan, Loans, Remembered, StateError, User, event_time, instant};
 use crate::domain::{DAY_MS, Day, EventId, Stage, Tier, Timestamp, Token};
 
 pub const VERSION: u8 = 1;
@@ -19,10 +19,8 @@ const NO_TIER: u8 = u8::MAX;
 const NO_DEADLINE: i64 = Timestamp::NEVER.millis();
 /// A history has at most 180 days and a few that a refund names ahead of its time.
 const MAX_DAYS: u64 = 256;
-/// More days than there are between the earliest event and the latest, in either direction.
-const MAX_DAY: i64 = 2 * Timestamp::MAX.millis() / DAY_MS;
-/// Outputs a user can't reach, and from which one can still count on.
-const MAX_SEQUENCE: u64 = u64::MAX / 2;
+/// The days of event times: a zone moves them by one at most, a refund names one ahead.
+const MAX_DAY: i64 = Timestamp::MAX.millis() / DAY_MS + 2;
 
 /// What a value is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,19 +146,19 @@ pub fn decode_user(bytes: &[u8], user: &mut User) -> Result<Header, StateError> 
     let has = |bit: u8| flags & bit != 0;
     user.announced = header.tier;
     user.stage = header.stage;
-    user.sequence = from.at_most(MAX_SEQUENCE)?;
-    user.newest = if has(NEWEST) { Some(instant(from.signed()?)?) } else { None };
+    user.sequence = from.unsigned()?;
+    user.newest = if has(NEWEST) { Some(event_time(from.signed()?)?) } else { None };
     let base = user.newest.map_or(0, Timestamp::millis);
-    user.incarnation = if has(INCARNATION) { instant(from.signed()?)?.millis() } else { 0 };
+    user.incarnation = if has(INCARNATION) { event_time(from.signed()?)?.millis() } else { 0 };
     user.registered = time_if(has(REGISTERED), &mut from, base)?;
     user.first_seen = time_if(has(FIRST_SEEN), &mut from, base)?;
-    let tier = time_if(has(TIER_DEADLINE), &mut from, base)?;
+    let tier = if has(TIER_DEADLINE) { Some(deadline(&mut from, base)?) } else { None };
     let stage = if has(STAGE_DEADLINE) {
         let stage = Stage::from_code(from.byte()?).ok_or(StateError::Damaged("unknown stage"))?;
         if stage <= user.stage {
             return Err(StateError::Damaged("a stage that does not go on"));
         }
-        Some((time(&mut from, base)?, stage))
+        Some((deadline(&mut from, base)?, stage))
     } else {
         None
     };
@@ -170,7 +168,7 @@ pub fn decode_user(bytes: &[u8], user: &mut User) -> Result<Header, StateError> 
     }
     let history = &mut user.history;
     history.first_day = if has(FIRST_DAY) { Some(day(from.signed()?)?) } else { None };
-    history.left_days = from.at_most(MAX_DAY.unsigned_abs())? as u32;
+    history.left_days = u32::try_from(from.unsigned()?).map_err(|_| StateError::Damaged("too many days"))?;
     history.left_latest = time_if(has(LEFT_LATEST), &mut from, base)?;
     read_days(&mut from, history)?;
     read_remembered(&mut from, &mut user.remembered, base)?;
@@ -192,7 +190,7 @@ pub fn decode_erasure(bytes: &[u8]) -> Result<Timestamp, StateError> {
     if Header::read(bytes)?.kind != Kind::Erasure {
         return Err(StateError::Damaged("not an erasure"));
     }
-    instant(Reader::new(&bytes[HEADER_BYTES..]).signed()?)
+    event_time(Reader::new(&bytes[HEADER_BYTES..]).signed()?)
 }
 
 fn put_days(out: &mut Vec<u8>, history: &History) {
@@ -225,7 +223,7 @@ fn read_days(from: &mut Reader<'_>, history: &mut History) -> Result<(), StateEr
         let amount = from.signed()?;
         let day = day(number)?;
         let within = from.signed()?;
-        let latest = if within == i64::MIN { None } else { Some(instant(within.saturating_add(number * DAY_MS))?) };
+        let latest = if within == i64::MIN { None } else { Some(event_time(within.saturating_add(number * DAY_MS))?) };
         history.days.push(super::DayBucket { day, transactions, amount, latest, scenes: from.unsigned()? });
     }
     let scenes = from.count(History::MAX_SCENES as u64)?;
@@ -292,6 +290,10 @@ fn read_loans(from: &mut Reader<'_>, loans: &mut Loans, base: i64) -> Result<(),
 }
 
 fn time(from: &mut Reader<'_>, base: i64) -> Result<Timestamp, StateError> {
+    event_time(base.saturating_sub(from.signed()?))
+}
+
+fn deadline(from: &mut Reader<'_>, base: i64) -> Result<Timestamp, StateError> {
     instant(base.saturating_sub(from.signed()?))
 }
 
@@ -300,7 +302,7 @@ fn time_if(present: bool, from: &mut Reader<'_>, base: i64) -> Result<Option<Tim
 }
 
 fn day(number: i64) -> Result<Day, StateError> {
-    let known = (-MAX_DAY..=MAX_DAY).contains(&number);
+    let known = (-2..=MAX_DAY).contains(&number);
     if known { Ok(Day(number as i32)) } else { Err(StateError::Damaged("a day out of range")) }
 }
 
@@ -334,7 +336,7 @@ mod tests {
             days
         });
         let scenes = prop::collection::vec(any::<u32>(), 0..History::MAX_SCENES);
-        (days, scenes, prop::option::of(0..100_000i32), 0..2_000_000u32, prop::option::of(instant())).prop_map(
+        (days, scenes, prop::option::of(0..100_000i32), any::<u32>(), prop::option::of(instant())).prop_map(
             |(days, scenes, first, left_days, left_latest)| History {
                 days,
                 scenes,
@@ -353,7 +355,7 @@ mod tests {
 
     fn user() -> impl Strategy<Value = User> {
         let optional = || prop::option::of(instant());
-        let announced = (prop::option::of(0..9u8), 0..4u8, 0..=MAX_SEQUENCE, 0..Timestamp::MAX.millis());
+        let announced = (prop::option::of(0..9u8), 0..4u8, any::<u64>(), 0..Timestamp::MAX.millis());
         let deadlines = (optional(), prop::option::of((instant(), 1..4u8)));
         let remembered = prop::collection::vec((any::<u64>(), instant()), 0..32);
         let loans = prop::collection::vec(loan(), 0..8);
@@ -444,7 +446,6 @@ mod tests {
             (User { first_seen: Some(Timestamp::of_millis(i64::MIN + 1)), ..User::default() }, "a time out of range"),
             (User { history: history(vec![bucket(i32::MAX)]), ..User::default() }, "a day out of range"),
             (User { history: history(vec![bucket(2), bucket(2)]), ..User::default() }, "days out of order"),
-            (User { sequence: u64::MAX, ..User::default() }, "a count out of range"),
             (
                 User { stage: Stage::Lost, deadlines: stage(Stage::AtRisk), ..User::default() },
                 "a stage that does not go on",

@@ -62,7 +62,8 @@ impl History {
 
     /// Active days ever.
     pub fn active_days(&self) -> u32 {
-        self.left_days + self.days.iter().filter(|bucket| bucket.is_active()).count() as u32
+        let held = self.days.iter().filter(|bucket| bucket.is_active()).count();
+        self.left_days.saturating_add(held as u32)
     }
 
     /// Adds a key activity; says whether the day became active by it.
@@ -94,7 +95,7 @@ impl History {
             return;
         }
         for bucket in self.days.drain(..leaving).filter(DayBucket::is_active) {
-            self.left_days += 1;
+            self.left_days = self.left_days.saturating_add(1);
             self.left_latest = self.left_latest.max(bucket.latest);
         }
         self.forget_scenes();

@@ -30,8 +30,13 @@ pub enum StateError {
     Damaged(&'static str),
 }
 
-/// A stored instant. What can be computed from event times, deadlines and watermarks included, lies well within these
-/// bounds, and no sum or difference of two of them overflows; so what is read back can be reckoned with.
+/// A stored event time: within the bounds that it was let in by.
+fn event_time(millis: i64) -> Result<Timestamp, StateError> {
+    Timestamp::from_millis(millis).map_err(|_| StateError::Damaged("a time out of range"))
+}
+
+/// A stored deadline or watermark. All that follow from event times lie well within these bounds, so that a fold does not
+/// lead out of them; and no difference of two of them overflows.
 fn instant(millis: i64) -> Result<Timestamp, StateError> {
     let bound = 2 * Timestamp::MAX.millis();
     let known = (-bound..=bound).contains(&millis);

@@ -2,7 +2,7 @@
 
 use prost::Message as _;
 
-use super::{StateError, instant};
+use super::{StateError, event_time, instant};
 use crate::domain::Timestamp;
 use crate::record::Offset;
 
@@ -109,7 +109,7 @@ impl PartitionRecord {
 
     pub fn decode(bytes: &[u8]) -> Result<Self, UnreadableRecord> {
         let record = proto::PartitionRecord::decode(bytes)?;
-        let at = |millis: Option<i64>| millis.map(instant).transpose();
+        let at = |millis: Option<i64>| millis.map(event_time).transpose();
         let population = record.population.unwrap_or_default();
         let mut by_stage = [0; 4];
         for (count, &stored) in by_stage.iter_mut().zip(&population.by_stage) {
@@ -117,7 +117,7 @@ impl PartitionRecord {
         }
         Ok(Self {
             stream_time: at(record.stream_time)?,
-            watermark: at(record.watermark)?,
+            watermark: record.watermark.map(instant).transpose()?,
             first_stream_time: at(record.first_stream_time)?,
             inputs: record
                 .inputs

@@ -14,8 +14,6 @@ pub fn put_signed(out: &mut Vec<u8>, value: i64) {
     put_unsigned(out, (value << 1 ^ value >> 63) as u64);
 }
 
-const TOO_MANY: StateError = StateError::Damaged("a count out of range");
-
 pub struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
@@ -45,14 +43,12 @@ impl<'a> Reader<'a> {
         self.unsigned().map(|value| (value >> 1) as i64 ^ -((value & 1) as i64))
     }
 
-    /// A number, of which there can be at most `most`.
-    pub fn at_most(&mut self, most: u64) -> Result<u64, StateError> {
-        self.unsigned().and_then(|number| if number <= most { Ok(number) } else { Err(TOO_MANY) })
-    }
-
-    /// How many of something follow.
+    /// A count, of which there can be at most `most`.
     pub fn count(&mut self, most: u64) -> Result<usize, StateError> {
-        self.at_most(most).map(|count| count as usize)
+        match self.unsigned()? {
+            count if count <= most => Ok(count as usize),
+            _ => Err(StateError::Damaged("a count out of range")),
+        }
     }
 
     pub fn fixed<const N: usize>(&mut self) -> Result<[u8; N], StateError> {

@@ -61,9 +61,10 @@ fn change_value(field: &mut Field, random: &mut Random) {
 }
 
 fn any_varint(random: &mut Random) -> u64 {
-    match random.random_range(0..6u8) {
+    match random.random_range(0..7u8) {
         0 => u64::MAX,
         1 => i64::MAX as u64,
+        4 => i64::MIN as u64,
         2 => 1 << random.random_range(0..64),
         3 => 1_000_000_000_000_001,
         _ => random.random_range(0..40),
