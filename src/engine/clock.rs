@@ -52,6 +52,8 @@ impl StreamClock {
 
     /// Moves S to at least `to`, and W after it. `from` is the input whose event it was; none when the wall clock moves S.
     pub fn advance(&mut self, to: Timestamp, from: Option<Input>, settings: &Settings) {
+        // Not past what an event can have, or the partition record couldn't be read back.
+        let to = to.min(Timestamp::MAX);
         let stream_time = self.stream_time.map_or(to, |s| s.max(to));
         self.stream_time = Some(stream_time);
         let first = *self.first.get_or_insert(stream_time);
@@ -135,6 +137,15 @@ mod tests {
             clock.advance(hours(at), Some(SILENT), &settings);
             assert_eq!(clock.watermark, Some(hours(watermark)), "back at {at}");
         }
+    }
+
+    #[test]
+    fn a_clock_that_was_sent_to_the_end_of_time_reads_back() {
+        let mut clock = StreamClock::new(2);
+        clock.advance(Timestamp::MAX.plus_millis(HOUR_MS), None, &settings(None));
+        let mut record = PartitionRecord::default();
+        clock.fill_record(&mut record);
+        assert_eq!(PartitionRecord::decode(&record.encode()).ok(), Some(record));
     }
 
     #[test]

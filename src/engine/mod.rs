@@ -77,8 +77,13 @@ pub struct Engine {
 impl Engine {
     /// Every fault of the settings, if there are any.
     pub fn new(settings: Settings) -> Result<Arc<Self>, Vec<String>> {
-        let rules = Ruleset::new(settings.rules.clone())?;
-        Ok(Arc::new(Self { settings, rules }))
+        let compiled = Ruleset::new(settings.rules.clone());
+        // With room for nothing a slice would fire nothing, for ever.
+        if settings.max_effects == 0 {
+            let fault = "max_effects must be at least 1".to_owned();
+            return Err(compiled.err().into_iter().flatten().chain([fault]).collect());
+        }
+        Ok(Arc::new(Self { settings, rules: compiled? }))
     }
 
     pub fn settings(&self) -> &Settings {
@@ -97,5 +102,29 @@ impl Engine {
     /// The name of a tier: `inactive`, `new`, or its rung's.
     pub fn tier_name(&self, tier: Tier) -> &str {
         self.rules.tier_name(tier)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slices_with_room_for_nothing_are_refused_beside_every_fault_of_the_rules() {
+        let settings = |rules| Settings {
+            rules,
+            lateness_ms: 0,
+            silent_after_ms: Vec::new(),
+            max_effects: 0,
+            emit_from: None,
+            retention_ms: 0,
+            partitions: 1,
+        };
+        let unsure = Rules { confidence: 2.0, ..Rules::default() };
+        for (rules, faults) in [(Rules::default(), 1), (unsure, 2)] {
+            let found = Engine::new(settings(rules)).map(drop).unwrap_err();
+            assert_eq!(found.len(), faults, "{found:?}");
+            assert!(found[faults - 1].starts_with("max_effects "), "{found:?}");
+        }
     }
 }

@@ -14,6 +14,18 @@ impl TestMessage {
     pub fn of_value(value: impl Into<Vec<u8>>) -> Self {
         Self { value: Some(value.into()), ..Self::default() }
     }
+
+    #[allow(dead_code, reason = "not everyone who writes records gives them headers")]
+    pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
+        self.headers.push((name.to_owned(), value.as_ref().to_vec()));
+        self
+    }
+
+    #[allow(dead_code, reason = "not everyone who writes records gives them keys")]
+    pub fn key(mut self, key: impl AsRef<[u8]>) -> Self {
+        self.key = Some(key.as_ref().to_vec());
+        self
+    }
 }
 
 impl Message for TestMessage {

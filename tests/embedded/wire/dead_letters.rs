@@ -9,13 +9,13 @@ use tideline::emit::{dead_letter, header};
 use tideline::ingest::{self, Reason, Reject};
 use tideline::record::Outgoing;
 
-use super::{Record, coordinates};
+use super::{TestMessage, coordinates};
 
 fn reject() -> Reject {
     Reject::new(Reason::BadValue, "data.amount: expected an integer")
 }
 
-fn letter(record: &Record, limit: usize) -> Outgoing {
+fn letter(record: &TestMessage, limit: usize) -> Outgoing {
     dead_letter(record, &reject(), &coordinates("app.events", 3, 8812), &Arc::from("dead-letters"), limit)
 }
 
@@ -26,7 +26,7 @@ fn headers_of(letter: &Outgoing, name: &str) -> Vec<String> {
 
 #[test]
 fn a_dead_letter_keeps_key_value_and_headers_and_says_why_and_whence() {
-    let record = Record::new(b"\xff\0".to_vec())
+    let record = TestMessage::of_value(b"\xff\0".to_vec())
         .key(b"\xfe")
         .header("trace", b"\xfd")
         .header("trace", "again")
@@ -54,7 +54,7 @@ fn every_reason_is_named_as_in_the_metrics() {
     for reason in Reason::ALL {
         let at = coordinates("t", 0, 0);
         let letter =
-            dead_letter(&Record::default(), &Reject::new(reason, ""), &at, &Arc::from("dead-letters"), 100_000);
+            dead_letter(&TestMessage::default(), &Reject::new(reason, ""), &at, &Arc::from("dead-letters"), 100_000);
         assert_eq!(headers_of(&letter, header::REASON), [reason.as_str()]);
         assert_eq!(letter.value, None);
     }
@@ -62,8 +62,9 @@ fn every_reason_is_named_as_in_the_metrics() {
 
 #[test]
 fn a_letter_that_dies_again_has_the_headers_of_its_last_death_only() {
-    let first = letter(&Record::new(vec![b'x'; 3000]), 2000);
-    let redriven = Record { key: first.key.clone(), value: first.value.clone(), headers: first.headers };
+    let first = letter(&TestMessage::of_value(vec![b'x'; 3000]), 2000);
+    let redriven =
+        TestMessage { offset: 0, key: first.key.clone(), value: first.value.clone(), headers: first.headers };
     let second = letter(&redriven, 100_000);
     for name in [header::REASON, header::ERROR, header::TOPIC, header::PARTITION, header::OFFSET] {
         assert_eq!(headers_of(&second, name).len(), 1, "{name}");
@@ -81,7 +82,7 @@ fn a_record_beyond_the_limit_has_its_value_cut_and_its_length_and_digest_told() 
         headers + letter.key.as_ref().map_or(0, Vec::len) + letter.value.as_ref().map_or(0, Vec::len)
     };
     for limit in [0, 300, 1000, 3000, 5000, 5500] {
-        let record = Record::new(value.clone()).key("u1").header("trace", "t".repeat(100));
+        let record = TestMessage::of_value(value.clone()).key("u1").header("trace", "t".repeat(100));
         let letter = letter(&record, limit);
         let kept = letter.value.as_deref().unwrap();
         if limit >= 1000 {
@@ -93,12 +94,12 @@ fn a_record_beyond_the_limit_has_its_value_cut_and_its_length_and_digest_told() 
         assert_eq!(headers_of(&letter, header::LENGTH), ["5000"]);
         assert_eq!(headers_of(&letter, header::SHA256), [digest.as_str()]);
     }
-    let whole = letter(&Record::new(value.clone()).key("u1"), 6000);
+    let whole = letter(&TestMessage::of_value(value.clone()).key("u1"), 6000);
     assert_eq!(whole.value, Some(value));
     assert!(headers_of(&whole, header::LENGTH).is_empty());
 }
 
-fn line(record: &Record, limit: usize) -> Value {
+fn line(record: &TestMessage, limit: usize) -> Value {
     let mut out = Vec::new();
     write_dead_letter(record, &reject(), &coordinates("app.jsonl", 0, 12), "dead-letters", limit, &mut out);
     assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), 1);
@@ -118,12 +119,12 @@ fn a_dead_letter_as_a_line_holds_its_record_as_text_or_as_base64() {
         }
         value
     };
-    let text = line(&Record::new("{\"a\":\n1}").key("u1"), 100);
+    let text = line(&TestMessage::of_value("{\"a\":\n1}").key("u1"), 100);
     assert_eq!(common(text), json!({"key": "u1", "value": "{\"a\":\n1}"}));
-    let binary = line(&Record::new(b"\xff\xfe\xfd\xfc".to_vec()).key(b"\xff"), 100);
+    let binary = line(&TestMessage::of_value(b"\xff\xfe\xfd\xfc".to_vec()).key(b"\xff"), 100);
     assert_eq!(common(binary), json!({"key_base64": "/w==", "value_base64": "//79/A=="}));
-    assert_eq!(common(line(&Record::default(), 100)), json!({"key": null, "value": null}));
-    let cut = line(&Record::new(vec![b'x'; 1000]), 500);
+    assert_eq!(common(line(&TestMessage::default(), 100)), json!({"key": null, "value": null}));
+    let cut = line(&TestMessage::of_value(vec![b'x'; 1000]), 500);
     assert_eq!(cut["length"], 1000);
     assert_eq!(cut["sha256"], hex::encode(Sha256::digest(vec![b'x'; 1000])));
     assert!(cut["value"].as_str().unwrap().len() <= 500);

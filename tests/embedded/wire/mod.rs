@@ -14,56 +14,12 @@ use serde_json::{Value, json};
 use tideline::domain::{Origin, PartitionId, Source, Timestamp};
 use tideline::ingest::protobuf::schema;
 use tideline::ingest::{Decoded, Decoder, Format, InputSpec};
-use tideline::record::{Coordinates, Message, Offset};
+use tideline::record::Coordinates;
+
+use crate::common::message::TestMessage;
 
 const MAX_VALUE: usize = 4096;
 const MAX_SKEW_MS: i64 = 5 * 60_000;
-
-/// A record in memory.
-#[derive(Debug, Clone, Default)]
-struct Record {
-    key: Option<Vec<u8>>,
-    value: Option<Vec<u8>>,
-    headers: Vec<(String, Vec<u8>)>,
-}
-
-impl Record {
-    fn new(value: impl Into<Vec<u8>>) -> Self {
-        Self { value: Some(value.into()), ..Self::default() }
-    }
-
-    fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
-        self.headers.push((name.to_owned(), value.as_ref().to_vec()));
-        self
-    }
-
-    fn key(mut self, key: impl AsRef<[u8]>) -> Self {
-        self.key = Some(key.as_ref().to_vec());
-        self
-    }
-}
-
-impl Message for Record {
-    fn offset(&self) -> Offset {
-        7
-    }
-
-    fn timestamp(&self) -> Option<i64> {
-        Some(1)
-    }
-
-    fn key(&self) -> Option<&[u8]> {
-        self.key.as_deref()
-    }
-
-    fn value(&self) -> Option<&[u8]> {
-        self.value.as_deref()
-    }
-
-    fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice()))
-    }
-}
 
 fn input(source: Source, format: Format) -> InputSpec {
     InputSpec {
@@ -77,7 +33,7 @@ fn input(source: Source, format: Format) -> InputSpec {
 }
 
 /// Decodes as the one partition of an input of that source and format, at a clock that no good event is ahead of.
-fn decode(record: &Record, source: Source, format: Format) -> Decoded {
+fn decode(record: &TestMessage, source: Source, format: Format) -> Decoded {
     let now = Timestamp::parse("2026-06-01T00:00:00Z").unwrap();
     Decoder::new(input(source, format), 1, MAX_SKEW_MS).decode(record, PartitionId(0), Some(now))
 }
@@ -87,44 +43,45 @@ fn coordinates(topic: &str, partition: i32, offset: i64) -> Coordinates {
 }
 
 /// The shapes that one event can come in: what it is called, the record, the format that its input must be configured with.
-fn shapes(event: &Value) -> Vec<(&'static str, Record, Format)> {
+fn shapes(event: &Value) -> Vec<(&'static str, TestMessage, Format)> {
     let protobuf = to_protobuf(event).encode_to_vec();
     let framed = [&[0, 0, 0, 0, 9, 0], protobuf.as_slice()].concat();
     let long_path = [&[0, 0, 0, 0, 9, 2, 0], protobuf.as_slice()].concat();
     let cloudevent = to_cloudevent(event);
     let binary = |value: Vec<u8>| {
         let attributes = cloudevent.as_object().unwrap().iter().filter(|(name, _)| *name != "data");
-        attributes.fold(Record::new(value), |record, (name, value)| {
+        attributes.fold(TestMessage::of_value(value), |record, (name, value)| {
             let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             record.header(&format!("ce_{name}"), text)
         })
     };
     let data = event.get("data").unwrap_or(&Value::Null);
     let mut shapes = vec![
-        ("json", Record::new(event.to_string()), Format::Json),
+        ("json", TestMessage::of_value(event.to_string()), Format::Json),
         (
             "json told by content type",
-            Record::new(event.to_string()).header("content-type", "application/json"),
+            TestMessage::of_value(event.to_string()).header("content-type", "application/json"),
             Format::Protobuf,
         ),
-        ("cloudevents", Record::new(cloudevent.to_string()), Format::Cloudevents),
+        ("cloudevents", TestMessage::of_value(cloudevent.to_string()), Format::Cloudevents),
         (
             "cloudevents told by content type",
-            Record::new(cloudevent.to_string()).header("content-type", "application/cloudevents+json; charset=utf-8"),
+            TestMessage::of_value(cloudevent.to_string())
+                .header("content-type", "application/cloudevents+json; charset=utf-8"),
             Format::Protobuf,
         ),
-        ("cloudevents among json", Record::new(cloudevent.to_string()), Format::Json),
+        ("cloudevents among json", TestMessage::of_value(cloudevent.to_string()), Format::Json),
         ("binary", binary(data.to_string().into_bytes()).header("content-type", "application/json"), Format::Protobuf),
         ("binary without content type", binary(data.to_string().into_bytes()), Format::Json),
-        ("protobuf", Record::new(protobuf.clone()), Format::Protobuf),
+        ("protobuf", TestMessage::of_value(protobuf.clone()), Format::Protobuf),
         (
             "protobuf told by content type",
-            Record::new(protobuf).header("content-type", "application/x-protobuf"),
+            TestMessage::of_value(protobuf).header("content-type", "application/x-protobuf"),
             Format::Json,
         ),
-        ("confluent", Record::new(framed.clone()), Format::ConfluentProtobuf),
-        ("confluent among protobuf", Record::new(framed), Format::Protobuf),
-        ("confluent with a long path", Record::new(long_path), Format::ConfluentProtobuf),
+        ("confluent", TestMessage::of_value(framed.clone()), Format::ConfluentProtobuf),
+        ("confluent among protobuf", TestMessage::of_value(framed), Format::Protobuf),
+        ("confluent with a long path", TestMessage::of_value(long_path), Format::ConfluentProtobuf),
     ];
     let data = to_protobuf(event).data.unwrap_or_default().encode_to_vec();
     if !data.is_empty() {

@@ -9,12 +9,12 @@ use tideline::domain::{PartitionId, Source, Timestamp};
 use tideline::emit::{self, line::write_dead_letter};
 use tideline::ingest::{Decoded, Decoder, Format, InputSpec, header};
 
-use super::{MAX_SKEW_MS, Record, coordinates, input, shapes};
+use super::{MAX_SKEW_MS, TestMessage, coordinates, input, shapes};
 
 const FORMATS: [Format; 4] = [Format::Json, Format::Cloudevents, Format::Protobuf, Format::ConfluentProtobuf];
 
 /// Decodes in every way there is, first hand and forwarded, and writes what follows.
-fn survive(record: &Record) {
+fn survive(record: &TestMessage) {
     let now = Some(Timestamp::of_millis(1_800_000_000_000));
     let rekey = InputSpec { source: None, ..input(Source::App, Format::Json) };
     let inputs = FORMATS.into_iter().flat_map(|format| Source::ALL.map(|source| input(source, format)));
@@ -37,7 +37,7 @@ fn survive(record: &Record) {
 }
 
 /// A good record of any shape.
-fn good() -> impl Strategy<Value = Record> {
+fn good() -> impl Strategy<Value = TestMessage> {
     let events = [
         json!({"id": "e1", "user_id": "u1", "type": "payment.refunded", "time": "2026-03-01T10:00:00+08:00", "channel": "app",
             "origin": "own", "data": {"original_id": "p", "original_time": 1_772_324_130_250_i64, "amount": 9, "full": true}}),
@@ -63,17 +63,17 @@ proptest! {
 
     #[test]
     fn any_bytes_survive(value in prop::collection::vec(any::<u8>(), 0..200), key in any::<Option<Vec<u8>>>()) {
-        survive(&Record { key, ..Record::new(value) });
+        survive(&TestMessage { key, ..TestMessage::of_value(value) });
     }
 
     #[test]
     fn any_frame_survives(value in prop::collection::vec(any::<u8>(), 0..60)) {
-        survive(&Record::new([&[0; 5], value.as_slice()].concat()));
+        survive(&TestMessage::of_value([&[0; 5], value.as_slice()].concat()));
     }
 
     #[test]
     fn anything_like_json_survives(value in r#"(\{|\}|\[|\]|,|:|"|\\|\\u|[0-9a-f]|-|\.|e|null|true|"id":|"data":\{|"amount":| ){0,40}"#) {
-        survive(&Record::new(value));
+        survive(&TestMessage::of_value(value));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tideline::domain::{PartitionId, Source, Timestamp};
 use tideline::ingest::{Decoded, Decoder, Format, Reason};
 
-use super::{MAX_SKEW_MS, MAX_VALUE, Record, decode, input, shapes};
+use super::{MAX_SKEW_MS, MAX_VALUE, TestMessage, decode, input, shapes};
 
 fn reason(decoded: Decoded) -> (Reason, String) {
     match decoded {
@@ -16,7 +16,7 @@ fn reason(decoded: Decoded) -> (Reason, String) {
     }
 }
 
-fn check(record: &Record, source: Source, format: Format, expected: Reason, named: &str) {
+fn check(record: &TestMessage, source: Source, format: Format, expected: Reason, named: &str) {
     let (reason, detail) = reason(decode(record, source, format));
     assert_eq!(reason, expected, "{detail}: {record:?}");
     assert!(detail.contains(named), "{detail:?} does not name {named:?}");
@@ -41,20 +41,20 @@ fn event(event_type: &str, members: &Value) -> Value {
 #[test]
 fn a_null_or_empty_value_is_empty() {
     for format in FORMATS {
-        check(&Record::default(), Source::App, format, Reason::Empty, "null value");
-        check(&Record::new(""), Source::App, format, Reason::Empty, "empty value");
+        check(&TestMessage::default(), Source::App, format, Reason::Empty, "null value");
+        check(&TestMessage::of_value(""), Source::App, format, Reason::Empty, "empty value");
     }
-    let binary = Record::new("").header("ce_specversion", "1.0").header("ce_id", "e1");
+    let binary = TestMessage::of_value("").header("ce_specversion", "1.0").header("ce_id", "e1");
     check(&binary, Source::App, Format::Json, Reason::Empty, "empty value");
 }
 
 #[test]
 fn a_value_over_the_limit_is_too_large_whatever_else_it_is() {
     for format in FORMATS {
-        check(&Record::new(vec![b'x'; MAX_VALUE + 1]), Source::App, format, Reason::TooLarge, "4097 bytes");
+        check(&TestMessage::of_value(vec![b'x'; MAX_VALUE + 1]), Source::App, format, Reason::TooLarge, "4097 bytes");
     }
     let two_megabytes = vec![b'{'; 2 << 20];
-    check(&Record::new(two_megabytes), Source::App, Format::Json, Reason::TooLarge, "2097152 bytes");
+    check(&TestMessage::of_value(two_megabytes), Source::App, Format::Json, Reason::TooLarge, "2097152 bytes");
 }
 
 #[test]
@@ -82,13 +82,13 @@ fn what_is_not_of_its_shape_is_malformed() {
     ];
     for value in json {
         for format in [Format::Json, Format::Cloudevents] {
-            check(&Record::new(*value), Source::App, format, Reason::Malformed, "not ");
+            check(&TestMessage::of_value(*value), Source::App, format, Reason::Malformed, "not ");
         }
     }
     let good = event("payment.completed", &json!({"data": {"amount": 5, "scene": "x"}}));
     for (shape, record, format) in shapes(&good) {
         let value = record.value.clone().unwrap();
-        let cut = Record { value: Some(value[..value.len() - 1].to_vec()), ..record };
+        let cut = TestMessage { value: Some(value[..value.len() - 1].to_vec()), ..record };
         let (reason, detail) = reason(decode(&cut, Source::App, format));
         assert_eq!(reason, Reason::Malformed, "{shape}: {detail}");
     }
@@ -104,25 +104,31 @@ fn what_is_not_of_its_shape_is_malformed() {
         b"{\"id\":\"e1\"}",
     ];
     for value in protobuf {
-        check(&Record::new(*value), Source::App, Format::Protobuf, Reason::Malformed, "not protobuf");
+        check(&TestMessage::of_value(*value), Source::App, Format::Protobuf, Reason::Malformed, "not protobuf");
         let framed = [b"\0\0\0\0\x01\0", *value].concat();
-        check(&Record::new(framed), Source::App, Format::ConfluentProtobuf, Reason::Malformed, "not protobuf");
+        check(
+            &TestMessage::of_value(framed),
+            Source::App,
+            Format::ConfluentProtobuf,
+            Reason::Malformed,
+            "not protobuf",
+        );
     }
     for frame in [&b"\0"[..], b"\0\0\0\x01", b"\0\0\0\0\x01", b"\0\0\0\0\x01\x02"] {
-        check(&Record::new(frame), Source::App, Format::ConfluentProtobuf, Reason::Malformed, "not protobuf");
+        check(&TestMessage::of_value(frame), Source::App, Format::ConfluentProtobuf, Reason::Malformed, "not protobuf");
     }
-    let header = Record::new("{}").header("ce_specversion", "1.0").header("ce_id", b"\xff");
+    let header = TestMessage::of_value("{}").header("ce_specversion", "1.0").header("ce_id", b"\xff");
     check(&header, Source::App, Format::Json, Reason::Malformed, "ce_");
 }
 
 #[test]
 fn what_is_of_no_known_shape_is_unsupported() {
-    let text = |content_type: &str| Record::new("{}").header("content-type", content_type);
+    let text = |content_type: &str| TestMessage::of_value("{}").header("content-type", content_type);
     for content_type in ["text/plain", "application/avro", "application/cloudevents+protobuf", "", "\u{e9}"] {
         check(&text(content_type), Source::App, Format::Json, Reason::Unsupported, "content-type");
     }
     check(
-        &Record::new("{}").header("content-type", b"\xff"),
+        &TestMessage::of_value("{}").header("content-type", b"\xff"),
         Source::App,
         Format::Json,
         Reason::Unsupported,
@@ -133,15 +139,15 @@ fn what_is_of_no_known_shape_is_unsupported() {
         (json!({"specversion": "1.0", "data_base64": "e30="}), "data_base64"),
         (json!({"specversion": "1.0", "datacontenttype": "text/xml"}), "datacontenttype"),
     ] {
-        let record = Record::new(event("app.login", &members).to_string());
+        let record = TestMessage::of_value(event("app.login", &members).to_string());
         check(&record, Source::App, Format::Cloudevents, Reason::Unsupported, named);
     }
-    let old = Record::new("{}").header("ce_specversion", "0.3");
+    let old = TestMessage::of_value("{}").header("ce_specversion", "0.3");
     check(&old, Source::App, Format::Json, Reason::Unsupported, "specversion");
     for frame in
         [&b"\x01\0\0\0\x01\0"[..], b"\x0a\x02e1", b"\0\0\0\0\x01\x02\x02", b"\0\0\0\0\x01\x04\0\0", b"\0\0\0\0\x01\x01"]
     {
-        check(&Record::new(frame), Source::App, Format::ConfluentProtobuf, Reason::Unsupported, "framing");
+        check(&TestMessage::of_value(frame), Source::App, Format::ConfluentProtobuf, Reason::Unsupported, "framing");
     }
 }
 
@@ -176,9 +182,9 @@ fn a_required_field_that_is_absent_or_empty_is_missing() {
             check(&record, Source::App, format, Reason::MissingField, named);
         }
     }
-    let no_version = Record::new(event("app.login", &json!({"subject": "u1"})).to_string());
+    let no_version = TestMessage::of_value(event("app.login", &json!({"subject": "u1"})).to_string());
     check(&no_version, Source::App, Format::Cloudevents, Reason::MissingField, "specversion");
-    let no_version = Record::new("{}").header("ce_id", "e1");
+    let no_version = TestMessage::of_value("{}").header("ce_id", "e1");
     check(&no_version, Source::App, Format::Json, Reason::MissingField, "specversion");
 }
 
@@ -266,11 +272,11 @@ fn a_value_of_the_wrong_kind_is_bad() {
         }
     }
     for (name, value) in [("id", json!(1)), ("user_id", json!([])), ("type", json!({})), ("time", json!(1.5))] {
-        let record = Record::new(event("app.login", &json!({name: value})).to_string());
+        let record = TestMessage::of_value(event("app.login", &json!({name: value})).to_string());
         check(&record, Source::App, Format::Json, Reason::BadValue, name);
     }
     for name in ["channel", "origin"] {
-        let record = Record::new(event("app.login", &json!({name: 1})).to_string());
+        let record = TestMessage::of_value(event("app.login", &json!({name: 1})).to_string());
         check(&record, Source::App, Format::Json, Reason::BadValue, name);
     }
 }
@@ -280,7 +286,7 @@ fn a_number_beyond_all_bounds_is_bad_and_not_malformed() {
     for number in ["1e999", "-1e999", "123456789012345678901234567890", "99999999999999999999e99999999999"] {
         let text =
             format!(r#"{{"id":"e","user_id":"u","type":"payment.completed","time":1,"data":{{"amount":{number}}}}}"#);
-        check(&Record::new(text), Source::App, Format::Json, Reason::BadValue, "");
+        check(&TestMessage::of_value(text), Source::App, Format::Json, Reason::BadValue, "");
     }
 }
 
@@ -289,10 +295,10 @@ fn nesting_without_end_is_no_danger() {
     for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
         let deep = format!("{}1{}", open.repeat(600), close.repeat(600));
         let ignored = format!(r#"{{"id":"e","user_id":"u","type":"app.login","time":1,"more":{deep}}}"#);
-        assert!(matches!(decode(&Record::new(ignored), Source::App, Format::Json), Decoded::Event { .. }));
+        assert!(matches!(decode(&TestMessage::of_value(ignored), Source::App, Format::Json), Decoded::Event { .. }));
         let judged = format!(r#"{{"id":"e","user_id":"u","type":"app.viewed","time":1,"data":{{"category":{deep}}}}}"#);
-        check(&Record::new(judged), Source::App, Format::Json, Reason::BadValue, "data.category");
-        check(&Record::new(open.repeat(600)), Source::App, Format::Json, Reason::Malformed, "not ");
+        check(&TestMessage::of_value(judged), Source::App, Format::Json, Reason::BadValue, "data.category");
+        check(&TestMessage::of_value(open.repeat(600)), Source::App, Format::Json, Reason::Malformed, "not ");
     }
 }
 
@@ -344,11 +350,17 @@ fn the_first_fault_in_the_order_of_the_contract_is_the_reason() {
     let future = "2036-03-01T00:00:00Z";
     // A bad field before the source, the source before the future.
     let all = event("message.sent", &json!({"time": future, "data": {"campaign": 1}}));
-    check(&Record::new(all.to_string()), Source::App, Format::Json, Reason::BadValue, "data.campaign");
+    check(&TestMessage::of_value(all.to_string()), Source::App, Format::Json, Reason::BadValue, "data.campaign");
     let two = event("message.sent", &json!({"time": future}));
-    check(&Record::new(two.to_string()), Source::App, Format::Json, Reason::WrongSource, "type");
+    check(&TestMessage::of_value(two.to_string()), Source::App, Format::Json, Reason::WrongSource, "type");
     let one = event("app.login", &json!({"time": future}));
-    check(&Record::new(one.to_string()).key("another"), Source::App, Format::Json, Reason::FutureTime, "time");
+    check(
+        &TestMessage::of_value(one.to_string()).key("another"),
+        Source::App,
+        Format::Json,
+        Reason::FutureTime,
+        "time",
+    );
 }
 
 #[test]
@@ -366,10 +378,10 @@ fn details_tell_nothing_of_the_user_or_the_payload() {
         json!([secret]),
     ];
     for value in cases {
-        let (_, detail) = reason(decode(&Record::new(value.to_string()), Source::App, Format::Json));
+        let (_, detail) = reason(decode(&TestMessage::of_value(value.to_string()), Source::App, Format::Json));
         assert!(!detail.contains(secret), "{detail}");
     }
     let broken = format!(r#"{{"id":"{secret}" "{secret}"}}"#);
-    let (_, detail) = reason(decode(&Record::new(broken), Source::App, Format::Json));
+    let (_, detail) = reason(decode(&TestMessage::of_value(broken), Source::App, Format::Json));
     assert!(!detail.contains(secret), "{detail}");
 }

@@ -8,7 +8,7 @@ use tideline::emit;
 use tideline::ingest::{Decoded, Decoder, Format, InputSpec, Reason, header};
 use tideline::record::Outgoing;
 
-use super::{MAX_SKEW_MS, Record, coordinates, input, shapes};
+use super::{MAX_SKEW_MS, TestMessage, coordinates, input, shapes};
 
 const PARTITIONS: i32 = 8;
 
@@ -29,8 +29,8 @@ fn rekey_input() -> InputSpec {
 }
 
 /// The record as it comes out of the topic that it was written to.
-fn written(outgoing: Outgoing) -> Record {
-    Record { key: outgoing.key, value: outgoing.value, headers: outgoing.headers }
+fn written(outgoing: Outgoing) -> TestMessage {
+    TestMessage { offset: 0, key: outgoing.key, value: outgoing.value, headers: outgoing.headers }
 }
 
 #[test]
@@ -52,7 +52,8 @@ fn key_and_partition_must_be_the_users() {
         (None, PartitionId(0), 1, false, false),
     ];
     for (key, partition, partitions, keyed, expected) in cases {
-        let record = Record { key: key.map(|key| key.as_bytes().to_vec()), ..Record::new(event().to_string()) };
+        let record =
+            TestMessage { key: key.map(|key| key.as_bytes().to_vec()), ..TestMessage::of_value(event().to_string()) };
         let spec = InputSpec { keyed, ..input(Source::App, Format::Json) };
         match Decoder::new(spec, partitions, MAX_SKEW_MS).decode(&record, partition, None) {
             Decoded::Event { origin, .. } => {
@@ -112,7 +113,7 @@ fn a_forwarded_record_without_its_headers_is_malformed() {
     let decode = |headers: Vec<(&str, &[u8])>| {
         let record = headers
             .into_iter()
-            .fold(Record::new(event().to_string()), |record, (name, value)| record.header(name, value));
+            .fold(TestMessage::of_value(event().to_string()), |record, (name, value)| record.header(name, value));
         Decoder::new(rekey_input(), PARTITIONS, MAX_SKEW_MS).decode(&record, home(), None)
     };
     let good: Vec<(&str, &[u8])> = headers.iter().map(|(name, value, _)| (*name, value.as_bytes())).collect();

@@ -6,7 +6,7 @@ use tideline::domain::{
 };
 use tideline::ingest::{Decoded, Format};
 
-use super::{Record, decode, shapes};
+use super::{TestMessage, decode, shapes};
 
 fn at(text: &str) -> Timestamp {
     Timestamp::parse(text).unwrap()
@@ -193,10 +193,10 @@ fn members_come_in_any_order_and_of_a_name_given_twice_the_last_counts() {
         r#"{"id":"e1","user_id":"u1","type":"payment.completed","time":1772324130250,"data":{"amount":5},"more":[{"a":[1e999,-0.5,"\ud83d\ude00"]}]}"#,
         r#"{"id":"e1","user_id":"u1","channel":null,"origin":null,"type":"payment.completed","time":1772324130250,"data":{"amount":5,"scene":null}}"#,
     ];
-    let expected = decode(&Record::new(plain), Source::App, Format::Json);
+    let expected = decode(&TestMessage::of_value(plain), Source::App, Format::Json);
     assert!(matches!(expected, Decoded::Event { .. }), "{expected:?}");
     for text in same {
-        assert_eq!(decode(&Record::new(text), Source::App, Format::Json), expected, "{text}");
+        assert_eq!(decode(&TestMessage::of_value(text), Source::App, Format::Json), expected, "{text}");
     }
 }
 
@@ -205,7 +205,7 @@ fn interests_are_a_text_or_a_set_of_texts() {
     let body = |interests: Value| {
         let data = json!({"interests": interests});
         let event = json!({"id": "e1", "user_id": "u1", "type": "survey.answered", "time": TIME, "data": data});
-        match decode(&Record::new(event.to_string()), Source::App, Format::Json) {
+        match decode(&TestMessage::of_value(event.to_string()), Source::App, Format::Json) {
             Decoded::Event { event, .. } => event.body,
             other => panic!("{other:?}"),
         }
