@@ -41,6 +41,7 @@ fn check(fault: Fault, told: &str, applied: bool, lives: bool) {
 #[test]
 fn each_fault_of_a_transaction_tells_what_a_real_broker_would() {
     check(Fault::AbortOnCommit, "abortable", false, true);
+    check(Fault::SendRefused, "abortable", false, true);
     check(Fault::SendOffsetsRefused, "abortable", false, true);
     check(Fault::FencedOnSendOffsets, "fatal", false, false);
     check(Fault::FencedOnCommit, "fatal", false, false);

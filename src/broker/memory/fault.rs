@@ -16,6 +16,8 @@ pub enum Fault {
     /// A commit's answer is lost. Applied: the transaction is committed. Else the request was lost on the way, and the
     /// transaction stays open until its id is taken again.
     OutcomeUnknown { applied: bool },
+    /// A record is refused, abortable.
+    SendRefused,
     /// Offsets are refused, abortable.
     SendOffsetsRefused,
     /// A member that owns partitions is found out of the group at its next poll: revoked, and lost.
@@ -25,12 +27,13 @@ pub enum Fault {
 }
 
 impl Fault {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::AbortOnCommit,
         Self::FencedOnSendOffsets,
         Self::FencedOnCommit,
         Self::OutcomeUnknown { applied: true },
         Self::OutcomeUnknown { applied: false },
+        Self::SendRefused,
         Self::SendOffsetsRefused,
         Self::PartitionLost,
         Self::LeftOpen,
@@ -43,6 +46,7 @@ impl Fault {
             Self::FencedOnCommit => "fenced_on_commit",
             Self::OutcomeUnknown { applied: true } => "outcome_unknown_applied",
             Self::OutcomeUnknown { applied: false } => "outcome_unknown_lost",
+            Self::SendRefused => "send_refused",
             Self::SendOffsetsRefused => "send_offsets_refused",
             Self::PartitionLost => "partition_lost",
             Self::LeftOpen => "left_open",
@@ -51,6 +55,7 @@ impl Fault {
 
     pub(super) fn operation(self) -> Operation {
         match self {
+            Self::SendRefused => Operation::Send,
             Self::FencedOnSendOffsets | Self::SendOffsetsRefused => Operation::SendOffsets,
             Self::AbortOnCommit | Self::FencedOnCommit | Self::OutcomeUnknown { .. } => Operation::Commit,
             Self::PartitionLost => Operation::Poll,
@@ -62,6 +67,7 @@ impl Fault {
 /// What a fault waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Operation {
+    Send,
     SendOffsets,
     Commit,
     /// Of a member that owns partitions.

@@ -126,6 +126,9 @@ impl Transaction for MemoryTransaction<'_> {
         if let Some(reason) = &self.failed {
             return Err(TransactionError::Abortable { call: CALL, reason: reason.clone() });
         }
+        if let Some(fault) = state.faults.take(Operation::Send) {
+            return Err(self.fail(CALL, injected(fault)));
+        }
         let (id, contents) = match state.logs.place(record) {
             Ok(placed) => placed,
             Err(error) => return Err(self.fail(CALL, error.to_string())),

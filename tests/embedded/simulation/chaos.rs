@@ -10,8 +10,9 @@ use super::super::lane_world::{Options, World};
 use super::dice::Dice;
 
 const LANES: usize = 3;
-const FAULTS: [Fault; 6] = [
+const FAULTS: [Fault; 7] = [
     Fault::AbortOnCommit,
+    Fault::SendRefused,
     Fault::SendOffsetsRefused,
     Fault::FencedOnSendOffsets,
     Fault::FencedOnCommit,
