@@ -23,6 +23,7 @@ mod embedded {
     mod log;
     mod log_model;
     mod simulation;
+    mod refusals;
     mod replay;
     mod telemetry;
     mod demo;

@@ -3,6 +3,7 @@
 //! Everything that decides whether memory may be trusted stands here, as functions of values, so that it can be read and
 //! tested in one place. Offsets have gaps: nothing here counts on the next offset being one more.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -73,9 +74,26 @@ pub enum Refusal {
     OffsetsWithoutRecord,
     #[error(
         "the group's offset of {topic} is {committed}, ahead of the partition record's {recorded}: somebody else has moved \
-         it, or the changelog was cut; `tideline reset` brings them together"
+         it, or the changelog was cut; `tideline reset --offsets-only` goes on from the record, `tideline reset` starts anew"
     )]
     OffsetsAhead { topic: Arc<str>, committed: Offset, recorded: Offset },
+    #[error(
+        "the group's offset of {topic} is {committed}, behind the partition record's {recorded}: somebody has moved it back, \
+         but what lies between is folded already; `tideline reset --offsets-only` goes on from the record, `tideline reset` \
+         folds the past anew"
+    )]
+    OffsetsBehind { topic: Arc<str>, committed: Offset, recorded: Offset },
+    #[error(
+        "its state was written at offset {recorded} of {topic}, where the group has none: it was deleted, or has expired (the \
+         brokers' `offsets.retention.minutes`, counted while the group has no member); `tideline reset --offsets-only` \
+         goes on from the record"
+    )]
+    OffsetsGone { topic: Arc<str>, recorded: Offset },
+    #[error(
+        "{topic} begins at offset {earliest}, behind {recorded}, the next to be read: retention took what was never read, or \
+         the topic was made anew; `tideline reset --offsets-only --accept-loss` goes on without it"
+    )]
+    InputTruncated { topic: Arc<str>, recorded: Offset, earliest: Offset },
     #[error("its state was written with {what} {recorded}, now it is {configured}; `tideline reset` starts it anew")]
     Changed { what: &'static str, recorded: String, configured: String },
     #[error("its state was written with an input {0:?} that is configured no longer; `tideline reset` starts it anew")]
@@ -143,16 +161,33 @@ pub fn judge(
     let record = PartitionRecord { inputs: in_order(&record.inputs, expected.topics)?, ..record };
     let positions: Vec<_> =
         record.inputs.iter().map(|input| (input.next_offset >= 0).then_some(input.next_offset)).collect();
-    for committed in found {
-        let recorded = positions.get(committed.input.index()).copied().flatten().unwrap_or(0);
-        if committed.offset > recorded {
-            let topic = expected.topics.input(committed.input).clone();
-            return Err(Refusal::OffsetsAhead { topic, committed: committed.offset, recorded });
-        }
-    }
+    agree(&positions, found, expected.topics)?;
     let written =
         CommitNote { transactional_id: record.transactional_id.as_str().into(), number: record.transaction_number };
     Ok(Start { record: Some(record), positions, written: Some(written) })
+}
+
+/// Every transaction commits a partition's record and the offsets of all its inputs together, and both are read when nobody
+/// can write any more. So they are equal, or somebody has changed the one without the other.
+fn agree(positions: &[Option<Offset>], found: &[Committed], topics: &Topics) -> Result<(), Refusal> {
+    for (input, &recorded) in (0u8..).map(Input).zip(positions) {
+        let topic = topics.input(input).clone();
+        match (recorded, found.iter().find(|committed| committed.input == input)) {
+            // An input that was never read: it has no offset, or one that skips nothing.
+            (None, None) => {}
+            (None, Some(&Committed { offset: committed, .. })) if committed > 0 => {
+                return Err(Refusal::OffsetsAhead { topic, committed, recorded: 0 });
+            }
+            (None, Some(_)) => {}
+            (Some(recorded), None) => return Err(Refusal::OffsetsGone { topic, recorded }),
+            (Some(recorded), Some(&Committed { offset: committed, .. })) => match committed.cmp(&recorded) {
+                Ordering::Less => return Err(Refusal::OffsetsBehind { topic, committed, recorded }),
+                Ordering::Greater => return Err(Refusal::OffsetsAhead { topic, committed, recorded }),
+                Ordering::Equal => {}
+            },
+        }
+    }
+    Ok(())
 }
 
 fn unchanged<A: PartialEq<B> + ToString, B: ToString>(
@@ -179,7 +214,7 @@ fn same_rules(record: &PartitionRecord, expected: Expected<'_>) -> Result<(), Re
 }
 
 /// The positions of a record in the order of the configured inputs; a new input has none (a negative offset).
-fn in_order(recorded: &[InputPosition], topics: &Topics) -> Result<Vec<InputPosition>, Refusal> {
+pub(super) fn in_order(recorded: &[InputPosition], topics: &Topics) -> Result<Vec<InputPosition>, Refusal> {
     let mut by_topic: BTreeMap<&str, &InputPosition> =
         recorded.iter().map(|input| (input.topic.as_str(), input)).collect();
     let ordered = topics.inputs.iter().map(|topic| {
@@ -197,12 +232,22 @@ fn in_order(recorded: &[InputPosition], topics: &Topics) -> Result<Vec<InputPosi
     }
 }
 
-/// The positions of a start, with the earliest where an input was never read.
-pub fn positions(start: &Start, earliest: &[(Input, Offset)]) -> Vec<Offset> {
-    let earliest_of =
-        |index: usize| earliest.iter().find(|(input, _)| input.index() == index).map_or(0, |(_, offset)| *offset);
-    let positions = start.positions.iter().enumerate();
-    positions.map(|(index, position)| position.unwrap_or_else(|| earliest_of(index))).collect()
+/// The positions of a start, with the earliest where an input was never read. What an input lost before it was read must
+/// not be passed over in silence.
+pub fn positions(start: &Start, earliest: &[(Input, Offset)], topics: &Topics) -> Result<Vec<Offset>, Refusal> {
+    let positions = (0u8..).map(Input).zip(&start.positions);
+    positions
+        .map(|(input, position)| {
+            let earliest = earliest.iter().find(|(of, _)| *of == input).map_or(0, |(_, offset)| *offset);
+            match *position {
+                Some(recorded) if recorded < earliest => {
+                    Err(Refusal::InputTruncated { topic: topics.input(input).clone(), recorded, earliest })
+                }
+                Some(recorded) => Ok(recorded),
+                None => Ok(earliest),
+            }
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -283,46 +328,65 @@ mod tests {
         }
     }
 
-    fn judged(change: impl FnOnce(&mut PartitionRecord), offsets: &[Offset]) -> Result<Start, Refusal> {
+    /// As a partition with that record is judged, when the group has these offsets, by input.
+    fn judged(change: impl FnOnce(&mut PartitionRecord), offsets: &[Option<Offset>]) -> Result<Start, Refusal> {
         let mut record = record();
         change(&mut record);
-        let numbered = offsets.iter().zip(0u8..);
-        let found: Vec<_> =
-            numbered.map(|(&offset, input)| Committed { input: Input(input), offset, note: None }).collect();
+        let of_input = |(&offset, input)| Some(Committed { input: Input(input), offset: offset?, note: None });
+        let found: Vec<_> = offsets.iter().zip(0u8..).filter_map(of_input).collect();
         let topics = topics();
         judge(Some(record), 1, &found, Expected { topics: &topics, zone: "UTC", generation: 3, digest: "d" })
     }
 
+    const AS_RECORDED: [Option<Offset>; 3] = [Some(9), Some(5), Some(0)];
+
     #[test]
     fn a_partition_starts_from_its_record_whatever_order_its_inputs_have_now() {
-        let start = judged(|_| {}, &[9, 5, 0]).unwrap();
-        assert_eq!(start.positions, [Some(9), Some(5), Some(0)]);
+        let start = judged(|_| {}, &AS_RECORDED).unwrap();
+        assert_eq!(start.positions, AS_RECORDED);
         assert_eq!(start.written, Some(note("a", 8)));
-        assert_eq!(judged(|_| {}, &[3]).unwrap().positions, [Some(9), Some(5), Some(0)], "the group is behind");
-        let new_input = judged(|record| drop(record.inputs.remove(0)), &[9]).unwrap();
-        assert_eq!(new_input.positions, [Some(9), None, Some(0)]);
-        assert_eq!(positions(&new_input, &[(Input(0), 1), (Input(1), 2)]), [9, 2, 0]);
+        assert_eq!(positions(&start, &[(Input(0), 9)], &topics()).unwrap(), [9, 5, 0]);
+        // An input that is new has no offset yet; who wants to read it from its start may have said so.
+        for offset_of_the_new in [None, Some(0)] {
+            let start = judged(|record| drop(record.inputs.remove(0)), &[Some(9), offset_of_the_new, Some(0)]).unwrap();
+            assert_eq!(start.positions, [Some(9), None, Some(0)]);
+            assert_eq!(positions(&start, &[(Input(0), 1), (Input(1), 2)], &topics()).unwrap(), [9, 2, 0]);
+        }
+        let older_rules = judged(|record| record.rules_generation = 2, &AS_RECORDED);
+        assert!(older_rules.is_ok(), "the engine re-evaluates");
+    }
+
+    #[test]
+    fn what_was_never_read_is_not_passed_over() {
+        let start = judged(|_| {}, &AS_RECORDED).unwrap();
+        let refusal = positions(&start, &[(Input(0), 9), (Input(1), 6)], &topics()).unwrap_err();
+        assert_eq!(refusal, Refusal::InputTruncated { topic: "sms".into(), recorded: 5, earliest: 6 });
+        assert!(refusal.to_string().contains("sms begins at offset 6, behind 5"), "{refusal}");
     }
 
     #[test]
     fn what_contradicts_the_record_is_refused() {
         type Change = fn(&mut PartitionRecord);
-        let cases: [(Change, &[Offset], &str); 8] = [
-            (|record| record.zone = "Asia/Shanghai".to_owned(), &[], "zone"),
-            (|record| record.horizon_days = 90, &[], "horizon"),
-            (|record| record.partitions = 8, &[], "partition count"),
-            (|record| record.rules_generation = 4, &[], "rules of generation 4"),
-            (|record| record.rules_digest = "e".to_owned(), &[], "written with e"),
-            (|record| record.inputs[0].topic = "fax".to_owned(), &[], "\"fax\""),
-            (|_| {}, &[9, 6], "offset of sms is 6, ahead of the partition record's 5"),
-            (|record| drop(record.inputs.remove(0)), &[9, 1], "offset of sms is 1"),
+        let same: Change = |_| {};
+        let cases: [(Change, [Option<Offset>; 3], &str); 13] = [
+            (|record| record.zone = "Asia/Shanghai".to_owned(), AS_RECORDED, "zone"),
+            (|record| record.horizon_days = 90, AS_RECORDED, "horizon"),
+            (|record| record.partitions = 8, AS_RECORDED, "partition count"),
+            (|record| record.rules_generation = 4, AS_RECORDED, "rules of generation 4"),
+            (|record| record.rules_digest = "e".to_owned(), AS_RECORDED, "written with e"),
+            (|record| record.inputs[0].topic = "fax".to_owned(), AS_RECORDED, "\"fax\""),
+            (same, [Some(9), Some(6), Some(0)], "offset of sms is 6, ahead of the partition record's 5"),
+            (same, [Some(9), Some(5), Some(1)], "offset of rekey is 1, ahead of the partition record's 0"),
+            (|record| drop(record.inputs.remove(0)), [Some(9), Some(1), Some(0)], "offset of sms is 1, ahead"),
+            (same, [Some(8), Some(5), Some(0)], "offset of app is 8, behind the partition record's 9"),
+            (same, [Some(0), Some(0), Some(0)], "offset of app is 0, behind the partition record's 9"),
+            (same, [None, None, None], "at offset 9 of app, where the group has none"),
+            (same, [Some(9), Some(5), None], "at offset 0 of rekey, where the group has none"),
         ];
         for (change, offsets, named) in cases {
-            let refusal = judged(change, offsets).unwrap_err();
-            assert!(refusal.to_string().contains(named), "{refusal}");
+            let refusal = judged(change, &offsets).unwrap_err();
+            assert!(refusal.to_string().contains(named), "{named:?} is not in {refusal}");
         }
-        let older_rules = judged(|record| record.rules_generation = 2, &[]);
-        assert!(older_rules.is_ok(), "the engine re-evaluates");
     }
 
     #[test]
@@ -331,7 +395,7 @@ mod tests {
         let expected = Expected { topics: &topics, zone: "UTC", generation: 3, digest: "d" };
         let start = judge(None, 0, &[], expected).unwrap();
         assert_eq!((start.record.clone(), start.written.clone()), (None, None));
-        assert_eq!(positions(&start, &[(Input(1), 4)]), [0, 4, 0]);
+        assert_eq!(positions(&start, &[(Input(1), 4)], &topics).unwrap(), [0, 4, 0]);
         for (users, offsets) in [(1, &[][..]), (0, &[Some(note("a", 1))]), (1, &[None])] {
             let refusal = judge(None, users, &found(offsets), expected).unwrap_err();
             assert!(refusal.to_string().contains("tideline reset"), "{refusal}");

@@ -147,15 +147,17 @@ impl<B: Broker> Restore<B> {
             Ok(record) => record,
             Err(error) => return Ok(Step::Refused(error.into())),
         };
-        let start = match ownership::judge(record, engine.user_count(), committed, job.expected()) {
-            Ok(start) => start,
+        let earliest = broker.earliest(self.partition)?;
+        let judged = ownership::judge(record, engine.user_count(), committed, job.expected())
+            .and_then(|start| Ok((ownership::positions(&start, &earliest, &job.topics)?, start)));
+        let (positions, start) = match judged {
+            Ok(judged) => judged,
             Err(refusal) => return Ok(Step::Refused(refusal)),
         };
         if let Some(record) = &start.record {
             let damaged = |source| LaneError::State { partition: self.partition, source };
             engine.restore_position(record).map_err(damaged)?;
         }
-        let positions = ownership::positions(&start, &broker.earliest(self.partition)?);
         let serving = Serving::new(self.partition, engine, positions, start.written, job, now_ms);
         Ok(Step::Restored(Box::new(serving)))
     }

@@ -255,7 +255,7 @@ pub fn users_on(partition: PartitionId, partitions: i32, count: usize) -> Vec<St
     names.filter(|name| partition_of(name.as_bytes(), partitions) == partition).take(count).collect()
 }
 
-fn topics(partitions: i32) -> Topics {
+pub fn topics(partitions: i32) -> Topics {
     Topics {
         inputs: vec!["app".into(), "merchant".into(), "rekey".into()],
         changelog: "changelog".into(),

@@ -230,6 +230,11 @@ impl Memory {
         self.shared.changed.notify_all();
     }
 
+    /// The group's offsets of a partition are gone, as after their retention. A journal is not told.
+    pub fn forget_offsets(&self, partition: PartitionId) {
+        self.shared.lock().offsets.retain(|key, _| key.0 != partition);
+    }
+
     fn of_inputs(
         &self,
         partition: PartitionId,
