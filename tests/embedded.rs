@@ -23,8 +23,10 @@ mod embedded {
     mod log;
     mod log_model;
     mod simulation;
+    mod redrive;
     mod refusals;
     mod replay;
+    mod reset;
     mod telemetry;
     mod demo;
     mod wire;

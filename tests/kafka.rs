@@ -31,5 +31,7 @@ mod kafka {
     mod outage;
     mod producer;
     mod proxy;
+    mod redrive;
+    mod reset;
     mod source;
 }

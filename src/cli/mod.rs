@@ -11,7 +11,11 @@ mod online;
 #[cfg(not(feature = "kafka"))]
 #[path = "offline.rs"]
 mod online;
+#[cfg(feature = "kafka")]
+mod redrive;
 mod replay;
+#[cfg(feature = "kafka")]
+mod reset;
 mod run;
 mod signals;
 
@@ -46,6 +50,12 @@ enum Command {
     Generate(generate::GenerateArgs),
     /// Shows the topics that are needed, and creates those that are missing
     Topics(online::TopicsArgs),
+    /// Lets partitions start anew, or brings the group's offsets back to what is recorded
+    #[cfg(feature = "kafka")]
+    Reset(reset::ResetArgs),
+    /// Sends dead letters to their topics again
+    #[cfg(feature = "kafka")]
+    Redrive(redrive::RedriveArgs),
 }
 
 /// The flag that every command has.
@@ -93,6 +103,10 @@ fn run(cli: Cli) -> Result<()> {
         Command::Replay(args) => replay::run(&args),
         Command::Generate(args) => generate::run(&args),
         Command::Topics(args) => online::topics(&args),
+        #[cfg(feature = "kafka")]
+        Command::Reset(args) => reset::run(&args),
+        #[cfg(feature = "kafka")]
+        Command::Redrive(args) => redrive::run(&args),
     }
 }
 

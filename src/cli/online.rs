@@ -9,7 +9,7 @@ use clap::Args;
 
 use super::ConfigFlag;
 use crate::broker::kafka::admin::{Admin, Step, TopicFacts, TopicWish, plan, wishes};
-use crate::broker::kafka::{KafkaBroker, PlainProducer};
+use crate::broker::kafka::{KafkaBroker, KafkaSettings, PlainProducer};
 use crate::config::Config;
 use crate::domain::Source;
 use crate::generate::Generator;
@@ -150,14 +150,18 @@ pub(super) fn check(config: &Config) -> Result<()> {
     Ok(())
 }
 
-/// `tideline run`, once the cluster is seen to be one that it can run on.
-pub(super) fn run(config: &Config, mode: Mode) -> Result<()> {
+/// The cluster, once it is seen to be one that can be worked with.
+pub(super) fn broker(config: &Config, settings: KafkaSettings) -> Result<KafkaBroker> {
     let faults = Survey::new(config)?.faults();
     if !faults.is_empty() {
         bail!("the cluster at {} can't be worked with:\n  {}", config.kafka.bootstrap, faults.join("\n  "));
     }
-    let broker = KafkaBroker::new(config.kafka_settings(), config.topic_names())?;
-    super::run::serve(config, &broker, mode)
+    Ok(KafkaBroker::new(settings, config.topic_names())?)
+}
+
+/// `tideline run`.
+pub(super) fn run(config: &Config, mode: Mode) -> Result<()> {
+    super::run::serve(config, &broker(config, config.kafka_settings())?, mode)
 }
 
 /// Generated events into the input topics: each source's first, keyed by user.

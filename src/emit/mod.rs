@@ -6,6 +6,7 @@ mod dead_letter;
 mod json;
 pub mod line;
 pub mod protobuf;
+pub mod redrive;
 mod rekey;
 
 use std::sync::Arc;

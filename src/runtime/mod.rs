@@ -2,7 +2,7 @@
 //!
 //! Files, in the order of a batch: `lane` (the loop), `serving` (a partition in hand), `commit` (the transaction and its
 //! outcomes); then `assignment` (what the group gives and takes), `restore`, `ownership` (pure judgements of what may be
-//! trusted), `finish` (runs that end), [`status`] (what is told), `settings` (every bound), `clock`.
+//! trusted), [`reset`] (a way on where they refuse), `finish` (runs that end), [`status`] (what is told), `settings` (every bound), `clock`.
 //!
 //! Must not know: rdkafka, metrics, HTTP. May break exactly once: a poll between the capture of a generation and the
 //! install of its batch that is not handled as `assignment` does it.
@@ -16,6 +16,7 @@ mod finish;
 mod job;
 mod lane;
 mod ownership;
+pub mod reset;
 mod restore;
 mod serving;
 mod settings;

@@ -82,7 +82,7 @@ fn a_cluster_that_does_not_answer_is_named_with_what_to_do() {
         "[kafka]\nbootstrap = \"127.0.0.1:{port}\"\ncall_timeout = \"1s\"\n[telemetry]\nlisten = \"127.0.0.1:0\"\n"
     );
     let config = file(folder.path(), "tideline.toml", &text);
-    for args in [&["run"][..], &["topics"], &["check", "--online"]] {
+    for args in [&["run"][..], &["topics"], &["check", "--online"], &["reset"], &["redrive"]] {
         let output = tideline(&[args, &["--config", &config]].concat());
         let error = stderr(&output);
         assert_eq!(output.status.code(), Some(1), "{args:?}: {error}");

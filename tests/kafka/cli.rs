@@ -18,13 +18,13 @@ use crate::kafka_cluster::{Cluster, unique};
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// An application of its own on the shared broker; no topic exists yet.
-struct Application {
+pub struct Application {
     folder: tempfile::TempDir,
     text: String,
 }
 
 impl Application {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let id = unique("cli");
         let inputs = Source::ALL
             .map(Source::as_str)
@@ -42,16 +42,16 @@ impl Application {
     }
 
     /// With that replaced in its configuration.
-    fn with(&self, from: &str, to: &str) -> Self {
+    pub fn with(&self, from: &str, to: &str) -> Self {
         assert!(self.text.contains(from));
         Self { folder: tempfile::tempdir().unwrap(), text: self.text.replace(from, to) }
     }
 
-    fn config(&self) -> Config {
+    pub fn config(&self) -> Config {
         Config::parse("test", &self.text).unwrap()
     }
 
-    fn command(&self, args: &[&str]) -> Command {
+    pub fn command(&self, args: &[&str]) -> Command {
         let file = self.folder.path().join("tideline.toml");
         std::fs::write(&file, &self.text).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_tideline"));
@@ -59,13 +59,13 @@ impl Application {
         command
     }
 
-    fn run(&self, args: &[&str]) -> Output {
+    pub fn run(&self, args: &[&str]) -> Output {
         self.command(args).output().unwrap()
     }
 }
 
 /// The command ends with that code, and what it says contains all of these.
-fn check(output: &Output, code: i32, parts: &[&str]) {
+pub fn check(output: &Output, code: i32, parts: &[&str]) {
     let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "{text}");
     for part in parts {
@@ -94,7 +94,7 @@ fn topics_are_shown_then_created_and_a_check_says_what_is_wrong_with_them() {
 }
 
 /// By user, in the order of the sequence; without what depends on partitions.
-fn by_user(outputs: impl Iterator<Item = Value>) -> BTreeMap<String, Vec<Value>> {
+pub fn by_user(outputs: impl Iterator<Item = Value>) -> BTreeMap<String, Vec<Value>> {
     let mut users = BTreeMap::<_, Vec<Value>>::new();
     for mut output in outputs {
         let fields = output.as_object_mut().unwrap();
@@ -108,7 +108,7 @@ fn by_user(outputs: impl Iterator<Item = Value>) -> BTreeMap<String, Vec<Value>>
     users
 }
 
-fn written(config: &Config) -> Vec<Value> {
+pub fn written(config: &Config) -> Vec<Value> {
     let (settings, mut outputs) = (config.kafka_settings(), Vec::new());
     for topic in [&config.topics.tier_changes, &config.topics.dormancy_risk] {
         for partition in (0..config.topics.partitions).map(PartitionId) {
@@ -120,7 +120,7 @@ fn written(config: &Config) -> Vec<Value> {
     outputs
 }
 
-fn replayed(folder: &Path, until: &str) -> Vec<Value> {
+pub fn replayed(folder: &Path, until: &str) -> Vec<Value> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tideline"));
     command.args(["replay", "--until", until]);
     for source in Source::ALL.map(Source::as_str) {

@@ -183,6 +183,14 @@ impl Admin {
         metadata.map(|metadata| metadata.brokers().len()).map_err(|error| triage::client_error(what(), &error))
     }
 
+    /// Who is in a group now, as far as the broker tells: of a group under KIP-848 it may tell nothing.
+    pub fn members(&self, group: &str) -> Result<Vec<String>, BrokerError> {
+        let list = self.client.inner().fetch_group_list(Some(group), self.settings.call_timeout);
+        let list = list.map_err(|error| triage::client_error(format_args!("describe group {group}"), &error))?;
+        let members = list.groups().iter().flat_map(rdkafka::groups::GroupInfo::members);
+        Ok(members.map(|member| format!("{} at {}", member.client_id(), member.client_host())).collect())
+    }
+
     /// Those of the named topics that exist.
     pub fn describe(&self, names: &[String]) -> Result<Vec<TopicFacts>, BrokerError> {
         let mut found = Vec::new();

@@ -22,13 +22,13 @@ mod writers;
 
 use std::sync::Arc;
 
-use crate::domain::{Input, PartitionId};
+use crate::domain::{Input, PartitionId, Timestamp};
 use crate::record::Offset;
 
 use super::{Broker, BrokerError, Committed, Topics};
 
 pub use message::KafkaMessage;
-pub use plain::{PlainProducer, read_partition};
+pub use plain::{PlainProducer, read_partition, scan_partition};
 pub use producer::{KafkaProducer, KafkaTransaction};
 pub use reader::KafkaChangelog;
 pub use settings::{GUARDED, GroupProtocol, Isolation, KafkaSettings};
@@ -62,6 +62,12 @@ impl KafkaBroker {
     /// [`Broker::committed`] may be waiting for.
     pub fn last_committed(&self, partition: PartitionId) -> Result<Vec<Committed>, BrokerError> {
         self.observers.last_committed(&self.settings, &self.topics, partition)
+    }
+
+    /// By input, the first offset whose record was written at that time or later, by the records' own timestamps; past all
+    /// offsets where there is none.
+    pub fn offsets_at(&self, partition: PartitionId, at: Timestamp) -> Result<Vec<(Input, Offset)>, BrokerError> {
+        self.observers.at(&self.settings, &self.topics, partition, at)
     }
 
     /// As a read_committed reader sees them.

@@ -12,7 +12,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
 
 use crate::broker::{BrokerError, CommitNote, Committed, ErrorClass, Topics};
-use crate::domain::{Input, PartitionId};
+use crate::domain::{Input, PartitionId, Timestamp};
 use crate::record::Offset;
 
 use super::bound::Bound;
@@ -108,6 +108,32 @@ impl Observers {
         retry(settings, &format!("read the watermarks of partition {partition} of {topic}"), || {
             let (low, high) = client.fetch_watermarks(topic, partition.0, settings.call_timeout)?;
             Ok(Watermarks { low, high })
+        })
+    }
+
+    /// By input, the first offset whose record was written at that time or later; past all offsets where there is none.
+    pub fn at(
+        &self,
+        settings: &KafkaSettings,
+        topics: &Topics,
+        partition: PartitionId,
+        at: Timestamp,
+    ) -> Result<Vec<(Input, Offset)>, BrokerError> {
+        let client = self.client(settings, Isolation::Committed)?;
+        retry(settings, &format!("ask for the offsets of {at} in partition {partition}"), || {
+            let mut asked = TopicPartitionList::with_capacity(topics.inputs.len());
+            for topic in &topics.inputs {
+                asked.add_partition_offset(topic, partition.0, rdkafka::Offset::Offset(at.millis()))?;
+            }
+            let answer = client.offsets_for_times(asked, settings.call_timeout)?;
+            let mut found = Vec::new();
+            for (input, topic) in (0u8..).map(Input).zip(&topics.inputs) {
+                let Some(element) = answer.find_partition(topic, partition.0) else { continue };
+                element.error()?;
+                let offset = if let rdkafka::Offset::Offset(offset) = element.offset() { offset } else { Offset::MAX };
+                found.push((input, offset));
+            }
+            Ok(found)
         })
     }
 

@@ -1,5 +1,6 @@
 //! Without transactions: writes what `generate` and tests feed in, reads back what was written.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -103,10 +104,36 @@ pub fn read_partition(
     shown: Isolation,
     to: Isolation,
 ) -> Result<Vec<KafkaMessage>, BrokerError> {
+    let mut records = Vec::new();
+    scan_partition(settings, topic, partition, shown, to, &mut |message| {
+        records.push(message);
+        ControlFlow::Continue(())
+    })?;
+    Ok(records)
+}
+
+/// The same, one record at a time, until `each` has enough: what [`read_partition`] would hold may be large.
+pub fn scan_partition(
+    settings: &KafkaSettings,
+    topic: &str,
+    partition: PartitionId,
+    shown: Isolation,
+    to: Isolation,
+    each: &mut dyn FnMut(KafkaMessage) -> ControlFlow<()>,
+) -> Result<(), BrokerError> {
     let (settings, observers) = (Arc::new(settings.clone()), Arc::new(Observers::default()));
     let span = Span::whole(&settings, &observers, topic, partition, to)?;
     let mut reader = LogReader::open(settings, observers, topic.into(), partition, shown, span)?;
-    let mut records = Vec::new();
-    while !reader.read(Duration::from_millis(100), &mut |message| records.push(KafkaMessage::copy(message)))?.done {}
-    Ok(records)
+    let mut flow = ControlFlow::Continue(());
+    while flow.is_continue() {
+        let progress = reader.read(Duration::from_millis(100), &mut |message| {
+            if flow.is_continue() {
+                flow = each(KafkaMessage::copy(message));
+            }
+        })?;
+        if progress.done {
+            break;
+        }
+    }
+    Ok(())
 }

@@ -1,0 +1,137 @@
+//! Dead letters' way back: what becomes of a letter, and what is left where it lies.
+
+use std::sync::Arc;
+
+use tideline::domain::{PartitionId, Timestamp};
+use tideline::emit::redrive::{Letter, Selection, Skip, header, note, noted};
+use tideline::emit::{self, dead_letter};
+use tideline::ingest::{self, Reason, Reject};
+use tideline::record::{Coordinates, Message, Outgoing};
+
+use crate::common::message::TestMessage;
+
+const PARTITION: PartitionId = PartitionId(2);
+
+fn inputs() -> [Arc<str>; 3] {
+    ["app.events".into(), "sms.events".into(), "rekey".into()]
+}
+
+/// As it is read from the dead letters.
+fn read_back(record: Outgoing, offset: i64) -> TestMessage {
+    TestMessage { offset, key: record.key, value: record.value, headers: record.headers }
+}
+
+fn died(record: &TestMessage, topic: &str, reason: Reason, limit: usize) -> TestMessage {
+    let at = Coordinates { topic: topic.into(), partition: PartitionId(1), offset: 5 };
+    let letter = dead_letter(record, &Reject::new(reason, "data.amount: -1"), &at, &"dead-letters".into(), limit);
+    read_back(letter, 40)
+}
+
+fn text(record: &Outgoing, name: &str) -> String {
+    let value = record.headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.clone());
+    String::from_utf8(value.unwrap_or_default()).unwrap()
+}
+
+#[test]
+fn a_letter_goes_back_as_it_was_with_what_was_wrong_noted() {
+    let record = TestMessage::of_value(b"\xff{".to_vec()).key("u1").header("trace", "t-1");
+    let letter = died(&record, "sms.events", Reason::Malformed, 10_000);
+    let again = Letter::read(&letter, &inputs()).unwrap().again(&letter, PARTITION);
+    assert_eq!((&*again.topic, again.partition, again.timestamp), ("sms.events", None, None));
+    assert_eq!((&again.key, &again.value), (&record.key, &record.value));
+    let expected = [
+        ("trace", "t-1"),
+        (header::TIMES, "1"),
+        (header::REASON, "malformed"),
+        (header::ERROR, "data.amount: -1"),
+        (header::PARTITION, "2"),
+        (header::OFFSET, "40"),
+    ];
+    let owned = expected.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
+    assert_eq!(again.headers, owned);
+}
+
+#[test]
+fn one_that_dies_again_counts_on_and_names_its_last_death_alone() {
+    let first = died(&TestMessage::of_value("{}").key("u1"), "app.events", Reason::MissingField, 10_000);
+    let again = Letter::read(&first, &inputs()).unwrap().again(&first, PARTITION);
+    let second = died(&read_back(again, 7), "app.events", Reason::TooOld, 10_000);
+    let twice = Letter::read(&second, &inputs()).unwrap().again(&second, PartitionId(0));
+    assert_eq!(text(&twice, header::TIMES), "2");
+    assert_eq!((text(&twice, header::REASON), text(&twice, header::PARTITION)), ("too_old".into(), "0".into()));
+    assert_eq!(twice.headers.len(), header::ALL.len());
+}
+
+#[test]
+fn one_that_died_in_rekey_goes_to_where_it_was_first() {
+    let forwarded = TestMessage::of_value("{}")
+        .key("u1")
+        .header("trace", "t-1")
+        .header(ingest::header::TOPIC, "sms.events")
+        .header(ingest::header::SOURCE, "sms")
+        .header(ingest::header::FORMAT, "json");
+    let letter = died(&forwarded, "rekey", Reason::Misrouted, 10_000);
+    let again = Letter::read(&letter, &inputs()).unwrap().again(&letter, PARTITION);
+    assert_eq!((&*again.topic, text(&again, "trace")), ("sms.events", "t-1".to_owned()));
+    assert_eq!(again.headers.len(), 1 + header::ALL.len(), "none of a forwarded record's: {:?}", again.headers);
+
+    // Elsewhere that header is the producer's own.
+    let own = TestMessage::of_value("{}").header(ingest::header::TOPIC, "sms.events");
+    let letter = died(&own, "app.events", Reason::Malformed, 10_000);
+    let again = Letter::read(&letter, &inputs()).unwrap().again(&letter, PARTITION);
+    assert_eq!((&*again.topic, text(&again, ingest::header::TOPIC)), ("app.events", "sms.events".to_owned()));
+}
+
+#[test]
+fn what_can_not_go_back_is_told_apart() {
+    let record = TestMessage::of_value(vec![b'x'; 3_000]).key("u1");
+    let forwarded_from_elsewhere = record.clone().header(ingest::header::TOPIC, "fax.events");
+    for (case, letter, expected) in [
+        ("cut", died(&record, "app.events", Reason::TooLarge, 2_000), Skip::Cut),
+        ("of a topic that is no input", died(&record, "fax.events", Reason::Malformed, 10_000), Skip::NoInput),
+        ("forwarded from one", died(&forwarded_from_elsewhere, "rekey", Reason::Misrouted, 10_000), Skip::NoInput),
+        ("forwarded from nowhere", died(&record, "rekey", Reason::Malformed, 10_000), Skip::NoInput),
+        ("somebody else's", record.clone(), Skip::NoLetter),
+        ("of an unknown reason", record.clone().header(emit::header::REASON, "mood"), Skip::NoLetter),
+    ] {
+        assert_eq!(Letter::read(&letter, &inputs()), Err(expected), "{case}");
+    }
+}
+
+#[test]
+fn a_selection_takes_what_has_all_that_is_asked_for() {
+    let letter = died(&TestMessage::of_value("{}"), "app.events", Reason::BadValue, 10_000);
+    let letter = Letter::read(&letter, &inputs()).unwrap();
+    let at = |ms| Some(Timestamp::of_millis(ms));
+    let topics = |name: &str| vec![name.into()];
+    let all = Selection::default;
+    for (case, selection, expected) in [
+        ("everything", all(), true),
+        ("its reason", Selection { reasons: vec![Reason::TooOld, Reason::BadValue], ..all() }, true),
+        ("another reason", Selection { reasons: vec![Reason::TooOld], ..all() }, false),
+        ("its topic", Selection { topics: topics("app.events"), ..all() }, true),
+        ("another topic", Selection { topics: topics("sms.events"), ..all() }, false),
+        ("since then", Selection { since: at(1_000), ..all() }, true),
+        ("since later", Selection { since: at(1_001), ..all() }, false),
+        ("until later", Selection { until: at(1_001), ..all() }, true),
+        ("until then", Selection { until: at(1_000), ..all() }, false),
+        (
+            "its reason, another topic",
+            Selection { reasons: vec![Reason::BadValue], topics: topics("x"), ..all() },
+            false,
+        ),
+    ] {
+        assert_eq!(selection.has(&letter, at(1_000)), expected, "{case}");
+    }
+    assert!(all().has(&letter, None) && !Selection { since: at(0), ..all() }.has(&letter, None));
+}
+
+#[test]
+fn a_note_tells_what_was_sent_and_is_no_letter() {
+    let note = read_back(note(&"dead-letters".into(), PARTITION, &[3, 5, 1_000_000]), 9);
+    assert_eq!(noted(&note), Some(vec![3, 5, 1_000_000]));
+    assert_eq!(Letter::read(&note, &inputs()), Err(Skip::NoLetter));
+    let letter = died(&TestMessage::of_value("3,5"), "app.events", Reason::BadValue, 10_000);
+    assert_eq!(noted(&letter), None);
+    assert_eq!(letter.value(), Some(&b"3,5"[..]));
+}
