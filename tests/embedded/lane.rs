@@ -128,7 +128,7 @@ fn a_failed_transaction_leaves_memory_as_it_was_and_the_outputs_of_a_run_without
         let transactions = of_lane(&world, 0).transactions;
         match fault {
             Fault::AbortOnCommit | Fault::SendRefused | Fault::SendOffsetsRefused => {
-                assert_eq!(transactions.aborted, 1)
+                assert_eq!(transactions.aborted, 1);
             }
             Fault::OutcomeUnknown { .. } => assert_eq!(transactions.unknown, 1),
             _ => assert_eq!(transactions.fatal, 1),
