@@ -40,12 +40,17 @@ pub(super) enum Change {
     },
 }
 
+/// How the client's log calls it, before anything that was on its way is sent again.
+const CONNECTION_FAILED: &str = "FAIL";
+
 /// What every client of ours counts and logs.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
     /// Events served, of whatever kind: tells an empty queue from one that held no record.
     served: AtomicU64,
-    /// Failures of connections, and time-outs of requests.
+    /// Failures of connections, and time-outs of requests. Told by the log, where the client was made with
+    /// `debug=broker`: its error callback says nothing of a connection that the other side closed, and nothing for 30 s of
+    /// a failure that is like the one before.
     transport_failures: AtomicU64,
 }
 
@@ -60,6 +65,9 @@ impl Watch {
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         self.count();
+        if facility == CONNECTION_FAILED {
+            self.transport_failures.fetch_add(1, Ordering::Relaxed);
+        }
         // A client that has lost its broker says so at level error, hundreds of times; by itself it mends that.
         match level {
             RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
@@ -259,6 +267,15 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_connection_that_failed_is_counted_however_quietly_it_is_told() {
+        let watch = Watch::default();
+        watch.log(RDKafkaLogLevel::Debug, "CONNECT", "Connecting to ipv4#127.0.0.1:9092");
+        assert_eq!(watch.transport_failures(), 0);
+        watch.log(RDKafkaLogLevel::Debug, "FAIL", "Disconnected (identical to last error: error log suppressed)");
+        assert_eq!((watch.transport_failures(), watch.served()), (1, 2));
+    }
 
     #[test]
     fn the_offset_of_an_end_is_read_from_what_the_client_says() {

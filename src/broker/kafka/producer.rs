@@ -6,7 +6,9 @@
 //! 2. no record may have failed;
 //! 3. commit, the same call again while it is retriable and within the bound;
 //! 4. if a connection failed between 3's first call and its return, the outcome is unknown even when the call says Ok: a
-//!    commit still on its way could end a part of the *next* transaction. Only a new producer (a new epoch) is safe.
+//!    commit still on its way could end a part of the *next* transaction. Only a new producer (a new epoch) is safe;
+//! 5. if one failed earlier in the transaction, offsets still on their way could replace those of the next: the outcome
+//!    stands, but the next transaction is a new producer's.
 //!
 //! Must not know: what is written, or what memory makes of an error.
 
@@ -200,7 +202,8 @@ impl Producer for KafkaProducer {
         // Whatever it is: nothing is open that could be aborted.
         self.insist(call, || self.client.begin_transaction())
             .map_err(|failure| TransactionError::Fatal { call, reason: failure.reason })?;
-        Ok(KafkaTransaction { producer: self, open: true, signatures: Signatures::default() })
+        let failures = self.transport_failures();
+        Ok(KafkaTransaction { producer: self, open: true, signatures: Signatures::default(), failures })
     }
 }
 
@@ -232,16 +235,26 @@ pub struct KafkaTransaction<'a> {
     producer: &'a mut KafkaProducer,
     open: bool,
     signatures: Signatures,
+    /// Of connections, when it began.
+    failures: u64,
 }
 
 impl KafkaTransaction<'_> {
     fn abort_open(&mut self) -> Result<(), TransactionError> {
         self.open = false;
         let aborted = self.producer.abort();
-        if let Err(error) = &aborted {
-            self.producer.unsafe_since = Some(format!("after {error}"));
+        match &aborted {
+            Err(error) => self.producer.unsafe_since = Some(format!("after {error}")),
+            Ok(()) => self.distrust_after_failures(),
         }
         aborted
+    }
+
+    /// What was sent on a connection that failed may still arrive, and must not meet the next transaction.
+    fn distrust_after_failures(&mut self) {
+        if self.producer.transport_failures() != self.failures {
+            self.producer.unsafe_since = Some("a connection failed during the transaction before".to_owned());
+        }
     }
 }
 
@@ -289,6 +302,8 @@ impl Transaction for KafkaTransaction<'_> {
         self.open = matches!(outcome, Err(TransactionError::Abortable { .. }));
         if let Err(error @ (TransactionError::Fatal { .. } | TransactionError::OutcomeUnknown { .. })) = &outcome {
             self.producer.unsafe_since = Some(format!("after {error}"));
+        } else {
+            self.distrust_after_failures();
         }
         outcome
     }

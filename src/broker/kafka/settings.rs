@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
+use rdkafka::config::RDKafkaLogLevel;
 
 /// How a member of the consumer group joins and is watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -239,7 +240,11 @@ impl KafkaSettings {
     /// Holds a transactional id.
     pub(super) fn transactional(&self, transactional_id: &str) -> ClientConfig {
         let mut config = self.plain_producer();
+        let debug = self.client.get("debug").map_or("broker".to_owned(), |more| format!("{more},broker"));
         config
+            // The only way to hear of every connection that fails: see `context::Watch`.
+            .set("debug", debug)
+            .set_log_level(RDKafkaLogLevel::Debug)
             .set("transactional.id", transactional_id)
             .set("transaction.timeout.ms", millis(self.transaction_timeout))
             // send_offsets waits for that long when the one before is still being finished; the default is 100.
@@ -312,6 +317,15 @@ mod tests {
         };
         for config in [settings.member("a"), settings.transactional("t"), settings.reader(Isolation::Committed)] {
             assert_eq!(config.get("security.protocol"), Some("ssl"));
+        }
+    }
+
+    #[test]
+    fn a_transactional_client_always_tells_of_its_connections() {
+        for (debug, expected) in [(None, "broker"), (Some("eos"), "eos,broker")] {
+            let client = debug.map(|debug| ("debug".to_owned(), debug.to_owned())).into_iter().collect();
+            let config = KafkaSettings { client, ..KafkaSettings::default() }.transactional("t");
+            assert_eq!((config.get("debug"), config.log_level), (Some(expected), RDKafkaLogLevel::Debug));
         }
     }
 
