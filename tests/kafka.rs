@@ -30,6 +30,7 @@ mod kafka {
     mod members;
     mod outage;
     mod producer;
+    mod rekey;
     mod proxy;
     mod redrive;
     mod reset;

@@ -119,10 +119,12 @@ impl Default for Kafka {
 
 #[cfg(feature = "kafka")]
 mod client {
+    use std::collections::BTreeMap;
+
     use super::{GroupProtocol, Kafka};
     use crate::broker::kafka;
     use crate::broker::kafka::admin::TopicSettings;
-    use crate::config::Config;
+    use crate::config::{Config, InputConfig};
 
     impl Config {
         /// What the client is told.
@@ -131,6 +133,7 @@ mod client {
             kafka::KafkaSettings {
                 bootstrap_servers: bootstrap.clone(),
                 group_id: self.application.id.clone(),
+                narrow_inputs: self.narrow_inputs(),
                 group_protocol: match group_protocol {
                     GroupProtocol::Classic => kafka::GroupProtocol::Classic,
                     GroupProtocol::Consumer => kafka::GroupProtocol::Consumer,
@@ -158,10 +161,17 @@ mod client {
             }
         }
 
+        /// Those with fewer partitions than the application, by topic.
+        fn narrow_inputs(&self) -> BTreeMap<String, i32> {
+            let count = |input: &InputConfig| input.partitions.filter(|&count| count != self.topics.partitions);
+            self.inputs.iter().filter_map(|input| Some((input.topic.clone(), count(input)?))).collect()
+        }
+
         /// What topics are created with.
         pub fn topic_settings(&self) -> TopicSettings {
             TopicSettings {
                 // The broker's own default goes by −1.
+                narrow_inputs: self.narrow_inputs(),
                 replication: if self.topics.replication == 0 { -1 } else { i32::from(self.topics.replication) },
                 input_retention: self.longest_retention().duration(),
                 output_retention: self.topics.output_retention.duration(),

@@ -59,6 +59,10 @@ pub struct InputConfig {
     /// `false`: the record's key isn't the user's, all of the topic goes through `rekey`. Default true.
     #[serde(default = "yes")]
     pub keyed: bool,
+    /// How many partitions the topic has, where they are fewer than `topics.partitions`; only with `keyed = false`, whose
+    /// records find their partition by way of `rekey`. Absent by default: as many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partitions: Option<i32>,
     /// The feed counts as silent once stream time runs ahead of its newest event by more than that: nothing follows from
     /// absence then. Absent by default: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -214,6 +218,7 @@ impl InputConfig {
             origin: Origin::default(),
             format: json(),
             keyed: true,
+            partitions: None,
             silent_after: None,
             retention: week(),
         }

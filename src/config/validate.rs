@@ -64,8 +64,11 @@ impl Config {
             "inputs",
             format!("there must be 1 to {}, not {}", Self::MAX_INPUTS, self.inputs.len()),
         );
-        for (index, InputConfig { silent_after, retention, .. }) in self.inputs.iter().enumerate() {
+        for (index, InputConfig { silent_after, retention, keyed, partitions, .. }) in self.inputs.iter().enumerate() {
             let path = |key: &str| format!("inputs[{index}].{key}");
+            if let Some(partitions) = partitions {
+                self.validate_partitions(*partitions, *keyed, &path("partitions"), faults);
+            }
             faults.unless(*retention >= Period::of_millis(1), &path("retention"), "must be longer than 0s");
             let Some(silent_after) = silent_after else { continue };
             faults.unless(
@@ -74,6 +77,24 @@ impl Config {
                 format!("{silent_after} must exceed stream.lateness, {}", self.stream.lateness),
             );
         }
+    }
+
+    /// Of an input of its own count: a partition beyond the application's would belong to nobody.
+    fn validate_partitions(&self, partitions: i32, keyed: bool, path: &str, faults: &mut Faults) {
+        let all = self.topics.partitions;
+        faults.unless(
+            (1..=all).contains(&partitions),
+            path,
+            format!(
+                "must be 1 to topics.partitions, {all}, not {partitions}: nobody would read the rest; raise \
+                 topics.partitions, or copy the topic into one that has fewer"
+            ),
+        );
+        faults.unless(
+            !keyed || partitions == all,
+            path,
+            format!("a keyed input has {all} partitions as the others; with another count set keyed = false"),
+        );
     }
 
     fn validate_topics(&self, faults: &mut Faults) {

@@ -34,6 +34,8 @@ pub struct Setup {
     pub direct: String,
     pub group_protocol: GroupProtocol,
     pub sources: Vec<Source>,
+    /// More of each input's keys (TOML).
+    pub of_each_input: String,
     /// Laid over the rest.
     more: toml::Table,
 }
@@ -46,6 +48,7 @@ impl Setup {
             bootstrap,
             group_protocol,
             sources: Source::ALL.into(),
+            of_each_input: String::new(),
             more: toml::Table::new(),
         }
     }
@@ -73,7 +76,10 @@ impl Setup {
         let inputs: String = self
             .sources
             .iter()
-            .map(|source| format!("[[inputs]]\ntopic = \"{}\"\nsource = \"{}\"\n", topic(source), source.as_str()))
+            .map(|source| {
+                let (topic, source, more) = (topic(source), source.as_str(), &self.of_each_input);
+                format!("[[inputs]]\ntopic = \"{topic}\"\nsource = \"{source}\"\n{more}\n")
+            })
             .collect();
         let text = format!(
             r#"

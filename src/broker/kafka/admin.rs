@@ -49,6 +49,8 @@ pub struct TopicWish {
 pub struct TopicSettings {
     /// Default −1: the broker's own.
     pub replication: i32,
+    /// Inputs that have another number of partitions than the application, by topic. Default none.
+    pub narrow_inputs: BTreeMap<String, i32>,
     /// Of inputs and `rekey`. Default 7 days.
     pub input_retention: Duration,
     /// Of tier changes and dormancy risks. Default 7 days.
@@ -68,6 +70,7 @@ impl Default for TopicSettings {
         const DAY: Duration = Duration::from_secs(86_400);
         Self {
             replication: -1,
+            narrow_inputs: BTreeMap::new(),
             input_retention: 7 * DAY,
             output_retention: 7 * DAY,
             dead_letter_retention: 14 * DAY,
@@ -92,6 +95,7 @@ pub fn wishes(topics: &Topics, settings: &TopicSettings) -> Vec<TopicWish> {
         ]
     };
     let co_partitioned = Some(topics.partitions);
+    let of_input = |name: &str| settings.narrow_inputs.get(name).copied().or(co_partitioned);
     let wish = |name: &str, partitions, config: Vec<(&'static str, String)>, required| {
         let size = ("max.message.bytes", settings.max_message_bytes.to_string());
         TopicWish { name: name.to_owned(), partitions, config: config.into_iter().chain([size]).collect(), required }
@@ -99,7 +103,7 @@ pub fn wishes(topics: &Topics, settings: &TopicSettings) -> Vec<TopicWish> {
     let mut all: Vec<_> = topics
         .inputs
         .iter()
-        .map(|name| wish(name, co_partitioned, delete(settings.input_retention).into(), &[]))
+        .map(|name| wish(name, of_input(name), delete(settings.input_retention).into(), &[]))
         .collect();
     all.push(wish(&topics.changelog, co_partitioned, compact().into(), &["cleanup.policy"]));
     for output in [&topics.tier_changes, &topics.dormancy_risk] {

@@ -13,13 +13,14 @@ use super::context::TopicPartition;
 /// What is assigned to this member.
 #[derive(Debug)]
 pub(super) struct Assignment {
-    inputs: Vec<Arc<str>>,
+    /// Those that the group shares out.
+    inputs: Vec<(Input, Arc<str>)>,
     held: BTreeMap<PartitionId, BTreeSet<Input>>,
 }
 
 impl Assignment {
-    pub fn new(inputs: &[Arc<str>]) -> Self {
-        Self { inputs: inputs.to_vec(), held: BTreeMap::new() }
+    pub fn new(inputs: impl IntoIterator<Item = (Input, Arc<str>)>) -> Self {
+        Self { inputs: inputs.into_iter().collect(), held: BTreeMap::new() }
     }
 
     /// The partitions that are whole by this, in order.
@@ -57,18 +58,15 @@ impl Assignment {
     pub fn split(&self) -> Option<String> {
         let (partition, held) = self.held.iter().find(|(_, held)| held.len() != self.inputs.len())?;
         let names = |wanted: bool| {
-            let named = (0u8..).zip(&self.inputs).filter(|(i, _)| held.contains(&Input(*i)) == wanted);
+            let named = self.inputs.iter().filter(|(input, _)| held.contains(input) == wanted);
             named.map(|(_, topic)| &**topic).collect::<Vec<_>>().join(", ")
         };
         Some(format!("partition {partition} of {} without {}", names(true), names(false)))
     }
 
     fn ours(&self, partitions: &[TopicPartition]) -> Vec<(Input, PartitionId)> {
-        let input_of = |topic: &str| (0u8..).zip(&self.inputs).find(|(_, name)| &***name == topic);
-        partitions
-            .iter()
-            .filter_map(|(topic, partition)| Some((Input(input_of(topic)?.0), PartitionId(*partition))))
-            .collect()
+        let input_of = |topic: &str| self.inputs.iter().find(|(_, name)| **name == *topic);
+        partitions.iter().filter_map(|(topic, partition)| Some((input_of(topic)?.0, PartitionId(*partition)))).collect()
     }
 }
 
@@ -81,7 +79,7 @@ mod tests {
     }
 
     fn assignment() -> Assignment {
-        Assignment::new(&["a".into(), "b".into()])
+        Assignment::new([(Input(0), "a".into()), (Input(2), "b".into())])
     }
 
     #[test]

@@ -9,6 +9,7 @@
 pub mod admin;
 mod assignment;
 mod bound;
+mod companion;
 mod context;
 mod message;
 mod offsets;
@@ -77,7 +78,10 @@ impl KafkaBroker {
         of: impl Fn(Watermarks) -> Offset,
     ) -> Result<Vec<(Input, Offset)>, BrokerError> {
         let inputs = (0u8..).map(Input).zip(&self.topics.inputs);
-        let marks = |topic: &str| self.observers.watermarks(&self.settings, topic, partition, Isolation::Committed);
+        let marks = |topic: &str| match self.settings.has(topic, partition) {
+            true => self.observers.watermarks(&self.settings, topic, partition, Isolation::Committed),
+            false => Ok(Watermarks { low: 0, high: 0 }),
+        };
         inputs.map(|(input, topic)| Ok((input, of(marks(topic)?)))).collect()
     }
 }

@@ -55,7 +55,7 @@ impl Observers {
         let mut reads = 0;
         loop {
             let slice = COMMITTED_SLICE.min(settings.call_timeout);
-            let failure = match read_committed(&client, topics, partition, slice) {
+            let failure = match read_committed(&client, settings, topics, partition, slice) {
                 Ok(committed) => {
                     reads += 1;
                     if reads == NOTE_READS || committed.iter().all(|it| it.note.is_some()) {
@@ -87,7 +87,7 @@ impl Observers {
         retry(settings, &what, || {
             let mut committed = Vec::new();
             for _ in 0..NOTE_READS {
-                committed = read_committed(&client, topics, partition, settings.call_timeout)?;
+                committed = read_committed(&client, settings, topics, partition, settings.call_timeout)?;
                 if committed.iter().all(|it| it.note.is_some()) {
                     break;
                 }
@@ -219,12 +219,13 @@ fn retry<T>(
 /// One read. The list is gone before this returns: held until after its client, it would hang.
 fn read_committed(
     client: &BaseConsumer<PlainContext>,
+    settings: &KafkaSettings,
     topics: &Topics,
     partition: PartitionId,
     timeout: Duration,
 ) -> Result<Vec<Committed>, KafkaError> {
     let mut asked = TopicPartitionList::with_capacity(topics.inputs.len());
-    for topic in &topics.inputs {
+    for topic in topics.inputs.iter().filter(|topic| settings.has(topic, partition)) {
         asked.add_partition(topic, partition.0);
     }
     let answer = client.committed_offsets(asked, timeout)?;

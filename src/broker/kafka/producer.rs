@@ -288,7 +288,7 @@ impl Transaction for KafkaTransaction<'_> {
         }
         // So that a pending offset never stands without the signature of its writer.
         producer.check_written(call)?;
-        let list = offset_list(&producer.topics, offsets)
+        let list = offset_list(&producer.settings, &producer.topics, offsets)
             .map_err(|error| TransactionError::Abortable { call, reason: error.to_string() })?;
         producer.insist(call, || {
             producer.client.send_offsets_to_transaction(&list, &generation.0, producer.settings.call_timeout)
@@ -343,9 +343,10 @@ pub(super) fn headers_of(record: &Outgoing) -> Option<OwnedHeaders> {
     Some(record.headers.iter().fold(empty, |headers, (key, value)| headers.insert(Header { key, value: Some(value) })))
 }
 
-fn offset_list(topics: &Topics, offsets: &[OffsetCommit]) -> KafkaResult<TopicPartitionList> {
+/// Without those of partitions that an input doesn't have.
+fn offset_list(settings: &KafkaSettings, topics: &Topics, offsets: &[OffsetCommit]) -> KafkaResult<TopicPartitionList> {
     let mut list = TopicPartitionList::with_capacity(offsets.len());
-    for commit in offsets {
+    for commit in offsets.iter().filter(|it| settings.has(topics.input(it.input), it.partition)) {
         let mut element = list.add_partition(topics.input(commit.input), commit.partition.0);
         element.set_offset(rdkafka::Offset::Offset(commit.offset))?;
         element.set_metadata(commit.note.to_string());

@@ -8,6 +8,8 @@ use std::time::Duration;
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 
+use crate::domain::PartitionId;
+
 /// How a member of the consumer group joins and is watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum GroupProtocol {
@@ -34,6 +36,10 @@ pub struct KafkaSettings {
     pub bootstrap_servers: String,
     /// The consumer group of the application. Default `tideline`.
     pub group_id: String,
+    /// Inputs that have another number of partitions than the application, by topic: fewer. Whoever owns partition p of
+    /// the others reads p of these, too, where there is one; the group doesn't share them out, for it would do so by
+    /// other ranges. Default none.
+    pub narrow_inputs: BTreeMap<String, i32>,
     /// Default `classic`.
     pub group_protocol: GroupProtocol,
     /// Who shares out the partitions. Default `range`, the only one that keeps partition p of all inputs together;
@@ -88,6 +94,7 @@ impl Default for KafkaSettings {
         Self {
             bootstrap_servers: "127.0.0.1:9092".into(),
             group_id: "tideline".into(),
+            narrow_inputs: BTreeMap::new(),
             group_protocol: GroupProtocol::Classic,
             assignor: "range".into(),
             static_membership: false,
@@ -175,14 +182,23 @@ impl KafkaSettings {
         faults
     }
 
+    /// Whether that input has that partition.
+    pub(super) fn has(&self, topic: &str, partition: PartitionId) -> bool {
+        self.narrow_inputs.get(topic).is_none_or(|&count| partition.0 < count)
+    }
+
+    /// Reads inputs on behalf of a member, outside of the group.
+    pub(super) fn companion(&self, member: &str) -> ClientConfig {
+        let mut config = self.consumer(Isolation::Committed);
+        config.set("auto.offset.reset", "earliest").set("enable.partition.eof", "true").set("client.id", member);
+        config
+    }
+
     /// A member of the consumer group.
     pub(super) fn member(&self, member: &str) -> ClientConfig {
-        let mut config = self.consumer(Isolation::Committed);
+        let mut config = self.companion(member);
         config
-            .set("auto.offset.reset", "earliest")
-            .set("enable.partition.eof", "true")
             .set("max.poll.interval.ms", millis(self.max_poll_interval))
-            .set("client.id", member)
             .set("group.protocol", self.group_protocol.as_str());
         match self.group_protocol {
             GroupProtocol::Classic => config

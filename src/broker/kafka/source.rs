@@ -23,6 +23,7 @@ use crate::record::Offset;
 
 use super::assignment::Assignment;
 use super::bound::Bound;
+use super::companion::Companion;
 use super::context::{self, Change, MemberContext, Rebalance, TopicPartition};
 use super::message::KafkaMessage;
 use super::settings::KafkaSettings;
@@ -30,6 +31,8 @@ use super::triage;
 
 /// More events than that, neither record nor end, are left to the next poll.
 const MAX_EVENTS_A_POLL: usize = 1_000;
+
+type Client = BaseConsumer<MemberContext>;
 
 /// Proof of membership, as the broker checks it at a commit.
 pub struct KafkaGeneration(pub(super) ConsumerGroupMetadata);
@@ -41,7 +44,11 @@ pub struct KafkaSource {
     flows: Vec<Flow>,
     /// The flow that is read first, in turn.
     first: usize,
-    consumer: Arc<BaseConsumer<MemberContext>>,
+    consumer: Arc<Client>,
+    /// Reads the inputs that the group doesn't share out.
+    companion: Option<Companion>,
+    /// Ends of inputs that lack a partition, to be told by the next poll.
+    absent: Vec<(Input, PartitionId)>,
     wake: Arc<Wake>,
     assignment: Assignment,
     unanswered: Option<Rebalance>,
@@ -57,10 +64,16 @@ impl KafkaSource {
         let mut consumer = BaseConsumer::from_config_and_context(&settings.member(member), context).map_err(failed)?;
         let wake = Arc::new(Wake::default());
         consumer.set_nonempty_callback(wake.caller());
-        let names: Vec<&str> = topics.inputs.iter().map(|topic| &**topic).collect();
+        let inputs = (0u8..).map(Input).zip(topics.inputs.iter().cloned());
+        let (shared, aside): (Vec<_>, Vec<_>) =
+            inputs.partition(|(_, topic)| !settings.narrow_inputs.contains_key(&**topic));
+        let names: Vec<&str> = shared.iter().map(|(_, topic)| &**topic).collect();
         consumer.subscribe(&names).map_err(failed)?;
+        let companion = (!aside.is_empty()).then(|| Companion::new(&settings, aside, member)).transpose()?;
         Ok(Self {
-            assignment: Assignment::new(&topics.inputs),
+            assignment: Assignment::new(shared),
+            companion,
+            absent: Vec::new(),
             silence: Bound::of(settings.max_poll_interval),
             settings,
             topics,
@@ -76,13 +89,15 @@ impl KafkaSource {
     /// Answers what the poll before has handed over as revoked.
     fn let_go(&mut self) -> Result<(), BrokerError> {
         let Some(rebalance) = self.unanswered.take() else { return Ok(()) };
+        let aside = |input| self.companion.as_ref().is_some_and(|companion| companion.reads(input));
         let gone = |flow: &Flow| {
-            rebalance
-                .partitions
-                .iter()
-                .any(|(topic, partition)| **topic == *flow.topic && *partition == flow.partition.0)
+            let of_flow = |topic: &str| *topic == *flow.topic || aside(flow.input);
+            rebalance.partitions.iter().any(|(topic, it)| *it == flow.partition.0 && of_flow(topic))
         };
         self.flows.retain(|flow| !gone(flow));
+        if let Some(companion) = &mut self.companion {
+            rebalance.partitions.iter().try_for_each(|(_, partition)| companion.let_go(PartitionId(*partition)))?;
+        }
         context::answer(&self.consumer, &rebalance).map_err(|error| triage::client_error("let partitions go", &error))
     }
 
@@ -105,6 +120,9 @@ impl KafkaSource {
             if empty {
                 break;
             }
+        }
+        if let Some(companion) = &self.companion {
+            companion.serve()?;
         }
         match &self.split {
             Some(bound) if bound.is_over() => self.refuse_split(),
@@ -164,6 +182,8 @@ impl KafkaSource {
 
     /// Reads the flows in turn: a fair share each, then what is left of the poll to those that have more.
     fn read(&mut self, into: &mut Vec<Polled<KafkaMessage>>) -> Result<(), BrokerError> {
+        let ends = self.absent.drain(..).map(|(input, partition)| Polled::End { input, partition, offset: 0 });
+        into.extend(ends);
         let count = self.flows.len();
         if count == 0 {
             return Ok(());
@@ -177,7 +197,8 @@ impl KafkaSource {
             let mut more = Vec::new();
             for i in unread {
                 let limit = share.min(full - into.len());
-                if self.flows[i].read(limit, self.consumer.context(), into)? {
+                let client = Arc::clone(self.client(self.flows[i].input));
+                if self.flows[i].read(limit, client.context(), into)? {
                     more.push(i);
                 }
             }
@@ -186,15 +207,23 @@ impl KafkaSource {
         Ok(())
     }
 
+    /// Who reads an input.
+    fn client(&self, input: Input) -> &Arc<Client> {
+        match &self.companion {
+            Some(companion) if companion.reads(input) => &companion.consumer,
+            _ => &self.consumer,
+        }
+    }
+
     /// Seeks until the client takes it: a partition whose fetcher is just being started or stopped can't yet.
-    fn seek(&self, positions: &[(TopicPartition, Offset)]) -> Result<(), BrokerError> {
+    fn seek(&self, client: &Client, positions: &[(TopicPartition, Offset)]) -> Result<(), BrokerError> {
         let what = || {
             let (topic, partition) = &positions[0].0;
             format!("seek in partition {partition} of {topic} and its like")
         };
         let bound = Bound::of(self.settings.retry_bound);
         loop {
-            let failure = match self.try_seek(positions) {
+            let failure = match self.try_seek(client, positions) {
                 Ok(()) => return Ok(()),
                 Err(error) => error,
             };
@@ -209,17 +238,35 @@ impl KafkaSource {
         }
     }
 
-    fn try_seek(&self, positions: &[(TopicPartition, Offset)]) -> Result<(), KafkaError> {
+    fn try_seek(&self, client: &Client, positions: &[(TopicPartition, Offset)]) -> Result<(), KafkaError> {
         let mut list = rdkafka::TopicPartitionList::with_capacity(positions.len());
         for ((topic, partition), offset) in positions {
             list.add_partition_offset(topic, *partition, rdkafka::Offset::Offset(*offset))?;
         }
-        let sought = self.consumer.seek_partitions(list, self.settings.call_timeout)?;
+        let sought = client.seek_partitions(list, self.settings.call_timeout)?;
         sought.elements().iter().try_for_each(rdkafka::topic_partition_list::TopicPartitionListElem::error)
     }
 
     fn flow(&mut self, input: Input, partition: PartitionId) -> Option<&mut Flow> {
         self.flows.iter_mut().find(|flow| flow.input == input && flow.partition == partition)
+    }
+
+    /// Of inputs of one client.
+    fn start_on(&mut self, positions: &[(Input, Offset)], partition: PartitionId) -> Result<(), BrokerError> {
+        let Some(&(first, _)) = positions.first() else { return Ok(()) };
+        let client = Arc::clone(self.client(first));
+        let named: Vec<(TopicPartition, Offset)> = positions
+            .iter()
+            .map(|&(input, offset)| ((self.topics.input(input).to_string(), partition.0), offset))
+            .collect();
+        self.seek(&client, &named)?;
+        for &(input, offset) in positions {
+            self.open_flow(input, partition, offset)?;
+        }
+        let failed = |error: KafkaError| triage::client_error(format_args!("start partition {partition}"), &error);
+        let names: Vec<TopicPartition> = named.into_iter().map(|(name, _)| name).collect();
+        let list = context::list_of(&names, rdkafka::Offset::Invalid).map_err(failed)?;
+        client.resume(&list).map_err(failed)
     }
 
     /// Gives a partition of a topic its own queue, once.
@@ -231,7 +278,7 @@ impl KafkaSource {
         }
         let topic = self.topics.input(input).clone();
         let mut queue =
-            self.consumer.split_partition_queue(&topic, partition.0).ok_or_else(|| BrokerError::Client {
+            self.client(input).split_partition_queue(&topic, partition.0).ok_or_else(|| BrokerError::Client {
                 what: format!("read partition {partition} of {topic}"),
                 reason: "the client doesn't know it".into(),
                 class: ErrorClass::Retriable,
@@ -281,21 +328,14 @@ impl Source for KafkaSource {
                 class: ErrorClass::Retriable,
             });
         }
-        if positions.is_empty() {
-            return Ok(());
-        }
-        let named: Vec<(TopicPartition, Offset)> = positions
-            .iter()
-            .map(|&(input, offset)| ((self.topics.input(input).to_string(), partition.0), offset))
-            .collect();
-        self.seek(&named)?;
-        for &(input, offset) in positions {
-            self.open_flow(input, partition, offset)?;
-        }
-        let failed = |error: KafkaError| triage::client_error(format_args!("start partition {partition}"), &error);
-        let names: Vec<TopicPartition> = named.into_iter().map(|(name, _)| name).collect();
-        let list = context::list_of(&names, rdkafka::Offset::Invalid).map_err(failed)?;
-        self.consumer.resume(&list).map_err(failed)
+        let has = |input| self.settings.has(self.topics.input(input), partition);
+        let (positions, absent): (Vec<_>, Vec<_>) = positions.iter().copied().partition(|&(input, _)| has(input));
+        self.absent.extend(absent.into_iter().map(|(input, _)| (input, partition)));
+        let Some(companion) = &mut self.companion else { return self.start_on(&positions, partition) };
+        companion.hold(partition)?;
+        let (aside, shared): (Vec<_>, Vec<_>) = positions.into_iter().partition(|&(input, _)| companion.reads(input));
+        self.start_on(&shared, partition)?;
+        self.start_on(&aside, partition)
     }
 
     /// The queue is left standing: it fills to its bound, and the client stops fetching by itself. (Its own pause would
@@ -337,7 +377,7 @@ impl Drop for KafkaSource {
 }
 
 /// What waiting mends is left to the client; the rest ends the source.
-fn judge(error: &KafkaError) -> Result<(), BrokerError> {
+pub(super) fn judge(error: &KafkaError) -> Result<(), BrokerError> {
     match triage::of_client(error) {
         ErrorClass::Fatal => Err(triage::client_error("poll", error)),
         _ if triage::is_transport(error) => Ok(()),
