@@ -42,7 +42,7 @@ fn the_example_names_every_key() {
     let mut missing = Vec::new();
     compare(&defaults, &example, "", &mut missing);
     assert_eq!(missing, Vec::<String>::new());
-    for optional in ["# silent_after = ", "# emit_from = "] {
+    for optional in ["# silent_after = ", "# emit_from = ", "# partitions = "] {
         assert!(EXAMPLE.contains(optional), "{optional}");
     }
 }
@@ -99,6 +99,9 @@ fn a_coupling_that_does_not_hold_is_named_with_its_path() {
         ("[application]\nlanes = 9", "application.lanes: 9 lanes, but only 8 partitions"),
         ("inputs = []", "inputs: there must be"),
         (&input("retention = \"0s\""), "inputs[0].retention: "),
+        (&input("keyed = false\npartitions = 9"), "inputs[0].partitions: must be 1 to topics.partitions, 8, not 9"),
+        (&input("keyed = false\npartitions = 0"), "inputs[0].partitions: must be 1 to topics.partitions, 8, not 0"),
+        (&input("partitions = 4"), "inputs[0].partitions: a keyed input has 8 partitions as the others"),
         (&input("silent_after = \"1h\""), "inputs[0].silent_after: 1h must exceed stream.lateness, 1h"),
         (
             &input("[[inputs]]\ntopic = \"a\"\nsource = \"sms\""),

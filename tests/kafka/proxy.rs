@@ -70,15 +70,16 @@ fn check_aimed(protocol: GroupProtocol) {
         (Call::Produce, LATE, false),
     ];
     for (call, fault, is_in_doubt) in cases {
-        let unknown = world.transactions("unknown");
+        let (unknown, fatal) = (world.transactions("unknown"), world.transactions("fatal"));
         world.proxy.aim(call, fault, 1);
         // A late one has arrived by then.
         await_that(&format!("{call:?} meets {fault:?}"), || world.proxy.hits() > 0);
         world.await_commits(3);
-        let doubts = world.transactions("unknown") - unknown;
-        println!("{call:?} {fault:?}: {doubts} outcomes unknown");
+        let (doubts, refused) = (world.transactions("unknown") - unknown, world.transactions("fatal") - fatal);
+        println!("{call:?} {fault:?}: {doubts} outcomes unknown, {refused} producers given up");
         // The client itself resends, and would have gone on: to be sure, the program makes a new producer.
-        assert!(!is_in_doubt || doubts >= 1.0, "{call:?} {fault:?} went unnoticed");
+        assert!(doubts + refused >= 1.0, "{call:?} {fault:?} went unnoticed");
+        assert!(!is_in_doubt || doubts >= 1.0, "{call:?} {fault:?} left no doubt");
     }
     assert!(world.application.progress(&world.application.broker()) < Events::Journey.count(), "it ended too soon");
     world.finish();
