@@ -75,7 +75,9 @@ impl Events {
     pub fn feed_by(&self, application: &Application, route: impl Fn(&str) -> (Option<PartitionId>, String)) {
         let producer = PlainProducer::new(application.settings()).expect("a producer");
         self.each(|source, user, line| {
-            let input = application.config.inputs.iter().find(|input| input.source == source).expect("its input");
+            // An application may read some of the sources only.
+            let of_source = application.config.inputs.iter().find(|input| input.source == source);
+            let Some(input) = of_source else { return };
             let (partition, key) = route(user);
             let record = Outgoing {
                 topic: input.topic.as_str().into(),
@@ -129,7 +131,7 @@ impl Events {
             files.insert(input.source, BufWriter::new(file));
         }
         self.each(|source, _, line| {
-            let file = files.get_mut(&source).expect("its file");
+            let Some(file) = files.get_mut(&source) else { return };
             file.write_all(line).and_then(|()| file.write_all(b"\n")).expect("write an event");
         });
         let mut replay = Command::new(env!("CARGO_BIN_EXE_tideline"));

@@ -106,8 +106,15 @@ impl Observers {
     ) -> Result<Watermarks, BrokerError> {
         let client = self.client(settings, isolation)?;
         retry(settings, &format!("read the watermarks of partition {partition} of {topic}"), || {
-            let (low, high) = client.fetch_watermarks(topic, partition.0, settings.call_timeout)?;
-            Ok(Watermarks { low, high })
+            match client.fetch_watermarks(topic, partition.0, settings.call_timeout) {
+                Ok((low, high)) => Ok(Watermarks { low, high }),
+                Err(error) => {
+                    // The client may go by what it heard when a leader had just died, for a quarter of an hour, and say
+                    // that there is no such partition. Asked for the topic, it hears anew; if not, the next attempt tells.
+                    let _ = client.fetch_metadata(Some(topic), settings.call_timeout);
+                    Err(error)
+                }
+            }
         })
     }
 
@@ -230,12 +237,19 @@ fn read_committed(
     }
     let answer = client.committed_offsets(asked, timeout)?;
     let mut committed = Vec::new();
-    for (input, topic) in (0u8..).map(Input).zip(&topics.inputs) {
+    let (present, absent): (Vec<_>, Vec<_>) =
+        (0u8..).map(Input).zip(&topics.inputs).partition(|(_, topic)| settings.has(topic, partition));
+    for (input, topic) in present {
         let Some(element) = answer.find_partition(topic, partition.0) else { continue };
         element.error()?;
         if let rdkafka::Offset::Offset(offset) = element.offset() {
             committed.push(Committed { input, offset, note: CommitNote::parse(element.metadata()) });
         }
+    }
+    // A partition that an input lacks stands where it always does, by whoever committed the others.
+    if let Some(note) = committed.first().map(|first| first.note.clone()) {
+        committed.extend(absent.into_iter().map(|(input, _)| Committed { input, offset: 0, note: note.clone() }));
+        committed.sort_by_key(|committed| committed.input);
     }
     Ok(committed)
 }
