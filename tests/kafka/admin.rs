@@ -3,6 +3,8 @@
 use tideline::broker::kafka::GroupProtocol;
 use tideline::broker::kafka::admin::{Admin, Step, TopicSettings, plan, wishes};
 
+use crate::application::await_that;
+
 use super::harness::{create, fresh_topics, settings};
 
 #[test]
@@ -21,7 +23,12 @@ fn topics_are_planned_created_and_then_as_wished() {
     create(&settings, &topics);
     // A second time changes nothing and is no error.
     create(&settings, &topics);
-    let facts = admin.describe(&names).expect("describe");
+    // All brokers know a topic a little after its creation.
+    let mut facts = Vec::new();
+    await_that("every topic is known", || {
+        facts = admin.describe(&names).expect("describe");
+        facts.len() == names.len()
+    });
     assert_eq!(plan(&wished, &facts), []);
     assert!(facts.iter().all(|facts| facts.replication == 1), "{facts:?}");
 

@@ -129,7 +129,7 @@ impl Observers {
         let client = self.client(settings, Isolation::Committed)?;
         retry(settings, &format!("ask for the offsets of {at} in partition {partition}"), || {
             let mut asked = TopicPartitionList::with_capacity(topics.inputs.len());
-            for topic in &topics.inputs {
+            for topic in topics.inputs.iter().filter(|topic| settings.has(topic, partition)) {
                 asked.add_partition_offset(topic, partition.0, rdkafka::Offset::Offset(at.millis()))?;
             }
             let answer = client.offsets_for_times(asked, settings.call_timeout)?;
