@@ -18,6 +18,7 @@ mod embedded {
     mod journey;
     mod journal;
     mod lane;
+    mod lane_beside;
     mod lane_spy;
     mod lane_world;
     mod log;
@@ -25,6 +26,7 @@ mod embedded {
     mod simulation;
     mod redrive;
     mod refusals;
+    mod spy;
     mod replay;
     mod reset;
     mod telemetry;

@@ -172,6 +172,9 @@ pub struct ChangelogRecord<'a> {
 
 /// Reads one partition of the changelog from its start to its end, which is fixed when it is opened.
 pub trait ChangelogReader: Send {
+    /// Moves the end to the high watermark of now: what was read stays read. Fence first, as before the opening.
+    fn extend(&mut self) -> Result<(), BrokerError>;
+
     /// Hands over the next committed records; waits for at most `timeout`. Says whether the end has been reached.
     /// An error when nothing came for the no-progress bound of the settings.
     fn read(
@@ -190,11 +193,11 @@ pub struct ReadProgress {
 
 /// A connection to a cluster for one application (one consumer group, one set of topics). Cheap to clone.
 pub trait Broker: Clone + Send + Sync + 'static {
-    type Message: Message;
+    type Message: Message + 'static;
     type Generation;
     type Source: Source<Message = Self::Message, Generation = Self::Generation>;
-    type Producer: Producer<Generation = Self::Generation>;
-    type Changelog: ChangelogReader;
+    type Producer: Producer<Generation = Self::Generation> + Send + 'static;
+    type Changelog: ChangelogReader + 'static;
 
     fn topics(&self) -> &Topics;
 

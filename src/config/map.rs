@@ -45,6 +45,7 @@ impl Config {
             turn_records: stream.turn_records,
             poll_timeout: stream.poll_timeout.duration(),
             restore_timeout: stream.restore_timeout.duration(),
+            restores_at_once: stream.restores_at_once,
             retry_backoff: stream.retry_backoff.duration(),
             patience: stream.patience.duration(),
             dead_letter_limit: stream.dead_letter_limit.bytes(),

@@ -140,8 +140,10 @@ pub struct Stream {
     pub turn_records: usize,
     /// How long a poll may wait when there is nothing to do. Default 100ms.
     pub poll_timeout: Period,
-    /// How long one look at a changelog may wait while partitions are restored. Default 20ms.
+    /// How long one look at a changelog, or a poll, may wait while partitions are restored. Default 20ms.
     pub restore_timeout: Period,
+    /// Partitions that are restored at once, each on a thread and with a reader of its own. Default 4.
+    pub restores_at_once: usize,
     /// How long a lane keeps from trying again after a failure. Default 200ms.
     pub retry_backoff: Period,
     /// How long the same thing may fail, with no success in between, before the process gives up and names the cause.
@@ -264,6 +266,7 @@ impl Default for Stream {
             turn_records: 2_000,
             poll_timeout: Period::of_millis(100),
             restore_timeout: Period::of_millis(20),
+            restores_at_once: 4,
             retry_backoff: Period::of_millis(200),
             patience: Period::of_secs(120),
         }

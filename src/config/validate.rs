@@ -172,6 +172,7 @@ impl Config {
             ("stream.max_effects", stream.max_effects),
             ("stream.buffer_records", stream.buffer_records),
             ("stream.turn_records", stream.turn_records),
+            ("stream.restores_at_once", stream.restores_at_once),
         ] {
             faults.unless((1..=10_000_000).contains(&count), path, format!("must be 1 to 10000000, not {count}"));
         }

@@ -5,12 +5,15 @@
 
 use std::collections::BTreeSet;
 
-use crate::broker::Broker;
-use crate::domain::PartitionId;
+use crate::broker::{Broker, Source};
+use crate::domain::{Input, PartitionId};
+use crate::record::Offset;
 use crate::runtime::LaneError;
+use crate::runtime::failures::Doing;
 use crate::runtime::lane::{Held, Lane};
-use crate::runtime::restore::Restore;
-use crate::runtime::status::Phase;
+use crate::runtime::restoring::Restoring;
+use crate::runtime::settings::millis;
+use crate::runtime::status::{Phase, RestoreStage};
 
 impl<B: Broker> Lane<B> {
     /// The lane owns these, besides what it kept. None flows before it is restored.
@@ -20,9 +23,8 @@ impl<B: Broker> Lane<B> {
                 continue;
             }
             let parked = self.parked.remove(&partition);
-            self.company.board.partition(partition, |status| status.phase = Phase::Restoring { remaining: 0 });
-            let restore = Restore::new(partition, parked, now_ms);
-            self.partitions.insert(partition, Held::Restoring(Box::new(restore)));
+            let restoring = parked.unwrap_or_else(|| self.restoring(partition, None, now_ms));
+            self.hold_restoring(partition, restoring);
         }
         if !partitions.is_empty() {
             tracing::info!(lane = self.index, ?partitions, "assigned");
@@ -46,13 +48,9 @@ impl<B: Broker> Lane<B> {
         self.leaving.clear();
         for partition in partitions {
             let is_unsettled = self.unsettled.as_mut().is_some_and(|it| it.partitions.remove(partition));
-            if let Some(Held::Serving(mut serving)) = self.partitions.remove(partition)
-                && !lost
-                && !is_unsettled
-            {
-                // Nothing is in hand; what was read would be read again.
-                serving.discard();
-                self.parked.insert(*partition, serving);
+            let held = self.partitions.remove(partition);
+            if !lost && !is_unsettled {
+                self.park(*partition, held, now_ms);
             }
             self.company.board.partition(*partition, |status| {
                 status.phase = Phase::Away;
@@ -69,5 +67,50 @@ impl<B: Broker> Lane<B> {
             lane.parked = parked;
         });
         Ok(())
+    }
+
+    /// Keeps what there is of a partition that may come back: it is taken up again only if it is still the truth.
+    fn park(&mut self, partition: PartitionId, held: Option<Held<B>>, now_ms: u64) {
+        let restoring = match held {
+            Some(Held::Serving(mut serving)) => {
+                // Nothing is in hand; what was read would be read again.
+                serving.discard();
+                self.restoring(partition, Some(serving), now_ms)
+            }
+            Some(Held::Restoring(mut restoring)) => {
+                restoring.recall();
+                restoring
+            }
+            Some(Held::Unserved) | None => return,
+        };
+        self.parked.insert(partition, restoring);
+    }
+
+    /// Reads a served partition from these offsets. One that can't be started is restored from what is in memory.
+    pub(super) fn flow(
+        &mut self,
+        partition: PartitionId,
+        positions: &[(Input, Offset)],
+        now_ms: u64,
+    ) -> Result<(), LaneError> {
+        let Err(error) = self.source.start(partition, positions) else {
+            self.succeeded(Doing::Start(partition));
+            return Ok(());
+        };
+        if let Some(Held::Serving(serving)) = self.partitions.remove(&partition) {
+            let mut restoring = self.restoring(partition, Some(serving), now_ms);
+            restoring.not_before_ms = now_ms + millis(self.job.settings.retry_backoff);
+            self.hold_restoring(partition, restoring);
+        }
+        self.failed(Doing::Start(partition), error.into(), now_ms)
+    }
+
+    pub(super) fn hold_restoring(&mut self, partition: PartitionId, restoring: Box<Restoring<B>>) {
+        let phase = Phase::Restoring { stage: RestoreStage::default(), remaining: 0 };
+        self.company.board.partition(partition, |status| {
+            status.phase = phase;
+            status.store = None;
+        });
+        self.partitions.insert(partition, Held::Restoring(restoring));
     }
 }

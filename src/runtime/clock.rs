@@ -64,6 +64,10 @@ impl Clock {
 }
 
 impl Clock {
+    pub(super) fn is_simulated(&self) -> bool {
+        matches!(self.0, Kind::Simulated(_))
+    }
+
     /// How long a call may wait for the world: on a simulated clock not at all, for nobody moves it meanwhile.
     pub(super) fn wait(&self, timeout: Duration) -> Duration {
         match &self.0 {

@@ -2,28 +2,18 @@
 //!
 //! The order: begin, per partition its record, changelog and outputs, the offsets of every partition written about with
 //! the generation of the batch, commit; only then install. No poll comes in between. A failure that leaves no doubt
-//! drops what is in hand and rewinds. One that leaves a doubt drops the producer; a new one with the same id ends what
-//! was open, and then the group's offsets tell, by their notes, what became of the transaction.
+//! drops what is in hand and rewinds. One that leaves a doubt drops the producer; `recover` takes a new one and settles it.
 
 use std::collections::BTreeSet;
 
-use crate::broker::{Broker, BrokerError, CommitNote, Producer, Source, Transaction, TransactionError};
+use crate::broker::{Broker, CommitNote, Producer, Transaction, TransactionError};
 use crate::domain::PartitionId;
 use crate::runtime::LaneError;
 use crate::runtime::failures::Doing;
-use crate::runtime::lane::{Held, Lane, Next};
-use crate::runtime::ownership::{Verdict, verdict};
-use crate::runtime::restore::Restore;
+use crate::runtime::lane::{Held, Lane};
+use crate::runtime::recover::Unsettled;
 use crate::runtime::serving::Serving;
 use crate::runtime::status::Transactions;
-
-/// A transaction whose outcome must be learnt before anything of its partitions is handled.
-#[derive(Debug)]
-pub(super) struct Unsettled {
-    pub note: CommitNote,
-    /// Those of it that the lane still owns.
-    pub partitions: BTreeSet<PartitionId>,
-}
 
 impl<B: Broker> Lane<B> {
     /// Commits what is in hand; afterwards nothing is, or its outcome is [`Lane::unsettled`].
@@ -50,7 +40,7 @@ impl<B: Broker> Lane<B> {
             }
             Err(error @ TransactionError::Abortable { .. }) => {
                 self.count(|transactions| transactions.aborted += 1);
-                self.roll_back(&partitions)?;
+                self.roll_back(&partitions, now_ms)?;
                 self.failed(Doing::Commit, error.into(), now_ms)
             }
             Err(error) => {
@@ -58,11 +48,11 @@ impl<B: Broker> Lane<B> {
                     TransactionError::OutcomeUnknown { .. } => transactions.unknown += 1,
                     _ => transactions.fatal += 1,
                 });
-                tracing::warn!(lane = self.index, "{error}; a new producer settles it");
                 self.producer = None;
                 self.unsettled = Some(Unsettled { note, partitions });
                 self.batch = None;
-                Ok(())
+                // No rest: a new producer settles it. But one that is fenced again and again must end, and say so.
+                self.note_failure(Doing::Commit, error.into(), now_ms)
             }
         }
     }
@@ -94,7 +84,7 @@ impl<B: Broker> Lane<B> {
         Ok(writes)
     }
 
-    fn install(&mut self, partitions: &BTreeSet<PartitionId>, note: &CommitNote) {
+    pub(super) fn install(&mut self, partitions: &BTreeSet<PartitionId>, note: &CommitNote) {
         self.commits += 1;
         self.batch = None;
         for &partition in partitions {
@@ -110,7 +100,7 @@ impl<B: Broker> Lane<B> {
     }
 
     /// Nothing of the transaction will ever be seen: memory and reading go back to what is committed.
-    fn roll_back(&mut self, partitions: &BTreeSet<PartitionId>) -> Result<(), LaneError> {
+    pub(super) fn roll_back(&mut self, partitions: &BTreeSet<PartitionId>, now_ms: u64) -> Result<(), LaneError> {
         self.batch = None;
         for &partition in partitions {
             let is_leaving = self.leaving.contains(&partition);
@@ -118,52 +108,9 @@ impl<B: Broker> Lane<B> {
             serving.discard();
             let positions = serving.positions();
             if !is_leaving {
-                self.source.start(partition, &positions)?;
+                self.flow(partition, &positions, now_ms)?;
             }
         }
-        Ok(())
-    }
-
-    /// Takes the transactional id: what an earlier holder had open is aborted. Then settles what was left in doubt.
-    pub(super) fn recover(&mut self, now_ms: u64) -> Result<(), LaneError> {
-        if self.producer.is_none() {
-            match self.broker.producer(&self.transactional_id) {
-                Ok(producer) => self.producer = Some(producer),
-                Err(error) => return self.failed(Doing::Recover, error.into(), now_ms),
-            }
-        }
-        let Some(Unsettled { note, mut partitions }) = self.unsettled.take() else {
-            self.succeeded(Doing::Recover);
-            return Ok(());
-        };
-        while let Some(partition) = partitions.pop_first() {
-            let found = match self.broker.committed(partition) {
-                Ok(found) => Some(found),
-                // Another has something open there: whatever it is, memory can't be trusted.
-                Err(BrokerError::NoProgress { .. }) => None,
-                Err(error) => {
-                    partitions.insert(partition);
-                    self.unsettled = Some(Unsettled { note, partitions });
-                    return self.failed(Doing::Recover, error.into(), now_ms);
-                }
-            };
-            let Some(serving) = self.serving(partition) else { continue };
-            let before = serving.written.clone();
-            let verdict = found.map_or(Verdict::Unknown, |found| verdict(&note, before.as_ref(), &found));
-            tracing::info!(partition = partition.0, number = note.number, ?verdict, "settled");
-            let only = BTreeSet::from([partition]);
-            match verdict {
-                Verdict::Committed => self.install(&only, &note),
-                Verdict::NotCommitted => self.roll_back(&only)?,
-                Verdict::Unknown => {
-                    let restore = Restore::new(partition, None, now_ms);
-                    self.partitions.insert(partition, Held::Restoring(Box::new(restore)));
-                }
-            }
-        }
-        self.succeeded(Doing::Recover);
-        // Whatever was decided: first hear whether the partitions are still ours.
-        self.next = Next::Poll;
         Ok(())
     }
 
@@ -174,8 +121,13 @@ impl<B: Broker> Lane<B> {
     fn count_batch(&self, partitions: &BTreeSet<PartitionId>, writes: u64, began_ms: u64) {
         let took_ms = self.company.clock.monotonic_ms().saturating_sub(began_ms);
         let serving = partitions.iter().filter_map(|partition| self.partitions.get(partition)?.as_serving());
-        let records = serving.map(Serving::consumed).sum::<usize>() as u64;
+        let (mut records, mut is_slice) = (0, false);
+        for serving in serving {
+            records += serving.consumed() as u64;
+            is_slice |= serving.is_slice();
+        }
         self.company.board.lane(self.index, |lane| {
+            lane.slices += u64::from(is_slice);
             lane.batch_records += records;
             lane.batch_writes += writes;
             lane.commit_ms += took_ms;

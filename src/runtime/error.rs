@@ -27,6 +27,14 @@ pub enum LaneError {
     Refused { partition: PartitionId, refusal: Refusal },
     #[error("lane {0} panicked")]
     Panicked(usize),
+    #[error("the thread {0} panicked")]
+    WorkPanicked(String),
+    #[error("start the thread {name}")]
+    WorkThread {
+        name: String,
+        #[source]
+        source: std::io::Error,
+    },
     #[error("start a thread for lane {lane}")]
     Thread {
         lane: usize,

@@ -17,6 +17,15 @@ pub(super) enum Doing {
     Commit,
     Finish,
     Restore(PartitionId),
+    /// Reading a restored or rewound partition from its offsets.
+    Start(PartitionId),
+}
+
+impl Doing {
+    /// Whether it concerns one partition only: the others go on meanwhile.
+    pub fn is_of_one_partition(self) -> bool {
+        matches!(self, Self::Restore(_) | Self::Start(_))
+    }
 }
 
 impl fmt::Display for Doing {
@@ -27,6 +36,7 @@ impl fmt::Display for Doing {
             Self::Commit => f.write_str("commit"),
             Self::Finish => f.write_str("look for the end"),
             Self::Restore(partition) => write!(f, "restore partition {partition}"),
+            Self::Start(partition) => write!(f, "start reading partition {partition}"),
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::engine::Engine;
 use crate::ingest::{Decoder, InputSpec};
 use crate::record::{Coordinates, Offset};
 use crate::runtime::Settings;
+use crate::runtime::errand::Slots;
 use crate::runtime::ownership::Expected;
 
 #[derive(Debug)]
@@ -19,6 +20,7 @@ pub struct Job {
     /// By input, `rekey` last.
     pub(super) decoders: Vec<Decoder>,
     pub(super) emitter: Emitter,
+    pub(super) restore_slots: Slots,
 }
 
 impl Job {
@@ -40,7 +42,9 @@ impl Job {
             source: "tideline".to_owned(),
         };
         let emitter = Emitter::new(&engine.settings().rules, engine.rule_version(), output);
-        Arc::new(Self { engine, topics, settings, decoders: inputs.into_iter().map(decoder).collect(), emitter })
+        let restore_slots = Slots::new(settings.restores_at_once);
+        let decoders = inputs.into_iter().map(decoder).collect();
+        Arc::new(Self { engine, topics, settings, decoders, emitter, restore_slots })
     }
 
     pub(super) fn inputs(&self) -> usize {

@@ -19,11 +19,13 @@ use crate::domain::{Input, PartitionId};
 use crate::merge::Flow;
 use crate::runtime::LaneError;
 use crate::runtime::clock::Clock;
-use crate::runtime::commit::Unsettled;
+use crate::runtime::errand::{Errand, Manner};
 use crate::runtime::failures::{Doing, Failures};
 use crate::runtime::finish::Finish;
 use crate::runtime::job::Job;
-use crate::runtime::restore::Restore;
+use crate::runtime::recover::{Recovery, Unsettled};
+use crate::runtime::restore::Tools;
+use crate::runtime::restoring::Restoring;
 use crate::runtime::serving::{Serving, Turn};
 use crate::runtime::settings::{Mode, millis};
 use crate::runtime::status::Board;
@@ -64,7 +66,7 @@ enum Action {
     /// Takes the transactional id, and settles what an earlier producer of it left.
     Recover,
     Poll(Duration),
-    Restore(PartitionId),
+    Restore,
     /// Handles what is ready.
     Handle,
     Commit,
@@ -84,7 +86,7 @@ pub(super) enum Next {
 
 /// One of this lane's partitions.
 pub(super) enum Held<B: Broker> {
-    Restoring(Box<Restore<B>>),
+    Restoring(Box<Restoring<B>>),
     Serving(Box<Serving<B::Message>>),
     /// Left alone: this member may not serve it.
     Unserved,
@@ -101,7 +103,7 @@ pub struct Lane<B: Broker> {
     pub(super) producer: Option<B::Producer>,
     pub(super) partitions: BTreeMap<PartitionId, Held<B>>,
     /// Of revoked partitions, until the next assignment shows which come back.
-    pub(super) parked: BTreeMap<PartitionId, Box<Serving<B::Message>>>,
+    pub(super) parked: BTreeMap<PartitionId, Box<Restoring<B>>>,
     /// Whether the group has answered since partitions were revoked.
     pub(super) is_assigned: bool,
     /// Proof of membership of the batch in hand, and when it was begun.
@@ -110,6 +112,9 @@ pub struct Lane<B: Broker> {
     pub(super) leaving: BTreeSet<PartitionId>,
     /// A transaction whose outcome is not known.
     pub(super) unsettled: Option<Unsettled>,
+    /// Under way while there is no producer.
+    pub(super) recovery: Option<Errand<Recovery<B>>>,
+    pub(super) manner: Manner,
     pub(super) next_number: u64,
     pub(super) commits: u64,
     pub(super) next: Next,
@@ -136,6 +141,7 @@ impl<B: Broker> Lane<B> {
         let name = format!("{}-{index}", job.settings.name);
         let source = broker.source(&name)?;
         company.board.lane(index, |lane| lane.is_assigned = false);
+        let manner = if company.clock.is_simulated() { Manner::Inline } else { Manner::Threads };
         Ok(Self {
             broker,
             job,
@@ -150,6 +156,8 @@ impl<B: Broker> Lane<B> {
             batch: None,
             leaving: BTreeSet::new(),
             unsettled: None,
+            recovery: None,
+            manner,
             next_number: 1,
             commits: 0,
             next: Next::Poll,
@@ -175,23 +183,25 @@ impl<B: Broker> Lane<B> {
     }
 
     fn select(&mut self, now_ms: u64) -> Action {
-        let must_recover = self.unsettled.is_some() || self.producer.is_none();
         if self.company.stop.is_stopped() {
-            return if must_recover || !self.has_in_hand() { Action::Leave } else { Action::Commit };
+            return if self.must_recover() || !self.has_in_hand() { Action::Leave } else { Action::Commit };
         }
         if now_ms < self.not_before_ms {
             return Action::Poll(Duration::from_millis(self.not_before_ms - now_ms));
         }
-        if must_recover {
-            return Action::Recover;
+        if self.must_recover() {
+            // Between two polls, so that the group is answered.
+            let is_turn = std::mem::replace(&mut self.next, Next::Restore) != Next::Poll;
+            self.next = if is_turn { Next::Poll } else { Next::Restore };
+            return if is_turn { Action::Recover } else { Action::Poll(self.job.settings.restore_timeout) };
         }
         if self.is_commit_due(now_ms) {
             return Action::Commit;
         }
         if self.next == Next::Restore {
             self.next = Next::Handle;
-            if let Some(partition) = self.next_restoring(now_ms) {
-                return Action::Restore(partition);
+            if self.partitions.values().any(|held| matches!(held, Held::Restoring(_))) {
+                return Action::Restore;
             }
         }
         if self.next == Next::Handle {
@@ -212,7 +222,7 @@ impl<B: Broker> Lane<B> {
         match action {
             Action::Recover => self.recover(now_ms)?,
             Action::Poll(timeout) => return self.poll(timeout).map(|()| Stepped::GoOn),
-            Action::Restore(partition) => self.restore(partition, now_ms)?,
+            Action::Restore => self.restore_some(now_ms)?,
             Action::Handle => return self.handle(now_ms).map(|()| Stepped::GoOn),
             Action::Commit => self.commit(now_ms)?,
             Action::Finish => return self.finish(now_ms),
@@ -323,16 +333,34 @@ impl<B: Broker> Lane<B> {
         }
     }
 
-    /// Something failed that may be tried again, within the patience of the settings.
+    /// Something failed that may be tried again, after a rest, within the patience of the settings.
     pub(super) fn failed(&mut self, doing: Doing, error: LaneError, now_ms: u64) -> Result<(), LaneError> {
-        let cause = self.failures.failed(doing, error, now_ms, self.job.settings.patience)?;
-        tracing::warn!(lane = self.index, "{cause}; trying again");
-        self.company.board.lane(self.index, |lane| lane.trouble = Some(cause));
+        self.note_failure(doing, error, now_ms)?;
         // A partition that can't be restored yet does not keep the others waiting.
-        if !matches!(doing, Doing::Restore(_)) {
+        if !doing.is_of_one_partition() {
             self.not_before_ms = now_ms + millis(self.job.settings.retry_backoff);
         }
         Ok(())
+    }
+
+    /// The same without the rest.
+    pub(super) fn note_failure(&mut self, doing: Doing, error: LaneError, now_ms: u64) -> Result<(), LaneError> {
+        let cause = self.failures.failed(doing, error, now_ms, self.job.settings.patience)?;
+        tracing::warn!(lane = self.index, "{cause}; trying again");
+        self.company.board.lane(self.index, |lane| lane.trouble = Some(cause));
+        Ok(())
+    }
+
+    /// What an errand of this lane works with.
+    pub(super) fn tools(&self) -> Tools<B> {
+        Tools {
+            broker: self.broker.clone(),
+            job: self.job.clone(),
+            clock: self.company.clock.clone(),
+            board: self.company.board.clone(),
+            lane: self.index,
+            own_id: self.transactional_id.clone(),
+        }
     }
 
     pub(super) fn succeeded(&mut self, doing: Doing) {
@@ -365,12 +393,6 @@ impl<B: Broker> Lane<B> {
             || serving().map(Serving::staged_bytes).sum::<usize>() >= settings.max_batch_bytes
     }
 
-    fn next_restoring(&self, now_ms: u64) -> Option<PartitionId> {
-        let may_go_on = |held: &Held<B>| matches!(held, Held::Restoring(restore) if restore.not_before_ms <= now_ms);
-        let restoring = self.partitions.iter().filter(|(_, held)| may_go_on(held));
-        after(restoring.map(|(&partition, _)| partition), self.last_restored).into_iter().next()
-    }
-
     /// How long a poll may wait: not at all if there is something to do, and never past the end of a batch.
     fn poll_timeout(&mut self, now_ms: u64) -> Duration {
         let settings = &self.job.settings;
@@ -380,12 +402,19 @@ impl<B: Broker> Lane<B> {
             timeout = timeout.min(Duration::from_millis(left));
         }
         let flow_ms = now_ms.saturating_sub(self.away_ms);
-        let is_busy = self.partitions.values_mut().any(|held| match held {
-            Held::Restoring(restore) => restore.not_before_ms <= now_ms,
-            Held::Serving(serving) => serving.has_work(flow_ms),
-            Held::Unserved => false,
-        });
-        if is_busy { Duration::ZERO } else { timeout }
+        for held in self.partitions.values_mut() {
+            match held {
+                // It is asked for again after the poll.
+                Held::Restoring(_) => timeout = timeout.min(settings.restore_timeout),
+                Held::Serving(serving) => {
+                    if serving.has_work(flow_ms) {
+                        return Duration::ZERO;
+                    }
+                }
+                Held::Unserved => {}
+            }
+        }
+        timeout
     }
 }
 
@@ -406,7 +435,7 @@ impl<B: Broker> Held<B> {
 }
 
 /// The partitions in order, beginning after `last`, so that none waits for ever.
-fn after(partitions: impl Iterator<Item = PartitionId>, last: PartitionId) -> Vec<PartitionId> {
+pub(super) fn after(partitions: impl Iterator<Item = PartitionId>, last: PartitionId) -> Vec<PartitionId> {
     let mut all: Vec<_> = partitions.collect();
     let split = all.partition_point(|&partition| partition <= last);
     all.rotate_left(split);

@@ -1,7 +1,8 @@
 //! Lanes: poll, merge, fold, one transaction, install; restore, rebalance, shutdown; the one clock.
 //!
 //! Files, in the order of a batch: `lane` (the loop), `serving` (a partition in hand), `commit` (the transaction and its
-//! outcomes); then `assignment` (what the group gives and takes), `restore`, `ownership` (pure judgements of what may be
+//! outcomes), `recover` (outcomes in doubt); then `assignment` (what the group gives and takes), `restore` (the machine) and
+//! `restoring` (the lane's side of it), `errand` (what is done beside a lane), `ownership` (pure judgements of what may be
 //! trusted), [`reset`] (a way on where they refuse), `finish` (runs that end), [`status`] (what is told), `settings` (every bound), `clock`.
 //!
 //! Must not know: rdkafka, metrics, HTTP. May break exactly once: a poll between the capture of a generation and the
@@ -10,6 +11,7 @@
 mod assignment;
 mod clock;
 mod commit;
+mod errand;
 mod error;
 mod failures;
 mod finish;
@@ -17,7 +19,9 @@ mod job;
 mod lane;
 mod ownership;
 pub mod reset;
+mod recover;
 mod restore;
+mod restoring;
 mod serving;
 mod settings;
 pub mod status;

@@ -1,4 +1,4 @@
-//! How a partition that was assigned comes to be served, one bounded step at a time, while the lane goes on with others.
+//! How a partition that was assigned comes to be served: a machine of bounded steps, driven by `restoring`.
 //!
 //! The order matters:
 //! 1. whoever has something open in the partition is fenced (nobody has after a planned hand-over);
@@ -6,39 +6,66 @@
 //! 3. state that was parked here is taken up again, if the offsets say that it was written last;
 //! 4. else the changelog is read to its high watermark, and judged; the partition starts from its record's offsets.
 //!
-//! A step that finds no progress begins again at 1. Memory is bounded by the partition's own state.
+//! After a failure it begins again. What was revoked on the way and came back begins at 1, too, but keeps what it has read: a
+//! changelog only grows at its end, so that what was read stays true of all before it, whoever wrote on. (A tombstone outlives
+//! its key by `delete.retention.ms`, a day; what was revoked waits for the next assignment only.)
+//! Memory: the partition's own state, and what its reader has queued.
 
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::broker::{Broker, ChangelogReader, ChangelogRecord, Committed, Source};
+use crate::broker::{Broker, ChangelogReader, ChangelogRecord, Committed};
 use crate::domain::PartitionId;
 use crate::engine::Partition;
 use crate::record::Message;
 use crate::runtime::LaneError;
-use crate::runtime::failures::Doing;
+use crate::runtime::clock::Clock;
+use crate::runtime::errand::{Slot, Work};
 use crate::runtime::job::Job;
-use crate::runtime::lane::{Held, Lane};
 use crate::runtime::ownership::{self, Refusal};
 use crate::runtime::serving::Serving;
-use crate::runtime::settings::{Mode, millis};
-use crate::runtime::status::Phase;
+use crate::runtime::status::{Board, RestoreStage};
 use crate::state::{PartitionRecord, StateError};
 
-pub(super) struct Restore<B: Broker> {
-    pub partition: PartitionId,
-    stage: Stage<B>,
-    /// State of this partition from before it was revoked.
-    parked: Option<Box<Serving<B::Message>>>,
-    /// Since when it has been under way, and records read so far.
-    since_ms: u64,
-    records: u64,
-    /// After a failure it rests until then.
-    pub not_before_ms: u64,
+/// What errands of a lane work with.
+#[derive(Clone)]
+pub(super) struct Tools<B> {
+    pub broker: B,
+    pub job: Arc<Job>,
+    pub clock: Clock,
+    pub board: Board,
+    pub lane: usize,
+    /// The lane's transactional id.
+    pub own_id: Arc<str>,
 }
 
-enum Stage<B: Broker> {
-    Fence,
-    Read { committed: Vec<Committed>, changelog: B::Changelog, found: Box<Found> },
+pub(super) struct Restore<B: Broker> {
+    tools: Tools<B>,
+    partition: PartitionId,
+    step: Step,
+    committed: Vec<Committed>,
+    /// State of this partition from before it was revoked.
+    parked: Option<Box<Serving<B::Message>>>,
+    /// What was read of the changelog so far.
+    half: Option<Half<B>>,
+    /// Bounds how many are under way at once, with their threads and readers.
+    slot: Option<Slot>,
+    told: Arc<Told>,
+}
+
+#[derive(Debug, Default)]
+enum Step {
+    #[default]
+    AskWriters,
+    Fence(Vec<Arc<str>>),
+    AskOffsets,
+    Open,
+    Read,
+    Judge,
+}
+
+struct Half<B: Broker> {
+    changelog: B::Changelog,
+    found: Found,
 }
 
 /// What a changelog has told so far.
@@ -47,192 +74,181 @@ struct Found {
     record: Option<Vec<u8>>,
 }
 
-/// What a step has come to.
-pub(super) enum Step<M> {
-    /// Records left to read, at most, if that is known yet.
-    UnderWay {
-        remaining: Option<u64>,
-    },
+/// How far a restore is: told to whoever waits for it.
+#[derive(Debug, Default)]
+pub(super) struct Told(Mutex<Progress>);
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Progress {
+    pub stage: RestoreStage,
+    /// Records read so far, and left to read, at most.
+    pub records: u64,
+    pub remaining: u64,
+}
+
+impl Told {
+    pub fn now(&self) -> Progress {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, change: impl FnOnce(&mut Progress)) {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// What a restore has come to.
+pub(super) enum Restored<M> {
     /// Taken up where it was left.
     Returned(Box<Serving<M>>),
-    Restored(Box<Serving<M>>),
+    Read(Box<Serving<M>>),
     Refused(Refusal),
 }
 
 impl<B: Broker> Restore<B> {
-    pub fn new(partition: PartitionId, parked: Option<Box<Serving<B::Message>>>, now_ms: u64) -> Self {
-        Self { partition, stage: Stage::Fence, parked, since_ms: now_ms, records: 0, not_before_ms: 0 }
+    pub fn new(tools: Tools<B>, partition: PartitionId, parked: Option<Box<Serving<B::Message>>>) -> Self {
+        let told = Arc::default();
+        Self { tools, partition, step: Step::default(), committed: Vec::new(), parked, half: None, slot: None, told }
     }
 
-    /// One step. Errors of the broker may be tried again: the restore begins anew where it must.
-    pub fn step(
-        &mut self,
-        broker: &B,
-        job: &Job,
-        own_id: &str,
-        timeout: Duration,
-        now_ms: u64,
-        fenced: &mut u64,
-    ) -> Result<Step<B::Message>, LaneError> {
-        match &mut self.stage {
-            Stage::Fence => self.fence(broker, job, own_id, now_ms, fenced),
-            Stage::Read { committed, changelog, found } => {
-                let mut damage = None;
-                let read = changelog.read(timeout, &mut |record| {
-                    self.records += 1;
-                    if damage.is_none() {
-                        damage = found.take(record).err();
-                    }
-                });
-                if let Some(source) = damage {
-                    return Err(LaneError::State { partition: self.partition, source });
-                }
-                match read {
-                    Err(error) => {
-                        // Somebody may have opened a transaction since: fence again, read again.
-                        self.stage = Stage::Fence;
-                        Err(error.into())
-                    }
-                    Ok(progress) if !progress.done => Ok(Step::UnderWay { remaining: Some(progress.remaining) }),
-                    Ok(_) => {
-                        let committed = std::mem::take(committed);
-                        self.finish(broker, job, &committed, now_ms)
-                    }
-                }
-            }
-        }
+    /// Whether it may be gone on with. Else it must wait until another has come to an end.
+    pub fn has_slot(&mut self) -> bool {
+        self.slot = self.slot.take().or_else(|| self.tools.job.restore_slots.take());
+        self.slot.is_some()
     }
 
-    fn fence(
-        &mut self,
-        broker: &B,
-        job: &Job,
-        own_id: &str,
-        now_ms: u64,
-        fenced: &mut u64,
-    ) -> Result<Step<B::Message>, LaneError> {
-        for writer in broker.open_writers(self.partition)? {
-            // Our own earlier self was fenced when the producer was made.
-            if &*writer != own_id {
-                tracing::warn!(partition = self.partition.0, predecessor = &*writer, "fence what was left open");
-                broker.fence(&writer)?;
-                *fenced += 1;
+    pub fn told(&self) -> Arc<Told> {
+        self.told.clone()
+    }
+
+    /// Fences a predecessor, or finds that there is none left.
+    fn fence(&mut self, mut writers: Vec<Arc<str>>) -> Result<Step, LaneError> {
+        let Some(writer) = writers.pop() else { return Ok(Step::AskOffsets) };
+        // Our own earlier self was fenced when the producer was made.
+        if writer != self.tools.own_id {
+            tracing::warn!(partition = self.partition.0, predecessor = &*writer, "fence what was left open");
+            self.tools.broker.fence(&writer)?;
+            self.tools.board.lane(self.tools.lane, |lane| lane.fenced += 1);
+        }
+        Ok(Step::Fence(writers))
+    }
+
+    /// Opens the changelog; one that was half read is read on, to where it ends now.
+    fn open(&mut self) -> Result<Step, LaneError> {
+        if let Some(half) = &mut self.half {
+            half.changelog.extend()?;
+            return Ok(Step::Read);
+        }
+        let changelog = self.tools.broker.changelog(self.partition)?;
+        let found = Found { engine: Partition::new(self.tools.job.engine.clone()), record: None };
+        self.told.tell(|told| told.records = 0);
+        self.half = Some(Half { changelog, found });
+        Ok(Step::Read)
+    }
+
+    fn read(&mut self) -> Result<Step, LaneError> {
+        let Some(Half { changelog, found, .. }) = &mut self.half else { return Ok(Step::AskWriters) };
+        let timeout = self.tools.clock.wait(self.tools.job.settings.restore_timeout);
+        let (mut records, mut damage) = (0, None);
+        let read = changelog.read(timeout, &mut |record| {
+            records += 1;
+            if damage.is_none() {
+                damage = found.take(record).err();
             }
+        });
+        if let Some(source) = damage {
+            return Err(LaneError::State { partition: self.partition, source });
         }
-        let committed = broker.committed(self.partition)?;
-        if let Some(mut parked) = self.parked.take_if(|parked| is_current(parked, &committed)) {
-            parked.last_record_ms = now_ms;
-            return Ok(Step::Returned(parked));
-        }
-        self.parked = None;
-        let changelog = broker.changelog(self.partition)?;
-        let found = Found { engine: Partition::new(job.engine.clone()), record: None };
-        self.stage = Stage::Read { committed, changelog, found: Box::new(found) };
-        Ok(Step::UnderWay { remaining: None })
+        let read = read?;
+        self.told.tell(|told| {
+            told.records += records;
+            told.remaining = read.remaining;
+        });
+        Ok(if read.done { Step::Judge } else { Step::Read })
     }
 
     /// All has been read: judges it, and makes the partition.
-    fn finish(
-        &mut self,
-        broker: &B,
-        job: &Job,
-        committed: &[Committed],
-        now_ms: u64,
-    ) -> Result<Step<B::Message>, LaneError> {
-        let Stage::Read { found, .. } = std::mem::replace(&mut self.stage, Stage::Fence) else {
-            return Ok(Step::UnderWay { remaining: None });
+    fn judge(&mut self) -> Result<Restored<B::Message>, LaneError> {
+        let earliest = self.tools.broker.earliest(self.partition)?;
+        let Some(Half { found: Found { mut engine, record }, .. }) = self.half.take() else {
+            return Ok(Restored::Refused(Refusal::Unreadable("nothing was read".to_owned())));
         };
-        let Found { mut engine, record } = *found;
         let record = match record.as_deref().map(PartitionRecord::decode).transpose() {
             Ok(record) => record,
-            Err(error) => return Ok(Step::Refused(error.into())),
+            Err(error) => return Ok(Restored::Refused(error.into())),
         };
-        let earliest = broker.earliest(self.partition)?;
-        let judged = ownership::judge(record, engine.user_count(), committed, job.expected())
+        let job = &self.tools.job;
+        let judged = ownership::judge(record, engine.user_count(), &self.committed, job.expected())
             .and_then(|start| Ok((ownership::positions(&start, &earliest, &job.topics)?, start)));
         let (positions, start) = match judged {
             Ok(judged) => judged,
-            Err(refusal) => return Ok(Step::Refused(refusal)),
+            Err(refusal) => return Ok(Restored::Refused(refusal)),
         };
         if let Some(record) = &start.record {
             let damaged = |source| LaneError::State { partition: self.partition, source };
             engine.restore_position(record).map_err(damaged)?;
         }
+        let now_ms = self.tools.clock.monotonic_ms();
         let serving = Serving::new(self.partition, engine, positions, start.written, job, now_ms);
-        Ok(Step::Restored(Box::new(serving)))
+        Ok(Restored::Read(Box::new(serving)))
+    }
+
+    fn tell(&self, step: &Step) {
+        let stage = match step {
+            Step::AskWriters | Step::Fence(_) => RestoreStage::Fencing,
+            Step::AskOffsets => RestoreStage::Offsets,
+            Step::Open | Step::Read | Step::Judge => RestoreStage::Reading,
+        };
+        self.told.tell(|told| told.stage = stage);
     }
 }
 
-impl<B: Broker> Lane<B> {
-    /// One step of a partition's restore.
-    pub(super) fn restore(&mut self, partition: PartitionId, now_ms: u64) -> Result<(), LaneError> {
-        let backoff_ms = millis(self.job.settings.retry_backoff);
-        self.last_restored = partition;
-        let Some(Held::Restoring(restore)) = self.partitions.get_mut(&partition) else { return Ok(()) };
-        let mut fenced = 0;
-        let timeout = self.company.clock.wait(self.job.settings.restore_timeout);
-        let step = restore.step(&self.broker, &self.job, &self.transactional_id, timeout, now_ms, &mut fenced);
-        let (since_ms, records) = (restore.since_ms, restore.records);
-        self.company.board.lane(self.index, |lane| lane.fenced += fenced);
-        let serving = match step {
-            Err(error) => {
-                restore.not_before_ms = now_ms + backoff_ms;
-                return self.failed(Doing::Restore(partition), error, now_ms);
-            }
-            Ok(Step::UnderWay { remaining }) => {
-                if remaining.is_some() {
-                    self.succeeded(Doing::Restore(partition));
+impl<B: Broker> Restore<B> {
+    fn go_on(&mut self) -> Result<Option<Restored<B::Message>>, LaneError> {
+        // Whatever fails begins again from the start.
+        let step = std::mem::take(&mut self.step);
+        self.tell(&step);
+        self.step = match step {
+            Step::AskWriters => Step::Fence(self.tools.broker.open_writers(self.partition)?),
+            Step::Fence(writers) => self.fence(writers)?,
+            Step::AskOffsets => {
+                self.committed = self.tools.broker.committed(self.partition)?;
+                if let Some(mut parked) = self.parked.take_if(|parked| is_current(parked, &self.committed)) {
+                    parked.last_record_ms = self.tools.clock.monotonic_ms();
+                    return Ok(Some(Restored::Returned(parked)));
                 }
-                let remaining = remaining.unwrap_or_default();
-                let phase = Phase::Restoring { remaining };
-                self.company.board.partition(partition, |status| status.phase = phase);
-                return Ok(());
+                self.parked = None;
+                Step::Open
             }
-            Ok(Step::Refused(refusal)) => {
-                if !refusal.is_local() || self.job.settings.mode != Mode::Endless {
-                    return Err(LaneError::Refused { partition, refusal });
-                }
-                tracing::error!(partition = partition.0, "left unserved: {refusal}");
-                let phase = Phase::Unserved(refusal.to_string());
-                self.company.board.partition(partition, |status| status.phase = phase);
-                self.partitions.insert(partition, Held::Unserved);
-                return Ok(());
-            }
-            Ok(Step::Returned(serving)) => {
-                self.company.board.lane(self.index, |lane| lane.returns += 1);
-                serving
-            }
-            Ok(Step::Restored(serving)) => {
-                let took_ms = self.company.clock.monotonic_ms().saturating_sub(since_ms);
-                let users = serving.engine.user_count();
-                tracing::info!(partition = partition.0, users, records, took_ms, "restored");
-                self.company.board.lane(self.index, |lane| {
-                    lane.restores += 1;
-                    lane.restored_records += records;
-                    lane.restore_ms += took_ms;
-                });
-                serving
-            }
+            Step::Open => self.open()?,
+            Step::Read => self.read()?,
+            Step::Judge => return self.judge().map(Some),
         };
-        self.succeeded(Doing::Restore(partition));
-        self.serve(serving)
+        Ok(None)
+    }
+}
+
+impl<B: Broker> Work for Restore<B> {
+    type Output = Restored<B::Message>;
+
+    fn step(&mut self) -> Result<Option<Self::Output>, LaneError> {
+        let outcome = self.go_on();
+        if !matches!(outcome, Ok(None)) {
+            // One that failed and rests must not keep others from being restored.
+            (self.half, self.slot) = (None, None);
+        }
+        outcome
     }
 
-    /// Lets a partition flow from what is committed.
-    fn serve(&mut self, serving: Box<Serving<B::Message>>) -> Result<(), LaneError> {
-        let partition = serving.id;
-        if let Some(written) = serving.written.as_ref().filter(|it| it.transactional_id == self.transactional_id) {
-            // Numbers must not come twice, or an old note could pass for a new one's.
-            self.next_number = self.next_number.max(written.number + 1);
+    /// The partition was not ours for a while: others may have written. What came out of it is parked state now.
+    fn take_back(&mut self, output: Option<Self::Output>) {
+        self.step = Step::default();
+        match output {
+            Some(Restored::Returned(serving) | Restored::Read(serving)) => self.parked = Some(serving),
+            Some(Restored::Refused(_)) | None => {}
         }
-        self.source.start(partition, &serving.positions())?;
-        let index = self.index;
-        self.company.board.partition(partition, |status| {
-            status.lane = index;
-            serving.show(status);
-        });
-        self.partitions.insert(partition, Held::Serving(serving));
-        Ok(())
+        if self.half.is_none() {
+            self.slot = None;
+        }
     }
 }
 

@@ -29,8 +29,10 @@ pub struct Settings {
     pub idle_tick: Duration,
     /// How long a poll may wait when there is nothing to do.
     pub poll_timeout: Duration,
-    /// How long one look at a changelog may wait, while partitions are restored.
+    /// How long one look at a changelog may wait; and a poll, while partitions are restored beside it.
     pub restore_timeout: Duration,
+    /// Partitions that a process restores at once, each on a thread of its own and with a reader of its own.
+    pub restores_at_once: usize,
     /// How long a lane keeps from trying again after a failure.
     pub retry_backoff: Duration,
     /// How long the same thing may fail, with no success in between, before the lane gives up and names the cause.
@@ -66,6 +68,7 @@ impl Default for Settings {
             idle_tick: Duration::from_secs(5),
             poll_timeout: Duration::from_millis(100),
             restore_timeout: Duration::from_millis(20),
+            restores_at_once: 4,
             retry_backoff: Duration::from_millis(200),
             patience: Duration::from_secs(120),
             dead_letter_limit: 2 << 20,

@@ -57,6 +57,8 @@ pub struct LaneStatus {
     /// Of revoked partitions, kept until it is clear which come back.
     pub parked: usize,
     pub transactions: Transactions,
+    /// Committed ones that held a slice of timers, with more to come.
+    pub slices: u64,
     /// Records consumed, and records written, by committed batches.
     pub batch_records: u64,
     pub batch_writes: u64,
@@ -109,13 +111,39 @@ pub enum Phase {
     /// Not this process's.
     #[default]
     Away,
-    /// Its state is being read.
+    /// Its state is being made sure of; `remaining`: records left to read, at most, where that is known.
     Restoring {
+        stage: RestoreStage,
         remaining: u64,
     },
     Serving,
     /// Left alone, with the reason.
     Unserved(String),
+}
+
+/// What a restore is about.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum RestoreStage {
+    /// Until others have come to an end.
+    #[default]
+    Waiting,
+    /// Looking for predecessors that have something open, and fencing them.
+    Fencing,
+    /// Asking for the group's offsets.
+    Offsets,
+    /// Reading the changelog.
+    Reading,
+}
+
+impl RestoreStage {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting for its turn",
+            Self::Fencing => "fencing predecessors",
+            Self::Offsets => "asking for the group's offsets",
+            Self::Reading => "reading its changelog",
+        }
+    }
 }
 
 #[derive(Debug, Clone, Default)]

@@ -284,7 +284,7 @@ fn record_partition(partition: Labels<'_>, told: &PartitionStatus) {
     TIMERS_FIRED.set(partition, told.timers_fired as f64);
     let phase = match &told.phase {
         Phase::Away => return,
-        Phase::Restoring { remaining } => {
+        Phase::Restoring { remaining, .. } => {
             RESTORE_REMAINING.set(partition, *remaining as f64);
             "restoring"
         }

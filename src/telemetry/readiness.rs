@@ -20,8 +20,9 @@ pub fn reasons_not_ready(status: &Status) -> Vec<String> {
     for (partition, told) in &status.partitions {
         match &told.phase {
             Phase::Serving | Phase::Away => {}
-            Phase::Restoring { remaining } => {
-                reasons.push(format!("partition {partition}: restoring, at most {remaining} records left"));
+            Phase::Restoring { stage, remaining } => {
+                let stage = stage.as_str();
+                reasons.push(format!("partition {partition}: restoring: {stage}, at most {remaining} records left"));
             }
             Phase::Unserved(reason) => reasons.push(format!("partition {partition}: not served: {reason}")),
         }

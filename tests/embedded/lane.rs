@@ -275,9 +275,11 @@ fn parked_state_is_not_taken_up_when_another_has_written_in_between() {
         1,
     )
     .unwrap();
-    world.step_until(&mut first, "revoked and let go", |world| of_lane(world, 0).parked == 1);
-    first.step().unwrap();
-    // From here on the first says nothing, and is told nothing of the generation in between.
+    // It has not let go yet when the first has: so the first is told nothing of the generation in between.
+    world.broker.rebalance();
+    world.step_until(&mut first, "revoked", |world| of_lane(world, 0).parked == 1);
+    (0..10).for_each(|_| _ = first.step().unwrap());
+    assert_eq!(of_lane(&world, 0).parked, 1);
     world.feed(APP, &payment(user, "b", DAY_MS));
     for _ in 0..1_000 {
         world.time.advance_ms(1);
@@ -286,6 +288,7 @@ fn parked_state_is_not_taken_up_when_another_has_written_in_between() {
             break;
         }
     }
+    assert_eq!(world.lag(), 0, "the second has written");
     second.close();
     world.feed(APP, &payment(user, "c", 2 * DAY_MS));
     world.drain(&mut first);

@@ -7,7 +7,9 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use tideline::domain::{PartitionId, Timestamp};
 use tideline::engine::Reason;
 use tideline::ingest;
-use tideline::runtime::status::{InputStatus, LaneStatus, PartitionStatus, Phase, Signals, Tally, Transactions};
+use tideline::runtime::status::{
+    InputStatus, LaneStatus, PartitionStatus, Phase, RestoreStage, Signals, Tally, Transactions,
+};
 use tideline::runtime::{Board, Clock, Status};
 use tideline::state::Population;
 use tideline::telemetry::metrics::{ALL, Kind};
@@ -49,7 +51,7 @@ fn status() -> Status {
         lanes: [(0, lane)].into(),
         partitions: [
             (PartitionId(0), served),
-            (PartitionId(1), with_phase(Phase::Restoring { remaining: 77 })),
+            (PartitionId(1), with_phase(Phase::Restoring { stage: RestoreStage::Reading, remaining: 77 })),
             (PartitionId(2), with_phase(Phase::Unserved("rules of a later generation".to_owned()))),
             (PartitionId(3), left),
         ]
@@ -144,7 +146,10 @@ fn readiness_names_every_reason() {
     assert_eq!(reasons_not_ready(&Status::default()), ["no lane has started yet"]);
     assert_eq!(
         reasons_not_ready(&status()),
-        ["partition 1: restoring, at most 77 records left", "partition 2: not served: rules of a later generation"]
+        [
+            "partition 1: restoring: reading its changelog, at most 77 records left",
+            "partition 2: not served: rules of a later generation"
+        ]
     );
     let mut ready = status();
     ready.partitions.retain(|partition, _| matches!(partition.0, 0 | 3));

@@ -42,6 +42,10 @@ impl KafkaChangelog {
 }
 
 impl ChangelogReader for KafkaChangelog {
+    fn extend(&mut self) -> Result<(), BrokerError> {
+        self.0.extend()
+    }
+
     fn read(
         &mut self,
         timeout: Duration,
@@ -167,6 +171,15 @@ impl LogReader {
             Some(Err(_)) => return Ok(false),
         }
         Ok(true)
+    }
+
+    /// Moves the end to where the log ends now, as a read_uncommitted client sees it.
+    fn extend(&mut self) -> Result<(), BrokerError> {
+        let marks = self.observers.watermarks(&self.settings, &self.topic, self.partition, Isolation::Uncommitted)?;
+        self.end = marks.high;
+        self.done = self.next >= self.end;
+        self.progress = Bound::of(self.settings.no_progress_bound);
+        Ok(())
     }
 
     pub fn read(

@@ -35,6 +35,14 @@ impl MemoryChangelog {
 }
 
 impl ChangelogReader for MemoryChangelog {
+    fn extend(&mut self) -> Result<(), BrokerError> {
+        let state = self.shared.lock();
+        self.end = state.logs[self.id].high_watermark();
+        drop(state);
+        self.waited = Duration::ZERO;
+        Ok(())
+    }
+
     fn read(
         &mut self,
         timeout: Duration,

@@ -1,12 +1,13 @@
 //! Lanes that come and go while their world breaks.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tideline::broker::memory::{Fault, Memory};
+use tideline::runtime::status::{LaneStatus, Phase};
 use tideline::runtime::{Lane, Stepped};
 
-use super::super::lane_world::{Options, World};
+use super::super::lane_world::{Options, REKEY, World};
+use super::Counts;
 use super::dice::Dice;
 
 const LANES: usize = 3;
@@ -41,18 +42,66 @@ struct Process {
     world: World,
     lane: Lane<Memory>,
     is_stopping: bool,
+    /// What it told at its last step, and whether what it committed last was a slice of timers: then more are to come.
+    told: LaneStatus,
+    is_between_slices: bool,
+}
+
+impl Process {
+    /// Says whether it is in the middle of slices, as of before its last step.
+    fn look(&mut self, index: usize) -> bool {
+        let told = self.world.company.board.read(|status| status.lanes[&index].clone());
+        let was_between_slices = self.is_between_slices;
+        if told.transactions.committed > self.told.transactions.committed {
+            self.is_between_slices = told.slices > self.told.slices;
+        }
+        self.told = told;
+        was_between_slices
+    }
+
+    fn is_restoring(&self) -> bool {
+        let restoring = |phase: &Phase| matches!(phase, Phase::Restoring { .. });
+        self.world.company.board.read(|status| status.partitions.values().any(|it| restoring(&it.phase)))
+    }
+}
+
+/// What must happen, but for the events.
+pub fn classes() -> impl Iterator<Item = &'static str> {
+    let told = [
+        "crash",
+        "crash after a commit",
+        "crash with an open transaction",
+        "crash between slices",
+        "restart",
+        "taken for dead",
+        "rebalance",
+        "rebalance during a restore",
+        "fault between slices",
+    ];
+    let of_lanes = [
+        "revoked and returned",
+        "restored",
+        "predecessor fenced",
+        "aborted",
+        "committed",
+        "slices",
+        "timers fired",
+        "forwarded and applied",
+    ];
+    let faults = FAULTS.into_iter().map(Fault::as_str).chain([Fault::PartitionLost.as_str()]);
+    told.into_iter().chain(of_lanes).chain(faults)
 }
 
 pub struct Chaos<'a> {
     world: &'a World,
     pub dice: Dice,
     processes: [Option<Process>; LANES],
-    counts: BTreeMap<&'static str, u64>,
+    counts: Counts,
 }
 
 impl<'a> Chaos<'a> {
     pub fn new(world: &'a World, dice: Dice) -> Self {
-        let mut chaos = Self { world, dice, processes: [const { None }; LANES], counts: BTreeMap::new() };
+        let mut chaos = Self { world, dice, processes: [const { None }; LANES], counts: Counts::default() };
         chaos.start(0);
         chaos
     }
@@ -66,10 +115,12 @@ impl<'a> Chaos<'a> {
             14..20 => self.restart(index),
             20..28 => {
                 self.count("taken for dead");
+                self.count_restoring();
                 self.world.broker.expire(&format!("lane-{index}"));
             }
             28..36 => {
                 self.count("rebalance");
+                self.count_restoring();
                 self.world.broker.rebalance();
             }
             36..76 if self.world.broker.waiting_faults().is_empty() => {
@@ -92,8 +143,14 @@ impl<'a> Chaos<'a> {
             process.world.time.advance_ms(elapsed);
         }
         let Some(process) = &mut self.processes[index] else { return };
+        let faults = self.world.broker.waiting_faults().len();
         match process.lane.step() {
-            Ok(Stepped::GoOn) => {}
+            Ok(Stepped::GoOn) => {
+                let was_between_slices = process.look(index);
+                if was_between_slices && self.world.broker.waiting_faults().len() < faults {
+                    self.count("fault between slices");
+                }
+            }
             Ok(Stepped::Done) => {
                 assert!(process.is_stopping, "lane {index} ended by itself");
                 self.end(index).unwrap().close();
@@ -106,7 +163,8 @@ impl<'a> Chaos<'a> {
     fn start(&mut self, index: usize) {
         let world = self.world.again(LANES, |_| {});
         let lane = world.lane(index);
-        self.processes[index] = Some(Process { world, lane, is_stopping: false });
+        let told = LaneStatus::default();
+        self.processes[index] = Some(Process { world, lane, is_stopping: false, told, is_between_slices: false });
     }
 
     /// What a process told of itself is counted when it ends.
@@ -115,17 +173,19 @@ impl<'a> Chaos<'a> {
         world.company.board.read(|status| {
             let lane = &status.lanes[&index];
             let fired: u64 = status.partitions.values().map(|partition| partition.timers_fired).sum();
+            let rekey = status.partitions.values().filter_map(|partition| partition.inputs.get(REKEY.index()));
+            let forwarded: u64 = rekey.map(|input| input.tally.applied).sum();
             let told = [
                 ("revoked and returned", lane.returns),
                 ("restored", lane.restores),
                 ("predecessor fenced", lane.fenced),
                 ("aborted", lane.transactions.aborted),
                 ("committed", lane.transactions.committed),
+                ("slices", lane.slices),
                 ("timers fired", fired),
+                ("forwarded and applied", forwarded),
             ];
-            for (what, count) in told {
-                *self.counts.entry(what).or_default() += count;
-            }
+            told.into_iter().for_each(|(what, count)| self.counts.add(what, count));
             for input in status.partitions.values().flat_map(|partition| &partition.inputs) {
                 assert!(input.tally.balances(), "{:?}", input.tally);
             }
@@ -135,8 +195,12 @@ impl<'a> Chaos<'a> {
 
     /// The process ends between two steps; what is in hand is gone.
     fn crash(&mut self, index: usize, what: &'static str) {
+        let is_between_slices = self.processes[index].as_ref().is_some_and(|process| process.is_between_slices);
         if let Some(lane) = self.end(index) {
             self.count(what);
+            if is_between_slices {
+                self.count("crash between slices");
+            }
             drop(lane);
         }
     }
@@ -171,7 +235,13 @@ impl<'a> Chaos<'a> {
     }
 
     fn count(&mut self, what: &'static str) {
-        *self.counts.entry(what).or_default() += 1;
+        self.counts.add(what, 1);
+    }
+
+    fn count_restoring(&mut self) {
+        if self.processes.iter().flatten().any(Process::is_restoring) {
+            self.count("rebalance during a restore");
+        }
     }
 
     /// Chaos until all input is committed, or that many steps.
@@ -189,8 +259,7 @@ impl<'a> Chaos<'a> {
         let waiting = self.world.broker.waiting_faults();
         self.world.broker.clear_faults();
         for fault in waiting {
-            // It never happened.
-            *self.counts.entry(fault.as_str()).or_default() -= 1;
+            self.counts.take_back(fault.as_str());
         }
         for step in 0..200_000 {
             for index in 0..LANES {
@@ -211,26 +280,7 @@ impl<'a> Chaos<'a> {
         panic!("not everything is consumed: {} records left; {boards:#?}", self.world.lag());
     }
 
-    pub fn counts(&self) -> String {
-        let counts: Vec<_> = self.counts.iter().map(|(what, count)| format!("{count} {what}")).collect();
-        counts.join(", ")
-    }
-
-    pub fn assert_everything_happened(&self, name: &str) {
-        let told = [
-            "crash",
-            "crash after a commit",
-            "crash with an open transaction",
-            "restart",
-            "taken for dead",
-            "rebalance",
-        ];
-        let of_lanes =
-            ["revoked and returned", "restored", "predecessor fenced", "aborted", "committed", "timers fired"];
-        let faults = FAULTS.iter().map(|fault| fault.as_str()).chain([Fault::PartitionLost.as_str()]);
-        for what in told.into_iter().chain(of_lanes).chain(faults) {
-            let count = self.counts.get(what).copied().unwrap_or_default();
-            assert!(count > 0, "{name}: {what} never happened; {}", self.counts());
-        }
+    pub fn into_counts(self) -> Counts {
+        self.counts
     }
 }

@@ -1,12 +1,16 @@
 //! What users do, and what goes wrong on the way: late, twice, astray, broken.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use serde_json::json;
 use tideline::domain::{Input, PartitionId};
 
 use super::super::lane_world::{APP, DAY_MS, HOUR_MS, MERCHANT, START_MS, Told, World};
+use super::Counts;
 use super::dice::Dice;
+
+/// What must go wrong with some events.
+pub const CLASSES: [&str; 7] = ["twice", "late", "astray", "broken", "too old", "future", "erased"];
 
 const USERS: u64 = 30;
 
@@ -20,7 +24,7 @@ pub struct Feed {
     payments: VecDeque<(String, i64)>,
     /// All that was produced, in order: what a run to which nothing happens is given, each where its user lives.
     pub told: Vec<(Input, String, Vec<u8>)>,
-    counts: BTreeMap<&'static str, u64>,
+    pub counts: Counts,
 }
 
 impl Feed {
@@ -32,7 +36,7 @@ impl Feed {
             recent: VecDeque::new(),
             payments: VecDeque::new(),
             told: Vec::new(),
-            counts: BTreeMap::new(),
+            counts: Counts::default(),
         }
     }
 
@@ -119,7 +123,7 @@ impl Feed {
     }
 
     fn count(&mut self, what: &'static str) {
-        *self.counts.entry(what).or_default() += 1;
+        self.counts.add(what, 1);
     }
 
     fn pick_recent(&mut self) -> Option<(Input, Told)> {
@@ -178,21 +182,6 @@ impl Feed {
             kind: "payment.completed",
             ms: self.now_ms,
             data: json!({"amount": 100, "scene": format!("s{}", self.dice.below(3))}),
-        }
-    }
-
-    pub fn counts(&self) -> String {
-        let counts: Vec<_> = self.counts.iter().map(|(what, count)| format!("{count} {what}")).collect();
-        format!("{} events, of these {}", self.made, counts.join(", "))
-    }
-
-    pub fn happened(&self, what: &str) -> u64 {
-        self.counts.get(what).copied().unwrap_or_default()
-    }
-
-    pub fn assert_everything_happened(&self, name: &str) {
-        for what in ["twice", "late", "astray", "broken", "too old", "future", "erased"] {
-            assert!(self.happened(what) > 0, "{name}: no event was {what}");
         }
     }
 }

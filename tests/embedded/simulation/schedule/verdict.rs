@@ -150,9 +150,9 @@ pub fn dead_letters_and_forwarded(world: &World, feed: &Feed, name: &str) {
             assert!(coordinates.insert([TOPIC, PARTITION, OFFSET].map(text)), "{name}: the same record died twice");
         }
     }
-    let unusable = ["broken", "too old", "future"].map(|what| feed.happened(what)).iter().sum::<u64>();
-    assert_eq!(coordinates.len() as u64, unusable, "{name}: dead letters: {errors:#?}, {}", feed.counts());
+    let unusable = ["broken", "too old", "future"].map(|what| feed.counts.of(what)).iter().sum::<u64>();
+    assert_eq!(coordinates.len() as u64, unusable, "{name}: dead letters: {errors:#?}, {}", feed.counts);
     let rekey = world.broker.topics().rekey().clone();
     let forwarded = world.read(&rekey, Isolation::ReadCommitted).len() as u64;
-    assert_eq!(forwarded, feed.happened("astray"), "{name}: forwarded");
+    assert_eq!(forwarded, feed.counts.of("astray"), "{name}: forwarded");
 }

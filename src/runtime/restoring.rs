@@ -1,0 +1,181 @@
+//! The lane's side of restores: who may go on, what has come of it, and what is told meanwhile.
+//!
+//! A restore begins only while the lane holds its transactional id: whatever an earlier producer of it had open is ended then,
+//! and can't appear behind what is read.
+
+use std::sync::Arc;
+
+use crate::broker::Broker;
+use crate::domain::PartitionId;
+use crate::runtime::LaneError;
+use crate::runtime::errand::{Errand, Manner};
+use crate::runtime::failures::Doing;
+use crate::runtime::lane::{Held, Lane, after};
+use crate::runtime::ownership::Refusal;
+use crate::runtime::restore::{Progress, Restore, Restored, Told};
+use crate::runtime::serving::Serving;
+use crate::runtime::settings::{Mode, millis};
+use crate::runtime::status::{Phase, RestoreStage};
+
+/// Between two lines of the log about one restore.
+const LOG_EVERY_MS: u64 = 5_000;
+
+/// A partition's restore, as its lane holds it.
+pub(super) struct Restoring<B: Broker> {
+    errand: Errand<Restore<B>>,
+    told: Arc<Told>,
+    seen: Progress,
+    since_ms: u64,
+    logged_ms: u64,
+    /// After a failure it rests until then.
+    pub not_before_ms: u64,
+}
+
+impl<B: Broker> Restoring<B> {
+    /// Stops it: when it is gone on with, it begins anew, with what it has read.
+    pub fn recall(&mut self) {
+        self.errand.recall();
+    }
+}
+
+impl<B: Broker> Lane<B> {
+    /// A restore to come; `parked`: state of the partition that may still be the truth.
+    pub(super) fn restoring(
+        &self,
+        partition: PartitionId,
+        parked: Option<Box<Serving<B::Message>>>,
+        now_ms: u64,
+    ) -> Box<Restoring<B>> {
+        let restore = Restore::new(self.tools(), partition, parked);
+        let told = restore.told();
+        let errand = Errand::new(restore);
+        Box::new(Restoring {
+            errand,
+            told,
+            seen: Progress::default(),
+            since_ms: now_ms,
+            logged_ms: now_ms,
+            not_before_ms: 0,
+        })
+    }
+
+    /// Goes on with restores: with the next one by a step where they are done inline, else with all that are not under way.
+    pub(super) fn restore_some(&mut self, now_ms: u64) -> Result<(), LaneError> {
+        let order = self.restorable(now_ms);
+        let count = if self.manner == Manner::Inline { 1 } else { order.len() };
+        for partition in order.into_iter().take(count) {
+            self.restore(partition, now_ms)?;
+        }
+        Ok(())
+    }
+
+    fn restore(&mut self, partition: PartitionId, now_ms: u64) -> Result<(), LaneError> {
+        self.last_restored = partition;
+        let manner = self.manner;
+        let Some(Held::Restoring(restoring)) = self.partitions.get_mut(&partition) else { return Ok(()) };
+        if restoring.errand.here().is_some_and(|restore| !restore.has_slot()) {
+            return Ok(());
+        }
+        let outcome = restoring.errand.advance(manner, || format!("restore-{partition}"));
+        self.tell_progress(partition, now_ms);
+        match outcome {
+            Ok(None) => Ok(()),
+            Ok(Some(restored)) => self.restored(partition, restored, now_ms),
+            Err(error) => {
+                let rest_ms = millis(self.job.settings.retry_backoff);
+                if let Some(Held::Restoring(restoring)) = self.partitions.get_mut(&partition) {
+                    restoring.not_before_ms = now_ms + rest_ms;
+                }
+                self.failed(Doing::Restore(partition), error, now_ms)
+            }
+        }
+    }
+
+    /// Copies what the errand has told, which may be away on a thread.
+    fn tell_progress(&mut self, partition: PartitionId, now_ms: u64) {
+        let Some(Held::Restoring(restoring)) = self.partitions.get_mut(&partition) else { return };
+        let progress = restoring.told.now();
+        let before = std::mem::replace(&mut restoring.seen, progress);
+        if progress == before {
+            return;
+        }
+        let is_log_due = now_ms.saturating_sub(restoring.logged_ms) >= LOG_EVERY_MS;
+        if is_log_due {
+            restoring.logged_ms = now_ms;
+        }
+        let Progress { stage, records, remaining } = progress;
+        if before.stage == RestoreStage::Waiting {
+            tracing::info!(partition = partition.0, lane = self.index, "restore begins");
+        } else if is_log_due {
+            tracing::info!(partition = partition.0, stage = stage.as_str(), records, remaining, "restoring");
+        }
+        if records != before.records {
+            self.succeeded(Doing::Restore(partition));
+        }
+        self.company.board.partition(partition, |status| status.phase = Phase::Restoring { stage, remaining });
+    }
+
+    fn restored(
+        &mut self,
+        partition: PartitionId,
+        restored: Restored<B::Message>,
+        now_ms: u64,
+    ) -> Result<(), LaneError> {
+        self.succeeded(Doing::Restore(partition));
+        let Some(Held::Restoring(restoring)) = self.partitions.get(&partition) else { return Ok(()) };
+        let (since_ms, records) = (restoring.since_ms, restoring.seen.records);
+        match restored {
+            Restored::Refused(refusal) => self.refused(partition, refusal),
+            Restored::Returned(serving) => {
+                self.company.board.lane(self.index, |lane| lane.returns += 1);
+                self.serve(serving, now_ms)
+            }
+            Restored::Read(serving) => {
+                let took_ms = self.company.clock.monotonic_ms().saturating_sub(since_ms);
+                let users = serving.engine.user_count();
+                tracing::info!(partition = partition.0, users, records, took_ms, "restored");
+                self.company.board.lane(self.index, |lane| {
+                    lane.restores += 1;
+                    lane.restored_records += records;
+                    lane.restore_ms += took_ms;
+                });
+                self.serve(serving, now_ms)
+            }
+        }
+    }
+
+    fn refused(&mut self, partition: PartitionId, refusal: Refusal) -> Result<(), LaneError> {
+        if !refusal.is_local() || self.job.settings.mode != Mode::Endless {
+            return Err(LaneError::Refused { partition, refusal });
+        }
+        tracing::error!(partition = partition.0, "left unserved: {refusal}");
+        let phase = Phase::Unserved(refusal.to_string());
+        self.company.board.partition(partition, |status| status.phase = phase);
+        self.partitions.insert(partition, Held::Unserved);
+        Ok(())
+    }
+
+    /// Lets a partition flow from what is committed.
+    fn serve(&mut self, serving: Box<Serving<B::Message>>, now_ms: u64) -> Result<(), LaneError> {
+        let partition = serving.id;
+        if let Some(written) = serving.written.as_ref().filter(|it| it.transactional_id == self.transactional_id) {
+            // Numbers must not come twice, or an old note could pass for a new one's.
+            self.next_number = self.next_number.max(written.number + 1);
+        }
+        let positions = serving.positions();
+        let index = self.index;
+        self.company.board.partition(partition, |status| {
+            status.lane = index;
+            serving.show(status);
+        });
+        self.partitions.insert(partition, Held::Serving(serving));
+        self.flow(partition, &positions, now_ms)
+    }
+
+    /// Those that may be gone on with, in turn.
+    fn restorable(&self, now_ms: u64) -> Vec<PartitionId> {
+        let may_go_on = |held: &Held<B>| matches!(held, Held::Restoring(it) if it.not_before_ms <= now_ms);
+        let restoring = self.partitions.iter().filter(|(_, held)| may_go_on(held));
+        after(restoring.map(|(&partition, _)| partition), self.last_restored)
+    }
+}

@@ -1,0 +1,196 @@
+//! What stands still is named with its cause; what somebody has left open in a partition of ours is ended, and nothing else.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use tideline::broker::memory::Fault;
+use tideline::broker::{Broker, Producer, Transaction};
+use tideline::domain::PartitionId;
+use tideline::record::Outgoing;
+use tideline::runtime::status::Cures;
+use tideline::runtime::{Cause, Clock, Company, Lane, Stall, Watchdog};
+
+use super::lane_world::*;
+use super::spy::{At, Spy};
+
+const AFTER_MS: u64 = 30_000;
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A lane that has consumed all there was, and its watchdog, on a clock that only the test moves.
+struct Watched {
+    world: World,
+    spy: Spy,
+    lane: Lane<Spy>,
+    watchdog: Watchdog<Spy>,
+}
+
+impl Watched {
+    fn new(change: impl FnOnce(&mut Options)) -> Self {
+        let world = World::new(|options| {
+            options.partitions = 1;
+            options.settings.stall_after = Duration::from_millis(AFTER_MS);
+            change(options);
+        });
+        world.feed(APP, &payment(&users_on(P0, 1, 1)[0], "first", 0));
+        let spy = Spy::new(world.broker.clone());
+        let lane = Lane::new(spy.clone(), world.job.clone(), world.company.clone(), 0).unwrap();
+        let watchdog = Watchdog::new(spy.clone(), world.job.clone(), world.company.clone());
+        let mut watched = Self { world, spy, lane, watchdog };
+        watched.pass(1_000);
+        assert_eq!(watched.world.lag(), 0);
+        watched
+    }
+
+    /// Time goes by in steps of 100 ms; says by which causes partitions were named meanwhile.
+    fn pass(&mut self, ms: u64) -> BTreeMap<Cause, Stall> {
+        let mut named = BTreeMap::new();
+        for _ in 0..ms / 100 {
+            self.world.time.advance_ms(100);
+            (0..6).for_each(|_| _ = self.lane.step().unwrap());
+            self.watchdog.look();
+            named.extend(self.stalls().into_iter().map(|stall| (stall.cause, stall)));
+        }
+        named
+    }
+
+    fn stalls(&self) -> Vec<Stall> {
+        self.world.company.board.read(|status| status.stalls.clone())
+    }
+
+    fn cures(&self) -> Cures {
+        self.world.company.board.read(|status| status.cures)
+    }
+
+    /// A process writes to a topic in a transaction, and dies.
+    fn leave_open(&self, id: &str, topic: &str) {
+        let mut producer = self.world.broker.producer(id).unwrap();
+        let mut transaction = producer.begin().unwrap();
+        let (key, value) = (Some(b"k".to_vec()), Some(b"v".to_vec()));
+        let (topic, partition) = (topic.into(), Some(P0));
+        transaction.send(Outgoing { topic, partition, key, value, headers: Vec::new(), timestamp: None }).unwrap();
+        self.world.broker.inject(Fault::LeftOpen);
+        drop(transaction);
+    }
+}
+
+#[test]
+fn what_has_nothing_to_do_is_not_named() {
+    let mut watched = Watched::new(|_| {});
+    assert!(watched.pass(10 * AFTER_MS).is_empty());
+    assert_eq!(watched.cures(), Cures::default());
+}
+
+#[test]
+fn an_open_transaction_of_a_dead_owner_is_named_and_ended() {
+    let mut watched = Watched::new(|_| {});
+    watched.leave_open("dead", "changelog");
+    assert!(watched.pass(AFTER_MS - 2_000).is_empty());
+    assert_eq!(watched.cures(), Cures::default(), "it may be a transaction like any other");
+    let named = watched.pass(2 * AFTER_MS);
+    let Stall { partition, detail, .. } = &named[&Cause::OpenTransaction];
+    assert_eq!(*partition, Some(P0));
+    assert!(detail.contains("in its changelog, from "), "{detail}");
+    assert_eq!(watched.cures(), Cures { fenced: 1, renewed: 0 });
+    assert!(watched.world.broker.open_writers(P0).unwrap().is_empty());
+    assert_eq!(watched.stalls(), [], "it is over");
+}
+
+#[test]
+fn an_open_transaction_of_our_own_is_ended_by_its_lane() {
+    let mut watched = Watched::new(|_| {});
+    watched.leave_open("lane-0", "changelog");
+    let named = watched.pass(3 * AFTER_MS);
+    assert!(named.contains_key(&Cause::OpenTransaction), "{named:?}");
+    assert_eq!(watched.cures(), Cures { fenced: 0, renewed: 1 });
+    assert!(watched.world.broker.open_writers(P0).unwrap().is_empty());
+    watched.world.feed(APP, &payment(&users_on(P0, 1, 1)[0], "more", DAY_MS));
+    watched.pass(1_000);
+    assert_eq!(watched.world.lag(), 0, "the lane goes on");
+}
+
+#[test]
+fn an_open_transaction_of_an_inputs_producer_is_named_and_left_alone() {
+    let mut watched = Watched::new(|_| {});
+    watched.leave_open("somebody", "app");
+    let named = watched.pass(4 * AFTER_MS);
+    assert!(named[&Cause::OpenTransaction].detail.starts_with("in app, from "), "{named:?}");
+    assert_eq!(watched.cures(), Cures::default());
+    assert!(watched.world.broker.last_stable_offset("app", P0).unwrap() < 2, "it is still open");
+}
+
+#[test]
+fn pending_offsets_are_named_and_the_last_to_commit_is_fenced_but_rarely() {
+    let mut watched = Watched::new(|_| {});
+    let mut standing = watched.world.broker.standing(P0).unwrap();
+    for committed in &mut standing.committed {
+        committed.note.as_mut().unwrap().transactional_id = "ghost".into();
+    }
+    standing.is_pending = true;
+    watched.spy.pretend(standing);
+    let named = watched.pass(4 * AFTER_MS);
+    assert_eq!(named[&Cause::PendingOffsets].detail, "the last to commit was ghost");
+    assert_eq!(watched.cures(), Cures { fenced: 1, renewed: 0 }, "once is enough for a while");
+}
+
+#[test]
+fn an_input_that_is_waited_for_is_named() {
+    let mut watched = Watched::new(|options| options.settings.merge_wait = Duration::from_secs(3_600));
+    // The client says no more where that input ends.
+    watched.spy.mute(MERCHANT);
+    let user = &users_on(P0, 1, 1)[0];
+    watched.world.feed(MERCHANT, &payment(user, "second", 1));
+    watched.world.feed(APP, &payment(user, "third", 2));
+    let named = watched.pass(2 * AFTER_MS);
+    assert_eq!(named[&Cause::MergeWait].detail, "for merchant");
+}
+
+/// Lanes on threads, with the watchdog beside them, until `done`.
+fn run_until(spy: &Spy, world: &World, company: &Company, mut done: impl FnMut(&Company) -> bool) {
+    std::thread::scope(|scope| {
+        let lanes = scope.spawn(|| {
+            tideline::runtime::run(spy, &world.job, 1, &company.clock, &company.board, &company.stop)
+        });
+        let since = Instant::now();
+        while !done(company) {
+            let has_ended = lanes.is_finished();
+            if has_ended || since.elapsed() > PATIENCE {
+                company.stop.stop();
+                panic!("never came; ended: {has_ended}; {:?}", company.board);
+            }
+            std::thread::yield_now();
+        }
+        company.stop.stop();
+        lanes.join().unwrap().unwrap();
+    });
+}
+
+fn hung(company: &Company, partition: Option<PartitionId>, call: &str) -> bool {
+    let is_it = |stall: &Stall| stall.cause == Cause::HungCall && stall.partition == partition && stall.detail == call;
+    company.board.read(|status| status.stalls.iter().any(is_it))
+}
+
+#[test]
+fn a_call_that_does_not_return_is_named_while_it_lasts() {
+    let world = World::new(|options| options.settings.stall_after = Duration::from_millis(50));
+    for partition in [P0, P1] {
+        world.feed(APP, &payment(&users_on(partition, 2, 1)[0], "a", 0));
+    }
+    for (at, partition, call) in
+        [(At::Committed(P1), Some(P1), "committed_offsets"), (At::SendOffsets, None, "send_offsets")]
+    {
+        let company = Company { clock: Clock::system(), ..world.again(1, |_| {}).company };
+        let spy = Spy::new(world.broker.clone());
+        spy.shut(at);
+        let mut was_named = false;
+        if at == At::SendOffsets {
+            world.feed(APP, &payment(&users_on(P0, 2, 1)[0], "b", DAY_MS));
+        }
+        run_until(&spy, &world, &company, |company| {
+            if !was_named && hung(company, partition, call) {
+                was_named = true;
+                spy.open(at);
+            }
+            was_named && !hung(company, partition, call)
+        });
+    }
+}

@@ -1,0 +1,88 @@
+//! One schedule by its seed: lanes live through all that breaks, and then it is judged. The tests and the soak share it.
+
+mod chaos;
+mod dice;
+mod events;
+mod verdict;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use chaos::Chaos;
+use dice::Dice;
+use events::Feed;
+
+use super::lane_world::World;
+
+/// How often each class of fault and of event happened, over all schedules that were added up.
+#[derive(Debug, Clone, Default)]
+pub struct Counts(BTreeMap<&'static str, u64>);
+
+impl Counts {
+    pub fn add(&mut self, what: &'static str, count: u64) {
+        *self.0.entry(what).or_default() += count;
+    }
+
+    /// It was announced, but never came.
+    fn take_back(&mut self, what: &'static str) {
+        *self.0.entry(what).or_default() -= 1;
+    }
+
+    pub fn of(&self, what: &str) -> u64 {
+        self.0.get(what).copied().unwrap_or_default()
+    }
+
+    pub fn and(mut self, more: Self) -> Self {
+        more.0.into_iter().for_each(|(what, count)| self.add(what, count));
+        self
+    }
+
+    pub fn assert_everything_happened(&self) {
+        for what in chaos::classes().chain(events::CLASSES) {
+            assert!(self.of(what) > 0, "{what} never happened; {self}");
+        }
+    }
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts: Vec<_> = self.0.iter().map(|(what, count)| format!("{count} {what}")).collect();
+        f.write_str(&counts.join(", "))
+    }
+}
+
+/// Events come while the world breaks, for `steps` deeds; then it calms down and is judged. Panics where a promise is broken.
+pub fn run(seed: u64, steps: usize) -> Counts {
+    let name = format!("seed {seed}, {steps} steps");
+    let world = World::new(|options| chaos::options(options, 40));
+    let mut chaos = Chaos::new(&world, Dice::new(seed));
+    let mut feed = Feed::new(Dice::new(seed ^ 0xfeed));
+    for _ in 0..steps {
+        if chaos.dice.once_in(18) {
+            let events = 1 + chaos.dice.below(4);
+            (0..events).for_each(|_| feed.produce(&world));
+        }
+        chaos.step();
+    }
+    chaos.calm_down();
+    let calm = verdict::calm(&world, &feed);
+    verdict::judge(&world, &calm, &name);
+    verdict::dead_letters_and_forwarded(&world, &feed, &name);
+    chaos.into_counts().and(feed.counts)
+}
+
+/// Preloaded, ordered, correctly routed input gives the very outputs of a run to which nothing happens.
+pub fn run_preloaded(seed: u64, steps: usize) -> Counts {
+    let name = format!("preloaded, seed {seed}, {steps} steps");
+    let mut dice = Dice::new(seed * 7_919);
+    let world = World::new(|options| chaos::options(options, 3_600_000));
+    let feed = Feed::ordered(&world, &mut dice, 1_200);
+    let mut chaos = Chaos::new(&world, dice);
+    chaos.run_until_drained(steps);
+    chaos.calm_down();
+    let calm = verdict::calm(&world, &feed);
+    assert_eq!(world.outputs(), calm.outputs(), "{name}: outputs differ from a run without faults");
+    assert!(!calm.outputs().is_empty());
+    verdict::judge(&world, &calm, &name);
+    chaos.into_counts()
+}
