@@ -156,6 +156,18 @@ impl<T> Merge<T> {
         self.queues.get(input.index()).is_some_and(|queue| queue.is_at_end && queue.items.is_empty())
     }
 
+    /// Whether an input was to be paused, and not yet to be resumed.
+    pub fn is_paused(&self, input: Input) -> bool {
+        self.queues.get(input.index()).is_some_and(|queue| queue.is_paused)
+    }
+
+    /// The first input that keeps others waiting.
+    pub fn waited_for(&self) -> Option<Input> {
+        let mut queues = (0u8..).map(Input).zip(&self.queues);
+        let waited_for = queues.find(|(_, queue)| queue.items.is_empty() && queue.waited_since.is_some());
+        waited_for.map(|(input, _)| input)
+    }
+
     /// Items that wait, by input.
     pub fn waiting(&self) -> impl Iterator<Item = usize> {
         self.queues.iter().map(|queue| queue.items.len())

@@ -21,6 +21,9 @@ pub enum BrokerError {
     Client { what: String, reason: String, class: ErrorClass },
     #[error("{what}: no progress for {waited:?}: {cause}")]
     NoProgress { what: String, waited: Duration, cause: String },
+    /// What was to be read next is gone: the log was cut. Reading anew begins where it begins now.
+    #[error("{what}: cut while it was read, what came next is gone")]
+    Truncated { what: String },
     /// Partition p of all inputs must belong to one member; only the `range` assignor keeps that.
     #[error("the assignment is split: {0}; set the group's assignor to range")]
     SplitAssignment(String),
@@ -32,7 +35,7 @@ impl BrokerError {
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::Client { class, .. } => *class,
-            Self::NoProgress { .. } => ErrorClass::Retriable,
+            Self::NoProgress { .. } | Self::Truncated { .. } => ErrorClass::Retriable,
             Self::SplitAssignment(_) | Self::Topics(_) => ErrorClass::Fatal,
         }
     }

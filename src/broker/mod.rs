@@ -191,6 +191,28 @@ pub struct ReadProgress {
     pub remaining: u64,
 }
 
+/// How far a log reaches.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Marks {
+    pub earliest: Offset,
+    /// Everything before it is committed or aborted.
+    pub stable: Offset,
+    /// The high watermark: beyond `stable` something is open.
+    pub end: Offset,
+}
+
+/// How a partition stands, whatever others have open in it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Standing {
+    pub changelog: Marks,
+    /// By input.
+    pub inputs: Vec<Marks>,
+    /// The group's offsets as they were last committed.
+    pub committed: Vec<Committed>,
+    /// Whether an open transaction is about to change any of them.
+    pub is_pending: bool,
+}
+
 /// A connection to a cluster for one application (one consumer group, one set of topics). Cheap to clone.
 pub trait Broker: Clone + Send + Sync + 'static {
     type Message: Message + 'static;
@@ -228,4 +250,7 @@ pub trait Broker: Clone + Send + Sync + 'static {
 
     /// By input, the offset before which everything is committed or aborted now: what [`Polled::End`] is told at.
     fn ends(&self, partition: PartitionId) -> Result<Vec<(Input, Offset)>, BrokerError>;
+
+    /// What can be told of a partition that stands still. Waits for no open transaction.
+    fn standing(&self, partition: PartitionId) -> Result<Standing, BrokerError>;
 }

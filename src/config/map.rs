@@ -48,6 +48,7 @@ impl Config {
             restores_at_once: stream.restores_at_once,
             retry_backoff: stream.retry_backoff.duration(),
             patience: stream.patience.duration(),
+            stall_after: stream.stall_after.duration(),
             dead_letter_limit: stream.dead_letter_limit.bytes(),
             mode,
         }

@@ -149,6 +149,9 @@ pub struct Stream {
     /// How long the same thing may fail, with no success in between, before the process gives up and names the cause.
     /// Default 2m.
     pub patience: Period,
+    /// A partition that has something to do and has not come forward for that long is named with its cause, and so is a call
+    /// to the client that has not returned. Default 30s.
+    pub stall_after: Period,
 }
 
 /// The shape of what is written.
@@ -269,6 +272,7 @@ impl Default for Stream {
             restores_at_once: 4,
             retry_backoff: Period::of_millis(200),
             patience: Period::of_secs(120),
+            stall_after: Period::of_secs(30),
         }
     }
 }

@@ -164,6 +164,7 @@ impl Config {
             ("stream.restore_timeout", stream.restore_timeout),
             ("stream.retry_backoff", stream.retry_backoff),
             ("stream.patience", stream.patience),
+            ("stream.stall_after", stream.stall_after),
         ] {
             faults.unless(period > Period::default(), path, "must be longer than 0s");
         }

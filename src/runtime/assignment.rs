@@ -9,6 +9,7 @@ use crate::broker::{Broker, Source};
 use crate::domain::{Input, PartitionId};
 use crate::record::Offset;
 use crate::runtime::LaneError;
+use crate::runtime::calls::Call;
 use crate::runtime::failures::Doing;
 use crate::runtime::lane::{Held, Lane};
 use crate::runtime::restoring::Restoring;
@@ -25,6 +26,10 @@ impl<B: Broker> Lane<B> {
             let parked = self.parked.remove(&partition);
             let restoring = parked.unwrap_or_else(|| self.restoring(partition, None, now_ms));
             self.hold_restoring(partition, restoring);
+            let lane = self.index;
+            self.company.board.partition(partition, |status| {
+                (status.lane, status.assigned_ms, status.moved_ms, status.is_truncated) = (lane, now_ms, now_ms, false);
+            });
         }
         if !partitions.is_empty() {
             tracing::info!(lane = self.index, ?partitions, "assigned");
@@ -49,6 +54,9 @@ impl<B: Broker> Lane<B> {
         for partition in partitions {
             let is_unsettled = self.unsettled.as_mut().is_some_and(|it| it.partitions.remove(partition));
             let held = self.partitions.remove(partition);
+            // What failed here is not held against it when it comes back.
+            self.succeeded(Doing::Restore(*partition));
+            self.succeeded(Doing::Start(*partition));
             if !lost && !is_unsettled {
                 self.park(*partition, held, now_ms);
             }
@@ -93,7 +101,10 @@ impl<B: Broker> Lane<B> {
         positions: &[(Input, Offset)],
         now_ms: u64,
     ) -> Result<(), LaneError> {
-        let Err(error) = self.source.start(partition, positions) else {
+        let calling = self.calling(None, Call::Start);
+        let started = self.source.start(partition, positions);
+        drop(calling);
+        let Err(error) = started else {
             self.succeeded(Doing::Start(partition));
             return Ok(());
         };

@@ -83,6 +83,18 @@ impl Calling {
     }
 }
 
+impl Calling {
+    /// The call has returned, and another follows.
+    pub fn goes_on_with(&mut self, call: Call, clock: &Clock) {
+        let since_ms = clock.monotonic_ms();
+        self.board.write(|status| {
+            if let Some(open) = status.calls.get_mut(&self.number) {
+                (open.call, open.since_ms) = (call, since_ms);
+            }
+        });
+    }
+}
+
 impl Drop for Calling {
     fn drop(&mut self) {
         self.board.write(|status| status.calls.remove(&self.number));

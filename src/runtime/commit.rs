@@ -9,10 +9,10 @@ use std::collections::BTreeSet;
 use crate::broker::{Broker, CommitNote, Producer, Transaction, TransactionError};
 use crate::domain::PartitionId;
 use crate::runtime::LaneError;
+use crate::runtime::calls::{Call, Calling};
 use crate::runtime::failures::Doing;
-use crate::runtime::lane::{Held, Lane};
+use crate::runtime::lane::{Company, Held, Lane};
 use crate::runtime::recover::Unsettled;
-use crate::runtime::serving::Serving;
 use crate::runtime::status::Transactions;
 
 impl<B: Broker> Lane<B> {
@@ -62,7 +62,10 @@ impl<B: Broker> Lane<B> {
         let lacking = |what: &str| TransactionError::Abortable { call: "begin", reason: what.to_owned() };
         let batch = self.batch.as_ref().ok_or_else(|| lacking("no generation was captured"))?;
         let producer = self.producer.as_mut().ok_or_else(|| lacking("no producer"))?;
+        let Company { board, clock, .. } = &self.company;
+        let mut calling = Calling::note(board, clock, self.index, None, Call::Begin);
         let mut transaction = producer.begin()?;
+        calling.goes_on_with(Call::Send, clock);
         let mut offsets = Vec::new();
         let mut writes = 0;
         for serving in self.partitions.values_mut().filter_map(Held::as_serving_mut) {
@@ -77,9 +80,12 @@ impl<B: Broker> Lane<B> {
             }
             offsets.extend(serving.offsets(note));
         }
+        calling.goes_on_with(Call::SendOffsets, clock);
         if let Err(error) = transaction.send_offsets(&offsets, &batch.generation) {
+            calling.goes_on_with(Call::Abort, clock);
             return Err(give_up(transaction, error));
         }
+        calling.goes_on_with(Call::Commit, clock);
         transaction.commit()?;
         Ok(writes)
     }
@@ -89,9 +95,13 @@ impl<B: Broker> Lane<B> {
         self.batch = None;
         for &partition in partitions {
             let board = self.company.board.clone();
+            let now_ms = self.company.clock.monotonic_ms();
             if let Some(serving) = self.serving(partition) {
+                // Time that follows the clock is no step forward: nothing was read for it.
+                let is_step = serving.consumed() > 0 || serving.is_slice();
                 let installed = serving.install(note.clone());
                 board.partition(partition, |status| {
+                    status.moved_ms = if is_step { now_ms } else { status.moved_ms };
                     installed.add_to(status);
                     serving.show(status);
                 });

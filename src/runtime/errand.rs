@@ -164,26 +164,33 @@ mod tests {
 
     use super::*;
 
-    /// Each step waits for a word: whether it is the last.
-    struct Waits(Receiver<bool>, Vec<&'static str>);
+    /// Each step says that it has begun, and waits for a word: whether it is the last.
+    struct Waits {
+        begun: Sender<()>,
+        word: Receiver<bool>,
+        deeds: Vec<&'static str>,
+    }
 
     impl Work for Waits {
         type Output = &'static str;
 
         fn step(&mut self) -> Result<Option<&'static str>, LaneError> {
-            let is_last = self.0.recv().unwrap_or(true);
-            self.1.push("stepped");
+            // Whoever does not listen is not told.
+            let _ = self.begun.send(());
+            let is_last = self.word.recv().unwrap_or(true);
+            self.deeds.push("stepped");
             Ok(is_last.then_some("done"))
         }
 
         fn take_back(&mut self, output: Option<&'static str>) {
-            self.1.push(output.unwrap_or("taken back"));
+            self.deeds.push(output.unwrap_or("taken back"));
         }
     }
 
-    fn errand() -> (Sender<bool>, Errand<Waits>) {
-        let (say, hear) = channel();
-        (say, Errand::new(Waits(hear, Vec::new())))
+    /// How to say the word, how to hear of a beginning, and the errand.
+    fn errand() -> (Sender<bool>, Receiver<()>, Errand<Waits>) {
+        let ((say, word), (begun, hear)) = (channel(), channel());
+        (say, hear, Errand::new(Waits { begun, word, deeds: Vec::new() }))
     }
 
     fn ask(errand: &mut Errand<Waits>, manner: Manner) -> Option<&'static str> {
@@ -208,7 +215,7 @@ mod tests {
 
     #[test]
     fn inline_each_question_is_a_step() {
-        let (say, mut errand) = errand();
+        let (say, _hear, mut errand) = errand();
         say.send(false).unwrap();
         say.send(true).unwrap();
         assert_eq!(ask(&mut errand, Manner::Inline), None);
@@ -217,7 +224,7 @@ mod tests {
 
     #[test]
     fn away_it_keeps_nobody_waiting_and_comes_back_with_its_output() {
-        let (say, mut errand) = errand();
+        let (say, _hear, mut errand) = errand();
         assert_eq!(ask(&mut errand, Manner::Threads), None);
         assert_eq!(ask(&mut errand, Manner::Threads), None, "it waits for a word, we do not");
         assert!(errand.here().is_none());
@@ -229,14 +236,14 @@ mod tests {
     #[test]
     fn what_is_recalled_stops_between_steps_and_its_output_is_not_handed_over() {
         for is_last in [false, true] {
-            let (say, mut errand) = errand();
+            let (say, hear, mut errand) = errand();
             assert_eq!(ask(&mut errand, Manner::Threads), None);
+            hear.recv().unwrap();
             errand.recall();
             say.send(is_last).unwrap();
             assert_eq!(await_back(&mut errand), None);
-            let deeds = &errand.here().unwrap().1;
             let last = if is_last { "done" } else { "taken back" };
-            assert!(deeds.ends_with(&[last]) && deeds.len() <= 2, "{deeds:?}");
+            assert_eq!(errand.here().unwrap().deeds, ["stepped", last]);
         }
     }
 

@@ -15,8 +15,8 @@ pub enum LaneError {
     #[error(transparent)]
     Aborted(#[from] TransactionError),
     /// The same thing failed for longer than the patience of the settings.
-    #[error("gave up after {waited:?} without success: {cause}")]
-    GaveUp { waited: Duration, cause: String },
+    #[error("gave up after {waited:?} without success: {cause}; {advice}")]
+    GaveUp { waited: Duration, cause: String, advice: &'static str },
     #[error("partition {partition}: its state can't be gone on from")]
     State {
         partition: PartitionId,

@@ -26,6 +26,21 @@ impl Doing {
     pub fn is_of_one_partition(self) -> bool {
         matches!(self, Self::Restore(_) | Self::Start(_))
     }
+
+    /// What whoever finds that it failed for too long should do.
+    pub const fn advice(self) -> &'static str {
+        match self {
+            Self::Poll | Self::Finish | Self::Start(_) => "look at the brokers and the network between",
+            Self::Recover => "look at the brokers, and at who may use this transactional id",
+            Self::Commit => {
+                "look at the brokers; if it was fenced, another process runs with the same application.instance: each needs \
+                 its own"
+            }
+            Self::Restore(_) => {
+                "look at the brokers; `kafka-transactions.sh find-hanging` names a transaction that nobody ends"
+            }
+        }
+    }
 }
 
 impl fmt::Display for Doing {
@@ -61,7 +76,7 @@ impl Failures {
         let waited = Duration::from_millis(now_ms.saturating_sub(since));
         let cause = format!("{doing}: {error}");
         if waited > patience {
-            return Err(LaneError::GaveUp { waited, cause });
+            return Err(LaneError::GaveUp { waited, cause, advice: doing.advice() });
         }
         Ok(cause)
     }

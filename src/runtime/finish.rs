@@ -11,11 +11,11 @@
 use std::sync::{Mutex, PoisonError};
 
 use crate::broker::{Broker, BrokerError};
-use crate::runtime::LaneError;
 use crate::runtime::failures::Doing;
 use crate::runtime::lane::{Held, Lane, Stepped};
 use crate::runtime::serving::Serving;
 use crate::runtime::settings::Mode;
+use crate::runtime::{LaneError, calls};
 
 /// The agreement of the lanes of a process.
 #[derive(Debug)]
@@ -129,7 +129,10 @@ impl<B: Broker> Lane<B> {
     /// Whether the ends that were told are those of now.
     fn sees_the_end(&self) -> Result<bool, BrokerError> {
         for serving in self.partitions.values().filter_map(Held::as_serving) {
-            if !serving.agrees_with(&self.broker.ends(serving.id)?) {
+            let calling = self.calling(None, calls::Call::Ends);
+            let ends = self.broker.ends(serving.id)?;
+            drop(calling);
+            if !serving.agrees_with(&ends) {
                 return Ok(false);
             }
         }

@@ -18,6 +18,7 @@ use crate::broker::{Broker, Polled, Source};
 use crate::domain::{Input, PartitionId};
 use crate::merge::Flow;
 use crate::runtime::LaneError;
+use crate::runtime::calls::{Call, Calling};
 use crate::runtime::clock::Clock;
 use crate::runtime::errand::{Errand, Manner};
 use crate::runtime::failures::{Doing, Failures};
@@ -29,6 +30,10 @@ use crate::runtime::restoring::Restoring;
 use crate::runtime::serving::{Serving, Turn};
 use crate::runtime::settings::{Mode, millis};
 use crate::runtime::status::Board;
+use crate::runtime::watchdog::Orders;
+
+/// Between two times that a lane tells how its partitions stand, besides at each commit.
+const SHOW_EVERY_MS: u64 = 500;
 
 /// Tells lanes to commit what is in hand and leave. Cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -51,6 +56,7 @@ pub struct Company {
     pub board: Board,
     pub stop: Stop,
     pub finish: Arc<Finish>,
+    pub orders: Orders,
 }
 
 /// Whether a lane has more to do.
@@ -125,6 +131,8 @@ pub struct Lane<B: Broker> {
     failures: Failures,
     /// After a failure nothing but polls until then.
     not_before_ms: u64,
+    /// When it was last told on the board how partitions stand.
+    shown_ms: u64,
     /// Time that was not spent in waiting for inputs, and does not count against them.
     away_ms: u64,
 }
@@ -166,6 +174,7 @@ impl<B: Broker> Lane<B> {
             last_restored: PartitionId(-1),
             failures: Failures::default(),
             not_before_ms: 0,
+            shown_ms: 0,
             away_ms: 0,
         })
     }
@@ -238,8 +247,11 @@ impl<B: Broker> Lane<B> {
 
     fn poll(&mut self, timeout: Duration) -> Result<(), LaneError> {
         let mut polled = std::mem::take(&mut self.polled);
+        let calling = self.calling(None, Call::Poll);
         let outcome = self.source.poll(self.company.clock.wait(timeout), &mut polled);
+        drop(calling);
         let now_ms = self.company.clock.monotonic_ms();
+        self.look_at_the_board(now_ms);
         for item in polled.drain(..) {
             match item {
                 Polled::Record { input, partition, message } => self.receive(input, partition, message, now_ms)?,
@@ -349,6 +361,28 @@ impl<B: Broker> Lane<B> {
         tracing::warn!(lane = self.index, "{cause}; trying again");
         self.company.board.lane(self.index, |lane| lane.trouble = Some(cause));
         Ok(())
+    }
+
+    /// Notes a call of this lane for as long as it is held.
+    pub(super) fn calling(&self, partition: Option<PartitionId>, call: Call) -> Calling {
+        Calling::note(&self.company.board, &self.company.clock, self.index, partition, call)
+    }
+
+    /// Now and then tells how partitions stand, for those in which nothing is committed; and hears whether the id must be
+    /// taken anew.
+    fn look_at_the_board(&mut self, now_ms: u64) {
+        if now_ms.saturating_sub(self.shown_ms) < SHOW_EVERY_MS {
+            return;
+        }
+        self.shown_ms = now_ms;
+        for serving in self.partitions.values().filter_map(Held::as_serving) {
+            self.company.board.partition(serving.id, |status| serving.show(status));
+        }
+        // With something in hand there is a batch, whose commit comes first.
+        if !self.has_in_hand() && !self.must_recover() && self.company.orders.take(&self.transactional_id) {
+            tracing::warn!(lane = self.index, "takes its transactional id anew");
+            self.producer = None;
+        }
     }
 
     /// What an errand of this lane works with.

@@ -3,12 +3,14 @@
 //! Files, in the order of a batch: `lane` (the loop), `serving` (a partition in hand), `commit` (the transaction and its
 //! outcomes), `recover` (outcomes in doubt); then `assignment` (what the group gives and takes), `restore` (the machine) and
 //! `restoring` (the lane's side of it), `errand` (what is done beside a lane), `ownership` (pure judgements of what may be
-//! trusted), [`reset`] (a way on where they refuse), `finish` (runs that end), [`status`] (what is told), `settings` (every bound), `clock`.
+//! trusted), [`reset`] (a way on where they refuse), `finish` (runs that end), [`status`] and `calls` (what is told), `stall` and `watchdog` (what stands still, and why),
+//! `settings` (every bound), `clock`.
 //!
 //! Must not know: rdkafka, metrics, HTTP. May break exactly once: a poll between the capture of a generation and the
 //! install of its batch that is not handled as `assignment` does it.
 
 mod assignment;
+mod calls;
 mod clock;
 mod commit;
 mod errand;
@@ -24,10 +26,15 @@ mod restore;
 mod restoring;
 mod serving;
 mod settings;
+mod stall;
 pub mod status;
+mod watchdog;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 
+pub use calls::{Call, OpenCall};
 pub use clock::{Clock, SimulatedTime};
 pub use error::LaneError;
 pub use finish::Finish;
@@ -35,7 +42,9 @@ pub use job::Job;
 pub use lane::{Company, Lane, Stepped, Stop};
 pub use ownership::Refusal;
 pub use settings::{Mode, Settings};
+pub use stall::{Cause, Stall};
 pub use status::{Board, Status};
+pub use watchdog::{Orders, Watchdog};
 
 use crate::broker::Broker;
 
@@ -50,7 +59,9 @@ pub fn run<B: Broker>(
     stop: &Stop,
 ) -> Result<(), LaneError> {
     let finish = Arc::new(Finish::new(lanes));
-    let company = Company { clock: clock.clone(), board: board.clone(), stop: stop.clone(), finish };
+    let (clock, board, orders) = (clock.clone(), board.clone(), Orders::default());
+    let company = Company { clock, board, stop: stop.clone(), finish, orders };
+    let watching = Watching::start(Watchdog::new(broker.clone(), job.clone(), company.clone()))?;
     let mut threads = Vec::new();
     let mut failure = None;
     for index in 0..lanes {
@@ -73,7 +84,35 @@ pub fn run<B: Broker>(
             Err(_) => _ = failure.get_or_insert(LaneError::Panicked(index)),
         }
     }
+    drop(watching);
     failure.map_or(Ok(()), Err)
+}
+
+/// The watchdog on its thread; dropped, it ends.
+struct Watching {
+    is_over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Watching {
+    fn start<B: Broker>(watchdog: Watchdog<B>) -> Result<Self, LaneError> {
+        let is_over = Arc::new(AtomicBool::new(false));
+        let over = is_over.clone();
+        let thread = std::thread::Builder::new().name("watchdog".to_owned()).spawn(move || watchdog.watch(&over));
+        let thread = thread.map_err(|source| LaneError::WorkThread { name: "watchdog".to_owned(), source })?;
+        Ok(Self { is_over, thread: Some(thread) })
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            // One that panicked watches no more; the lanes have ended.
+            let _ = thread.join();
+        }
+    }
 }
 
 fn run_lane<B: Broker>(broker: B, job: Arc<Job>, company: Company, index: usize) -> Result<(), LaneError> {

@@ -12,7 +12,7 @@ use crate::domain::Input;
 use crate::record::Offset;
 use crate::rules::Rules;
 use crate::state::partition_record::UnreadableRecord;
-use crate::state::{InputPosition, PartitionRecord};
+use crate::state::{InputPosition, PartitionRecord, Population};
 
 /// What became of a transaction in one partition, once no producer of its id is left that could change it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,6 +102,11 @@ pub enum Refusal {
     OtherRules { generation: u32, recorded: String, configured: String },
     #[error("its state was written with rules of generation {recorded}, this member's are of generation {configured}")]
     RulesBehind { recorded: u32, configured: u32 },
+    #[error(
+        "its changelog holds {found} users where its record counts {recorded}: it was cut (its cleanup.policy must be compact \
+         alone); put the lost records back, or `tideline reset` starts it anew"
+    )]
+    Cut { recorded: u64, found: u64 },
     #[error("{0}")]
     Unreadable(String),
 }
@@ -117,6 +122,13 @@ impl From<UnreadableRecord> for Refusal {
     fn from(error: UnreadableRecord) -> Self {
         Self::Unreadable(error.to_string())
     }
+}
+
+/// Whether users are gone from a changelog that its record still counts: then it was cut, by retention or by hand.
+pub fn cut(record: &PartitionRecord, found: &Population) -> Option<Refusal> {
+    let count = |population: &Population| population.by_stage.iter().sum::<u64>();
+    let (recorded, found) = (count(&record.population), count(found));
+    (found < recorded).then_some(Refusal::Cut { recorded, found })
 }
 
 /// What a restored partition is judged against.
@@ -362,6 +374,15 @@ mod tests {
         let refusal = positions(&start, &[(Input(0), 9), (Input(1), 6)], &topics()).unwrap_err();
         assert_eq!(refusal, Refusal::InputTruncated { topic: "sms".into(), recorded: 5, earliest: 6 });
         assert!(refusal.to_string().contains("sms begins at offset 6, behind 5"), "{refusal}");
+    }
+
+    #[test]
+    fn a_changelog_with_fewer_users_than_its_record_counts_was_cut() {
+        let of = |users| Population { by_tier: Vec::new(), by_stage: [users, 1, 0, 0] };
+        let record = PartitionRecord { population: of(4), ..record() };
+        assert_eq!(cut(&record, &of(4)), None);
+        let refusal = cut(&record, &of(3)).unwrap();
+        assert!(refusal.to_string().contains("4 users where its record counts 5"), "{refusal}");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::broker::{Broker, BrokerError, CommitNote, Committed};
 use crate::domain::PartitionId;
 use crate::runtime::LaneError;
+use crate::runtime::calls::Call;
 use crate::runtime::errand::{Errand, Work};
 use crate::runtime::failures::Doing;
 use crate::runtime::lane::{Lane, Next};
@@ -41,6 +42,7 @@ impl<B: Broker> Work for Recovery<B> {
 
     fn step(&mut self) -> Result<Option<Self::Output>, LaneError> {
         let Some(producer) = self.producer.take() else {
+            let _calling = self.tools.calling(None, Call::TakeId);
             self.producer = Some(self.tools.broker.producer(&self.tools.own_id)?);
             return Ok(None);
         };
@@ -48,6 +50,7 @@ impl<B: Broker> Work for Recovery<B> {
             return Ok(Some((producer, std::mem::take(&mut self.found))));
         };
         self.producer = Some(producer);
+        let _calling = self.tools.calling(None, Call::CommittedOffsets);
         let found = match self.tools.broker.committed(partition) {
             Ok(found) => Some(found),
             // Another has something open there: whatever it is, memory can't be trusted.

@@ -18,6 +18,7 @@ use crate::domain::PartitionId;
 use crate::engine::Partition;
 use crate::record::Message;
 use crate::runtime::LaneError;
+use crate::runtime::calls::{Call, Calling};
 use crate::runtime::clock::Clock;
 use crate::runtime::errand::{Slot, Work};
 use crate::runtime::job::Job;
@@ -36,6 +37,13 @@ pub(super) struct Tools<B> {
     pub lane: usize,
     /// The lane's transactional id.
     pub own_id: Arc<str>,
+}
+
+impl<B> Tools<B> {
+    /// Notes a call of an errand for as long as it is held.
+    pub fn calling(&self, partition: Option<PartitionId>, call: Call) -> Calling {
+        Calling::note(&self.board, &self.clock, self.lane, partition, call)
+    }
 }
 
 pub(super) struct Restore<B: Broker> {
@@ -78,7 +86,7 @@ struct Found {
 #[derive(Debug, Default)]
 pub(super) struct Told(Mutex<Progress>);
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Progress {
     pub stage: RestoreStage,
     /// Records read so far, and left to read, at most.
@@ -126,7 +134,9 @@ impl<B: Broker> Restore<B> {
         // Our own earlier self was fenced when the producer was made.
         if writer != self.tools.own_id {
             tracing::warn!(partition = self.partition.0, predecessor = &*writer, "fence what was left open");
+            let calling = self.tools.calling(Some(self.partition), Call::Fence);
             self.tools.broker.fence(&writer)?;
+            drop(calling);
             self.tools.board.lane(self.tools.lane, |lane| lane.fenced += 1);
         }
         Ok(Step::Fence(writers))
@@ -135,10 +145,14 @@ impl<B: Broker> Restore<B> {
     /// Opens the changelog; one that was half read is read on, to where it ends now.
     fn open(&mut self) -> Result<Step, LaneError> {
         if let Some(half) = &mut self.half {
+            let calling = self.tools.calling(Some(self.partition), Call::OpenChangelog);
             half.changelog.extend()?;
+            drop(calling);
             return Ok(Step::Read);
         }
+        let calling = self.tools.calling(Some(self.partition), Call::OpenChangelog);
         let changelog = self.tools.broker.changelog(self.partition)?;
+        drop(calling);
         let found = Found { engine: Partition::new(self.tools.job.engine.clone()), record: None };
         self.told.tell(|told| told.records = 0);
         self.half = Some(Half { changelog, found });
@@ -149,12 +163,14 @@ impl<B: Broker> Restore<B> {
         let Some(Half { changelog, found, .. }) = &mut self.half else { return Ok(Step::AskWriters) };
         let timeout = self.tools.clock.wait(self.tools.job.settings.restore_timeout);
         let (mut records, mut damage) = (0, None);
+        let calling = self.tools.calling(Some(self.partition), Call::ReadChangelog);
         let read = changelog.read(timeout, &mut |record| {
             records += 1;
             if damage.is_none() {
                 damage = found.take(record).err();
             }
         });
+        drop(calling);
         if let Some(source) = damage {
             return Err(LaneError::State { partition: self.partition, source });
         }
@@ -168,7 +184,9 @@ impl<B: Broker> Restore<B> {
 
     /// All has been read: judges it, and makes the partition.
     fn judge(&mut self) -> Result<Restored<B::Message>, LaneError> {
+        let calling = self.tools.calling(Some(self.partition), Call::Earliest);
         let earliest = self.tools.broker.earliest(self.partition)?;
+        drop(calling);
         let Some(Half { found: Found { mut engine, record }, .. }) = self.half.take() else {
             return Ok(Restored::Refused(Refusal::Unreadable("nothing was read".to_owned())));
         };
@@ -186,6 +204,9 @@ impl<B: Broker> Restore<B> {
         if let Some(record) = &start.record {
             let damaged = |source| LaneError::State { partition: self.partition, source };
             engine.restore_position(record).map_err(damaged)?;
+        }
+        if let Some(refusal) = start.record.as_ref().and_then(|record| ownership::cut(record, engine.population())) {
+            return Ok(Restored::Refused(refusal));
         }
         let now_ms = self.tools.clock.monotonic_ms();
         let serving = Serving::new(self.partition, engine, positions, start.written, job, now_ms);
@@ -208,10 +229,15 @@ impl<B: Broker> Restore<B> {
         let step = std::mem::take(&mut self.step);
         self.tell(&step);
         self.step = match step {
-            Step::AskWriters => Step::Fence(self.tools.broker.open_writers(self.partition)?),
+            Step::AskWriters => {
+                let _calling = self.tools.calling(Some(self.partition), Call::OpenWriters);
+                Step::Fence(self.tools.broker.open_writers(self.partition)?)
+            }
             Step::Fence(writers) => self.fence(writers)?,
             Step::AskOffsets => {
+                let calling = self.tools.calling(Some(self.partition), Call::CommittedOffsets);
                 self.committed = self.tools.broker.committed(self.partition)?;
+                drop(calling);
                 if let Some(mut parked) = self.parked.take_if(|parked| is_current(parked, &self.committed)) {
                     parked.last_record_ms = self.tools.clock.monotonic_ms();
                     return Ok(Some(Restored::Returned(parked)));
@@ -245,9 +271,6 @@ impl<B: Broker> Work for Restore<B> {
         match output {
             Some(Restored::Returned(serving) | Restored::Read(serving)) => self.parked = Some(serving),
             Some(Restored::Refused(_)) | None => {}
-        }
-        if self.half.is_none() {
-            self.slot = None;
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::broker::Broker;
+use crate::broker::{Broker, BrokerError};
 use crate::domain::PartitionId;
 use crate::runtime::LaneError;
 use crate::runtime::errand::{Errand, Manner};
@@ -25,6 +25,8 @@ pub(super) struct Restoring<B: Broker> {
     errand: Errand<Restore<B>>,
     told: Arc<Told>,
     seen: Progress,
+    /// What is begun again is no step forward.
+    furthest: Progress,
     since_ms: u64,
     logged_ms: u64,
     /// After a failure it rests until then.
@@ -53,6 +55,7 @@ impl<B: Broker> Lane<B> {
             errand,
             told,
             seen: Progress::default(),
+            furthest: Progress::default(),
             since_ms: now_ms,
             logged_ms: now_ms,
             not_before_ms: 0,
@@ -82,6 +85,9 @@ impl<B: Broker> Lane<B> {
             Ok(None) => Ok(()),
             Ok(Some(restored)) => self.restored(partition, restored, now_ms),
             Err(error) => {
+                if matches!(error, LaneError::Broker(BrokerError::Truncated { .. })) {
+                    self.company.board.partition(partition, |status| status.is_truncated = true);
+                }
                 let rest_ms = millis(self.job.settings.retry_backoff);
                 if let Some(Held::Restoring(restoring)) = self.partitions.get_mut(&partition) {
                     restoring.not_before_ms = now_ms + rest_ms;
@@ -99,6 +105,8 @@ impl<B: Broker> Lane<B> {
         if progress == before {
             return;
         }
+        let is_step = progress > restoring.furthest;
+        restoring.furthest = restoring.furthest.max(progress);
         let is_log_due = now_ms.saturating_sub(restoring.logged_ms) >= LOG_EVERY_MS;
         if is_log_due {
             restoring.logged_ms = now_ms;
@@ -112,7 +120,10 @@ impl<B: Broker> Lane<B> {
         if records != before.records {
             self.succeeded(Doing::Restore(partition));
         }
-        self.company.board.partition(partition, |status| status.phase = Phase::Restoring { stage, remaining });
+        self.company.board.partition(partition, |status| {
+            status.phase = Phase::Restoring { stage, remaining };
+            status.moved_ms = if is_step { now_ms } else { status.moved_ms };
+        });
     }
 
     fn restored(
@@ -166,6 +177,7 @@ impl<B: Broker> Lane<B> {
         let index = self.index;
         self.company.board.partition(partition, |status| {
             status.lane = index;
+            (status.moved_ms, status.is_truncated) = (now_ms, false);
             serving.show(status);
         });
         self.partitions.insert(partition, Held::Serving(serving));

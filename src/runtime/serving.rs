@@ -399,12 +399,16 @@ impl<M: Message> Serving<M> {
         status.timers = self.engine.timer_count() as u64;
         status.store = Some(self.engine.users().clone());
         status.inputs.resize_with(self.committed.len(), InputStatus::default);
+        let is_waiting = self.merge.waiting().any(|count| count > 0);
+        status.waits_for = self.merge.waited_for().filter(|_| is_waiting).map(Input::index);
         let waiting = self.merge.waiting();
         for (index, (input, waiting)) in status.inputs.iter_mut().zip(waiting).enumerate() {
             input.next_offset = self.committed[index];
             input.end_offset = self.ends[index];
             input.is_silent = self.engine.silent().get(index).copied().unwrap_or(false);
             input.waiting = waiting;
+            let of = Input(index as u8);
+            (input.is_at_end, input.is_paused) = (self.merge.is_input_at_end(of), self.merge.is_paused(of));
         }
     }
 }

@@ -37,6 +37,9 @@ pub struct Settings {
     pub retry_backoff: Duration,
     /// How long the same thing may fail, with no success in between, before the lane gives up and names the cause.
     pub patience: Duration,
+    /// A partition that has something to do and has not come forward for that long is named, with the cause; and so is a
+    /// call to the client that has not returned.
+    pub stall_after: Duration,
     /// A dead letter's value is cut beyond that many bytes.
     pub dead_letter_limit: usize,
     /// When the lanes are done.
@@ -71,6 +74,7 @@ impl Default for Settings {
             restores_at_once: 4,
             retry_backoff: Duration::from_millis(200),
             patience: Duration::from_secs(120),
+            stall_after: Duration::from_secs(30),
             dead_letter_limit: 2 << 20,
             mode: Mode::Endless,
         }

@@ -1,7 +1,7 @@
 //! Why a partition stands still: a judgement over what its lane has told, and what the broker says of it.
 //!
-//! Pure: time comes in as a value. What lies deepest is named: a call that does not return before what else may be wrong, what
-//! somebody has left open before those who wait for it.
+//! Pure: time comes in as a value. What lies deepest is named: what somebody has left open before a call that waits for it, a
+//! call that does not return before what else may be wrong.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::broker::{Marks, Standing};
 use crate::domain::PartitionId;
 use crate::record::Offset;
 use crate::runtime::calls::OpenCall;
-use crate::runtime::status::{PartitionStatus, Phase};
+use crate::runtime::status::{PartitionStatus, Phase, RestoreStage};
 
 /// Why something stands still.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -68,7 +68,9 @@ impl Cause {
     /// What whoever is called to it should do.
     pub const fn advice(self) -> &'static str {
         match self {
-            Self::HungCall => "look at the brokers and the network; a restart of this process takes over where it stands",
+            Self::HungCall => {
+                "look at the brokers and the network; a restart of this process takes over where it stands"
+            }
             Self::Unserved => "give this member the rules that the partition was last served with, or stop it",
             Self::PendingOffsets => {
                 "its writers are fenced; if it stays, find the hanging transaction with `kafka-transactions.sh \
@@ -126,6 +128,8 @@ impl Known<'_> {
     pub fn stood_ms(&self, now_ms: u64) -> Option<u64> {
         let since = match self.status.phase {
             Phase::Away => return None,
+            // It has not begun: those that it waits for are named, if they stand still.
+            Phase::Restoring { stage: RestoreStage::Waiting, .. } => return None,
             Phase::Restoring { .. } | Phase::Unserved(_) => self.came_forward_ms(),
             Phase::Serving if is_waiting(self.status) => self.came_forward_ms().max(self.idle_ms),
             Phase::Serving if self.has_more() => self.came_forward_ms().max(self.clear_ms),
@@ -152,11 +156,11 @@ impl Known<'_> {
         if let Phase::Unserved(reason) = &self.status.phase {
             return (Cause::Unserved, reason.clone());
         }
-        if let Some(open) = self.call.filter(|open| now_ms.saturating_sub(open.since_ms) >= after_ms) {
-            return (Cause::HungCall, open.call.as_str().to_owned());
-        }
         if let Some(left_open) = left_open(self.standings) {
             return self.name(left_open);
+        }
+        if let Some(open) = self.call.filter(|open| now_ms.saturating_sub(open.since_ms) >= after_ms) {
+            return (Cause::HungCall, open.call.as_str().to_owned());
         }
         let topic = |index: usize| self.topics.get(index).map_or("an input", |topic| &**topic).to_owned();
         if self.status.is_truncated {
@@ -189,7 +193,10 @@ impl Known<'_> {
             LeftOpen::Offsets => (Cause::PendingOffsets, format!("the last to commit was {last}")),
             LeftOpen::Changelog(marks) => {
                 let Marks { stable, end, .. } = marks;
-                (Cause::OpenTransaction, format!("in its changelog, from {stable} to {end}; the last to commit was {last}"))
+                (
+                    Cause::OpenTransaction,
+                    format!("in its changelog, from {stable} to {end}; the last to commit was {last}"),
+                )
             }
             LeftOpen::Input(index, Marks { stable, end, .. }) => {
                 let topic = self.topics.get(index).map_or("an input", |topic| topic);
@@ -241,7 +248,8 @@ pub(super) fn left_open([now, before]: [Option<&Standing>; 2]) -> Option<LeftOpe
     if now.is_pending && before.is_pending {
         return Some(LeftOpen::Offsets);
     }
-    let is_stuck = |now: &Marks, before: &Marks| now.stable < now.end && now.stable == before.stable && before.stable < before.end;
+    let is_stuck =
+        |now: &Marks, before: &Marks| now.stable < now.end && now.stable == before.stable && before.stable < before.end;
     if is_stuck(&now.changelog, &before.changelog) {
         return Some(LeftOpen::Changelog(now.changelog));
     }
@@ -255,7 +263,7 @@ mod tests {
     use crate::broker::{CommitNote, Committed};
     use crate::domain::Input;
     use crate::runtime::calls::Call;
-    use crate::runtime::status::{InputStatus, RestoreStage};
+    use crate::runtime::status::InputStatus;
 
     const AFTER: u64 = 30_000;
     const NOW: u64 = 100_000;
@@ -327,18 +335,22 @@ mod tests {
                 "at most 3 records of app",
             ),
             (
-                |_, standings, _, _| standings.iter_mut().for_each(|it| it.is_pending = true),
+                |_, standings, call, _| {
+                    standings.iter_mut().for_each(|it| it.is_pending = true);
+                    let open = OpenCall { call: Call::CommittedOffsets, lane: 0, partition: None, since_ms: 0 };
+                    *call = Some(open);
+                },
                 Cause::PendingOffsets,
                 "the last to commit was lane-7",
             ),
             (
-                |_, standings, call, _| {
-                    standings.iter_mut().for_each(|it| it.is_pending = true);
-                    let open = OpenCall { call: Call::SendOffsets, lane: 0, partition: None, since_ms: NOW - AFTER };
+                |it, _, call, trouble| {
+                    (it.waits_for, *trouble) = (Some(1), Some("commit: no"));
+                    let open = OpenCall { call: Call::Fence, lane: 0, partition: None, since_ms: NOW - AFTER };
                     *call = Some(open);
                 },
                 Cause::HungCall,
-                "send_offsets",
+                "fence",
             ),
             (|it, _, _, _| it.phase = Phase::Unserved("older rules".to_owned()), Cause::Unserved, "older rules"),
         ];
@@ -381,7 +393,8 @@ mod tests {
         ] {
             assert_eq!(known(status, standing).stood_ms(NOW), expected, "{case}");
         }
-        let restoring = PartitionStatus { phase: Phase::Restoring { stage: RestoreStage::Reading, remaining: 1 }, ..read };
+        let restoring =
+            PartitionStatus { phase: Phase::Restoring { stage: RestoreStage::Reading, remaining: 1 }, ..read };
         assert_eq!(known(&restoring, Some(&nothing)).stood_ms(NOW), Some(80_000));
     }
 

@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::domain::{PartitionId, Timestamp};
 use crate::engine::{Reason as SignalReason, SignalKind, Users};
 use crate::ingest::Reason;
+use crate::runtime::calls::OpenCall;
+use crate::runtime::stall::Stall;
 use crate::state::Population;
 
 /// Where lanes write and telemetry reads. Cheap to clone.
@@ -38,6 +40,22 @@ pub struct Status {
     pub lanes: BTreeMap<usize, LaneStatus>,
     /// Those that this process owns or has owned.
     pub partitions: BTreeMap<PartitionId, PartitionStatus>,
+    /// Calls to the client that have not returned, by number.
+    pub calls: BTreeMap<u64, OpenCall>,
+    /// Noted so far.
+    pub calls_made: u64,
+    /// What stands still, as the watchdog last found it.
+    pub stalls: Vec<Stall>,
+    pub cures: Cures,
+}
+
+/// What the watchdog has done about what was left open.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Cures {
+    /// Writers whose id was taken.
+    pub fenced: u64,
+    /// Lanes of this process that were told to take their own id anew.
+    pub renewed: u64,
 }
 
 impl Status {
@@ -93,6 +111,14 @@ pub struct Transactions {
 pub struct PartitionStatus {
     pub lane: usize,
     pub phase: Phase,
+    /// On the monotonic clock: since when it is this process's, and when it last came forward: consumed, fired timers, read
+    /// its changelog.
+    pub assigned_ms: u64,
+    pub moved_ms: u64,
+    /// The input that the merge waits for.
+    pub waits_for: Option<usize>,
+    /// Its changelog was cut while it was read.
+    pub is_truncated: bool,
     pub stream_time: Option<Timestamp>,
     pub watermark: Option<Timestamp>,
     pub population: Population,
@@ -121,8 +147,8 @@ pub enum Phase {
     Unserved(String),
 }
 
-/// What a restore is about.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// What a restore is about, in the order in which it comes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RestoreStage {
     /// Until others have come to an end.
     #[default]
@@ -154,6 +180,10 @@ pub struct InputStatus {
     /// Where its end was last told, if it was.
     pub end_offset: Option<i64>,
     pub is_silent: bool,
+    /// Whether all of it was read that there is.
+    pub is_at_end: bool,
+    /// Whether it is not being read, since enough of it waits.
+    pub is_paused: bool,
     /// Records that wait in the merge.
     pub waiting: usize,
 }

@@ -15,14 +15,14 @@ use std::time::Duration;
 
 use crate::broker::{Broker, BrokerError, Standing};
 use crate::domain::PartitionId;
+use crate::runtime::LaneError;
 use crate::runtime::calls::OpenCall;
 use crate::runtime::errand::{Errand, Manner, Work};
 use crate::runtime::job::Job;
 use crate::runtime::lane::Company;
 use crate::runtime::settings::millis;
-use crate::runtime::stall::{Cause, Known, Stall, is_at_end, is_waiting, left_open, undelivered};
+use crate::runtime::stall::{Cause, Known, LeftOpen, Stall, is_at_end, is_waiting, left_open, undelivered};
 use crate::runtime::status::{Board, PartitionStatus, Phase};
-use crate::runtime::LaneError;
 
 /// Partitions that one inquiry asks about, at most.
 const ASKED_AT_ONCE: usize = 16;
@@ -317,7 +317,7 @@ impl<B: Broker> Work for Inquiry<B> {
             Err(error) => tracing::warn!(partition = partition.0, "the watchdog gets no answer: {error}"),
             Ok(standing) => {
                 let open = left_open([Some(&standing), question.before.as_ref()]);
-                if question.may_cure && open.is_some_and(|open| open.is_ours_to_end()) {
+                if question.may_cure && open.is_some_and(LeftOpen::is_ours_to_end) {
                     answer.is_cured = true;
                     if let Err(error) = self.cure(&question, &standing) {
                         tracing::warn!(partition = partition.0, "what was left open can't be ended: {error}");

@@ -13,7 +13,7 @@ use super::{Totals, reasons_not_ready};
 use crate::domain::{Stage, Timestamp};
 use crate::ingest::Reason;
 use crate::runtime::status::{InputStatus, LaneStatus, PartitionStatus, Phase, Tally};
-use crate::runtime::{Job, Status};
+use crate::runtime::{Cause, Job, Status};
 
 /// A metric's name, unit and text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +89,10 @@ pub const TRANSACTIONS: Metric = total(
     "tideline_transactions_total",
     "Transactions by lane and outcome (committed, aborted, fatal, unknown). Worry about any but committed that keep coming.",
 );
+pub const SLICES: Metric = total(
+    "tideline_timer_slices_total",
+    "Committed transactions that held a slice of timers with more to come, by lane. Worry when every transaction is one.",
+);
 pub const TRANSACTION_MS: Metric = total(
     "tideline_transaction_milliseconds_total",
     "Time spent in committed transactions, from begin to install, by lane. Divide by committed transactions.",
@@ -116,6 +120,16 @@ pub const FENCED: Metric = total(
     "tideline_predecessors_fenced_total",
     "Predecessors whose open transaction was aborted, by lane. One a crash is normal.",
 );
+pub const STALLS: Metric = now(
+    "tideline_stalls",
+    "Partitions, or whole lanes, that have something to do and stand still, by cause. Worry at once: /readyz names each, and \
+     what to do.",
+);
+pub const STALL_CURES: Metric = total(
+    "tideline_stall_cures_total",
+    "What was left open in a partition of ours and was ended for that, by cure (fenced: another's id was taken; renewed: one of \
+     our own). Worry when it goes on.",
+);
 pub const PARTITION_PHASE: Metric = now(
     "tideline_partition_phase",
     "1 for the phase of each assigned partition (restoring, serving, unserved). Worry about unserved: /readyz says why.",
@@ -125,7 +139,7 @@ pub const RULES: Metric =
     now("tideline_rules_info", "1, with the generation and version of the rules. Worry when members differ for long.");
 
 /// All of them, in the order of the flow.
-pub const ALL: [Metric; 26] = [
+pub const ALL: [Metric; 29] = [
     CONSUMED,
     RECORDS,
     DEAD_LETTERS,
@@ -140,6 +154,7 @@ pub const ALL: [Metric; 26] = [
     TIMERS,
     TIMERS_FIRED,
     TRANSACTIONS,
+    SLICES,
     TRANSACTION_MS,
     BATCH_RECORDS,
     BATCH_WRITES,
@@ -149,6 +164,8 @@ pub const ALL: [Metric; 26] = [
     RESTORE_REMAINING,
     RETURNS,
     FENCED,
+    STALLS,
+    STALL_CURES,
     PARTITION_PHASE,
     READY,
     RULES,
@@ -214,6 +231,7 @@ pub fn render(status: &Status, names: &Names, clock: Timestamp) -> String {
                 record_input(&[("input", topic.to_string()), ("partition", partition.to_string())], input);
             }
         }
+        record_stalls(status);
         READY.set(&[], f64::from(u8::from(reasons_not_ready(status).is_empty())));
         let generation = names.rules_generation.to_string();
         RULES.set(&[("generation", generation), ("version", names.rules_version.clone())], 1.0);
@@ -267,6 +285,7 @@ fn record_lane(lane: usize, told: &LaneStatus) {
         TRANSACTIONS.set(&[lane(), ("outcome", outcome.to_owned())], count as f64);
     }
     for (metric, value) in [
+        (SLICES, told.slices as f64),
         (TRANSACTION_MS, told.commit_ms as f64),
         (BATCH_RECORDS, told.batch_records as f64),
         (BATCH_WRITES, told.batch_writes as f64),
@@ -277,6 +296,16 @@ fn record_lane(lane: usize, told: &LaneStatus) {
         (FENCED, told.fenced as f64),
     ] {
         metric.set(&[lane()], value);
+    }
+}
+
+fn record_stalls(status: &Status) {
+    for cause in Cause::ALL {
+        let count = status.stalls.iter().filter(|stall| stall.cause == cause).count();
+        STALLS.set(&[("cause", cause.as_str().to_owned())], count as f64);
+    }
+    for (cure, count) in [("fenced", status.cures.fenced), ("renewed", status.cures.renewed)] {
+        STALL_CURES.set(&[("cure", cure.to_owned())], count as f64);
     }
 }
 

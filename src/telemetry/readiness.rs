@@ -1,7 +1,7 @@
 //! Whether every assigned partition is restored and being read; else why not.
 
-use crate::runtime::Status;
 use crate::runtime::status::Phase;
+use crate::runtime::{Stall, Status};
 
 /// Empty: ready.
 pub fn reasons_not_ready(status: &Status) -> Vec<String> {
@@ -26,6 +26,12 @@ pub fn reasons_not_ready(status: &Status) -> Vec<String> {
             }
             Phase::Unserved(reason) => reasons.push(format!("partition {partition}: not served: {reason}")),
         }
+    }
+    for stall in &status.stalls {
+        let Stall { lane, partition, cause, detail, lasted_ms } = stall;
+        let whose = partition.map_or_else(|| format!("lane {lane}"), |partition| format!("partition {partition}"));
+        let (seconds, cause, advice) = (lasted_ms / 1_000, cause.as_str(), cause.advice());
+        reasons.push(format!("{whose}: stands still for {seconds} s: {cause}: {detail}; {advice}"));
     }
     reasons
 }

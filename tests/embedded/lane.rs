@@ -515,3 +515,56 @@ fn lanes_on_threads_run_to_the_end() {
     assert_eq!(world.lag(), 0);
     assert_eq!(world.outputs().len(), 12);
 }
+
+/// Two processes of one name take the id from each other at every commit.
+#[test]
+fn a_lane_that_is_fenced_again_and_again_ends_and_says_what_to_do() {
+    let world = World::new(|_| {});
+    feed_some(&world);
+    let mut lane = world.lane(0);
+    for _ in 0..20_000 {
+        if world.broker.waiting_faults().is_empty() {
+            world.broker.inject(Fault::FencedOnCommit);
+        }
+        world.time.advance_ms(50);
+        if let Err(error) = lane.step() {
+            assert!(matches!(error, LaneError::GaveUp { .. }), "{error}");
+            assert!(error.to_string().contains("another process runs with the same application.instance"), "{error}");
+            return;
+        }
+    }
+    panic!("it never ends; {:?}", world.company.board);
+}
+
+#[test]
+fn a_lane_without_partitions_is_ready_and_keeps_no_run_from_its_end() {
+    let world = World::new(|options| {
+        options.partitions = 1;
+        options.settings.mode = Mode::UntilEnd { until: None };
+    });
+    feed_some(&world);
+    let world = world.again(2, |_| {});
+    world.run_to_the_end(vec![world.lane(0), world.lane(1)]).unwrap();
+    assert_eq!((world.outputs().len(), world.lag()), (3, 0));
+}
+
+#[test]
+fn a_changelog_that_was_cut_is_refused() {
+    let world = World::new(|options| options.partitions = 1);
+    feed_some(&world);
+    world.drain(&mut world.lane(0));
+    // A user goes, and the record still counts it.
+    world
+        .broker
+        .produce(tideline::record::Outgoing {
+            topic: world.broker.topics().changelog.clone(),
+            partition: Some(P0),
+            key: Some(users_on(P0, 1, 1)[0].clone().into_bytes()),
+            value: None,
+            headers: Vec::new(),
+            timestamp: None,
+        })
+        .unwrap();
+    let refused = run_refused(&world.again(1, |_| {}));
+    assert!(refused.contains("2 users where its record counts 3"), "{refused}");
+}

@@ -212,9 +212,7 @@ fn with_many_users(count: usize) -> World {
 }
 
 fn half_read(world: &World, lane: &mut Lane<tideline::broker::memory::Memory>) {
-    world.step_until(lane, "half read", |world| {
-        matches!(phase(world, P0), Phase::Restoring { remaining: 1..60, .. })
-    });
+    world.step_until(lane, "half read", |world| matches!(phase(world, P0), Phase::Restoring { remaining: 1..60, .. }));
 }
 
 #[test]
@@ -251,4 +249,27 @@ fn a_changelog_that_is_half_read_is_read_on_to_what_others_have_written_meanwhil
     let user = users.user(&tideline::domain::UserId::new(user).unwrap()).unwrap().unwrap();
     assert_eq!(user.history.days().len(), 2, "what the other folded is not forgotten");
     assert!(world.broker.open_writers(P0).unwrap().is_empty());
+}
+
+/// What failed before a partition was revoked is not held against it when it comes back.
+#[test]
+fn a_failure_is_forgotten_when_its_partition_goes() {
+    let world = World::new(|options| {
+        options.partitions = 1;
+        options.settings.patience = Duration::from_secs(10);
+    });
+    let spy = Spy::new(world.broker.clone());
+    spy.fail(At::Changelog(P0), u64::MAX);
+    let mut lane = Lane::new(spy.clone(), world.job.clone(), world.company.clone(), 0).unwrap();
+    let mut pass = |seconds: u64| {
+        (0..seconds * 100).try_for_each(|_| {
+            world.time.advance_ms(10);
+            lane.step().map(|_| ())
+        })
+    };
+    pass(8).unwrap();
+    world.broker.rebalance();
+    pass(8).unwrap();
+    let error = pass(8).unwrap_err().to_string();
+    assert!(error.contains("restore partition 0") && error.contains("find-hanging"), "{error}");
 }

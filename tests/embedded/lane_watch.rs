@@ -147,9 +147,8 @@ fn an_input_that_is_waited_for_is_named() {
 /// Lanes on threads, with the watchdog beside them, until `done`.
 fn run_until(spy: &Spy, world: &World, company: &Company, mut done: impl FnMut(&Company) -> bool) {
     std::thread::scope(|scope| {
-        let lanes = scope.spawn(|| {
-            tideline::runtime::run(spy, &world.job, 1, &company.clock, &company.board, &company.stop)
-        });
+        let lanes =
+            scope.spawn(|| tideline::runtime::run(spy, &world.job, 1, &company.clock, &company.board, &company.stop));
         let since = Instant::now();
         while !done(company) {
             let has_ended = lanes.is_finished();

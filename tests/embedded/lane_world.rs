@@ -12,7 +12,9 @@ use tideline::engine::{self, Engine};
 use tideline::ingest::{Format, InputSpec};
 use tideline::record::{Message, Offset, Outgoing};
 use tideline::rules::Rules;
-use tideline::runtime::{Board, Clock, Company, Finish, Job, Lane, LaneError, Settings, SimulatedTime, Stepped, Stop};
+use tideline::runtime::{
+    Board, Clock, Company, Finish, Job, Lane, LaneError, Orders, Settings, SimulatedTime, Stepped, Stop,
+};
 use tideline::state::PartitionRecord;
 
 pub const APP: Input = Input(0);
@@ -86,7 +88,7 @@ impl World {
         let specs = input_specs(&topics, options.merchant_is_keyed);
         let job = Job::new(engine.unwrap(), topics, specs, 300_000, OutputFormat::Json, options.settings.clone());
         let (board, stop, finish) = (Board::default(), Stop::default(), Arc::new(Finish::new(lanes)));
-        Self { broker, job, company: Company { clock, board, stop, finish }, time, options }
+        Self { broker, job, company: Company { clock, board, stop, finish, orders: Orders::default() }, time, options }
     }
 
     /// A process with other options on the same log.

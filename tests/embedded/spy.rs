@@ -11,7 +11,7 @@ use tideline::broker::memory::{
     Memory, MemoryChangelog, MemoryGeneration, MemoryMessage, MemoryProducer, MemorySource, MemoryTransaction,
 };
 use tideline::broker::{
-    Broker, BrokerError, Committed, ErrorClass, OffsetCommit, Polled, Producer, Source, Topics, Transaction,
+    Broker, BrokerError, Committed, ErrorClass, OffsetCommit, Polled, Producer, Source, Standing, Topics, Transaction,
     TransactionError,
 };
 use tideline::domain::{Input, PartitionId};
@@ -53,6 +53,10 @@ struct State {
     shut: BTreeMap<At, usize>,
     /// Calls that fail in passing, so many times.
     failing: BTreeMap<At, u64>,
+    /// What the broker is made to say.
+    standing: Option<Standing>,
+    /// The input whose ends are not told.
+    muted: Option<Input>,
 }
 
 impl Spy {
@@ -76,6 +80,14 @@ impl Spy {
 
     pub fn fail(&self, at: At, times: u64) {
         self.gate.state.lock().unwrap().failing.insert(at, times);
+    }
+
+    pub fn pretend(&self, standing: Standing) {
+        self.gate.state.lock().unwrap().standing = Some(standing);
+    }
+
+    pub fn mute(&self, input: Input) {
+        self.gate.state.lock().unwrap().muted = Some(input);
     }
 
     fn pass(&self, at: At) -> Result<(), BrokerError> {
@@ -145,6 +157,11 @@ impl Broker for Spy {
     fn ends(&self, partition: PartitionId) -> Result<Vec<(Input, Offset)>, BrokerError> {
         self.log.ends(partition)
     }
+
+    fn standing(&self, partition: PartitionId) -> Result<Standing, BrokerError> {
+        let pretended = self.gate.state.lock().unwrap().standing.clone();
+        pretended.map_or_else(|| self.log.standing(partition), Ok)
+    }
 }
 
 impl Source for SpySource {
@@ -153,7 +170,10 @@ impl Source for SpySource {
 
     fn poll(&mut self, timeout: Duration, into: &mut Vec<Polled<MemoryMessage>>) -> Result<(), BrokerError> {
         self.1.polls.fetch_add(1, Ordering::Relaxed);
-        self.0.poll(timeout, into)
+        self.0.poll(timeout, into)?;
+        let muted = self.1.gate.state.lock().unwrap().muted;
+        into.retain(|polled| !matches!(polled, Polled::End { input, .. } if Some(*input) == muted));
+        Ok(())
     }
 
     fn generation(&self) -> Result<Self::Generation, BrokerError> {
@@ -210,4 +230,3 @@ impl Transaction for SpyTransaction<'_> {
         self.0.abort()
     }
 }
-

@@ -8,9 +8,9 @@ use tideline::domain::{PartitionId, Timestamp};
 use tideline::engine::Reason;
 use tideline::ingest;
 use tideline::runtime::status::{
-    InputStatus, LaneStatus, PartitionStatus, Phase, RestoreStage, Signals, Tally, Transactions,
+    Cures, InputStatus, LaneStatus, PartitionStatus, Phase, RestoreStage, Signals, Tally, Transactions,
 };
-use tideline::runtime::{Board, Clock, Status};
+use tideline::runtime::{Board, Cause, Clock, Stall, Status};
 use tideline::state::Population;
 use tideline::telemetry::metrics::{ALL, Kind};
 use tideline::telemetry::{Names, Server, Totals, reasons_not_ready, render};
@@ -31,7 +31,14 @@ fn status() -> Status {
     let mut dead = [0; ingest::Reason::ALL.len()];
     dead[ingest::Reason::Malformed as usize] = 4;
     let tally = Tally { consumed: 20, applied: 10, skipped: 1, duplicate: 2, suppressed: 1, rekeyed: 2, dead };
-    let input = InputStatus { tally, next_offset: 20, end_offset: Some(33), is_silent: true, waiting: 5 };
+    let input = InputStatus {
+        tally,
+        next_offset: 20,
+        end_offset: Some(33),
+        is_silent: true,
+        waiting: 5,
+        ..InputStatus::default()
+    };
     let served = PartitionStatus {
         phase: Phase::Serving,
         stream_time: Some(NOW.minus_millis(1_500)),
@@ -56,6 +63,7 @@ fn status() -> Status {
             (PartitionId(3), left),
         ]
         .into(),
+        ..Status::default()
     }
 }
 
@@ -139,6 +147,37 @@ fn every_metric_has_a_name_that_says_its_kind_and_a_text() {
         assert!(names.contains(name), "{name} is not among the constants");
     }
     assert_eq!(text.matches("# HELP ").count(), ALL.len(), "{text}");
+}
+
+#[test]
+fn what_stands_still_is_told_with_its_cause_and_what_to_do() {
+    let mut status = status();
+    status.partitions.retain(|partition, _| partition.0 == 0);
+    let (detail, partition) = ("in app.events, from 5 to 9".to_owned(), Some(PartitionId(0)));
+    let cause = Cause::OpenTransaction;
+    status.stalls = vec![
+        Stall { lane: 0, partition, cause, detail, lasted_ms: 31_500 },
+        Stall { lane: 1, partition: None, cause: Cause::HungCall, detail: "commit".to_owned(), lasted_ms: 40_000 },
+    ];
+    status.cures = Cures { fenced: 2, renewed: 1 };
+    let reasons = reasons_not_ready(&status);
+    let begins = [
+        "partition 0: stands still for 31 s: open_transaction: in app.events, from 5 to 9; ",
+        "lane 1: stands still for 40 s: hung_call: commit; ",
+    ];
+    assert_eq!(reasons.len(), begins.len(), "{reasons:?}");
+    assert!(reasons.iter().zip(begins).all(|(reason, begin)| reason.starts_with(begin)), "{reasons:?}");
+    let text = render(&status, &names(), NOW);
+    for (name, label, expected) in [
+        ("tideline_stalls", r#"cause="open_transaction""#, 1.0),
+        ("tideline_stalls", r#"cause="hung_call""#, 1.0),
+        ("tideline_stalls", r#"cause="merge_wait""#, 0.0),
+        ("tideline_stall_cures_total", r#"cure="fenced""#, 2.0),
+        ("tideline_ready", "", 0.0),
+    ] {
+        let labels: Vec<_> = [label].into_iter().filter(|label| !label.is_empty()).collect();
+        assert_eq!(value(&text, name, &labels), Some(expected), "{name} {label} in\n{text}");
+    }
 }
 
 #[test]

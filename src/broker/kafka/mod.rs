@@ -26,7 +26,7 @@ use std::sync::Arc;
 use crate::domain::{Input, PartitionId, Timestamp};
 use crate::record::Offset;
 
-use super::{Broker, BrokerError, Committed, Topics};
+use super::{Broker, BrokerError, Committed, ErrorClass, Marks, Standing, Topics};
 
 pub use message::KafkaMessage;
 pub use plain::{PlainProducer, read_partition, scan_partition};
@@ -53,7 +53,7 @@ impl KafkaBroker {
             return Err(BrokerError::Client {
                 what: "set up the Kafka client".into(),
                 reason: faults.join("; "),
-                class: super::ErrorClass::Fatal,
+                class: ErrorClass::Fatal,
             });
         }
         Ok(Self { settings: Arc::new(settings), topics: Arc::new(topics), observers: Arc::default() })
@@ -105,6 +105,14 @@ impl Broker for KafkaBroker {
         KafkaProducer::take(self.settings.clone(), self.topics.clone(), transactional_id)
     }
 
+    /// Several owners may fence one predecessor at once: who finds that another was quicker has nothing left to do.
+    fn fence(&self, transactional_id: &str) -> Result<(), BrokerError> {
+        match self.producer(transactional_id) {
+            Ok(_) | Err(BrokerError::Client { class: ErrorClass::Retriable, .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     fn committed(&self, partition: PartitionId) -> Result<Vec<Committed>, BrokerError> {
         self.observers.committed(&self.settings, &self.topics, partition)
     }
@@ -124,5 +132,24 @@ impl Broker for KafkaBroker {
 
     fn ends(&self, partition: PartitionId) -> Result<Vec<(Input, Offset)>, BrokerError> {
         self.of_inputs(partition, |marks| marks.high)
+    }
+
+    fn standing(&self, partition: PartitionId) -> Result<Standing, BrokerError> {
+        let (settings, observers) = (&self.settings, &self.observers);
+        let marks = |topic: &str| -> Result<Marks, BrokerError> {
+            if !settings.has(topic, partition) {
+                return Ok(Marks::default());
+            }
+            // In this order: what is committed in between only makes the first look older.
+            let all = observers.watermarks(settings, topic, partition, Isolation::Uncommitted)?;
+            let stable = observers.watermarks(settings, topic, partition, Isolation::Committed)?.high;
+            Ok(Marks { earliest: all.low, stable: stable.min(all.high), end: all.high })
+        };
+        Ok(Standing {
+            changelog: marks(&self.topics.changelog)?,
+            inputs: self.topics.inputs.iter().map(|topic| marks(topic)).collect::<Result<_, _>>()?,
+            committed: observers.last_committed(settings, &self.topics, partition)?,
+            is_pending: observers.is_pending(settings, &self.topics, partition)?,
+        })
     }
 }

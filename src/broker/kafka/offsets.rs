@@ -96,6 +96,21 @@ impl Observers {
         })
     }
 
+    /// Whether an open transaction holds an offset: then a read_committed client gets no answer, though the group gives
+    /// others one.
+    pub fn is_pending(
+        &self,
+        settings: &KafkaSettings,
+        topics: &Topics,
+        partition: PartitionId,
+    ) -> Result<bool, BrokerError> {
+        let client = self.client(settings, Isolation::Committed)?;
+        match read_committed(&client, settings, topics, partition, COMMITTED_SLICE.min(settings.call_timeout)) {
+            Ok(_) => Ok(false),
+            Err(_) => self.last_committed(settings, topics, partition).map(|_| true),
+        }
+    }
+
     /// With [`Isolation::Committed`], `high` is the last stable offset: an open transaction hides what comes after it.
     pub fn watermarks(
         &self,

@@ -46,7 +46,8 @@ pub struct KafkaProducer {
 }
 
 impl KafkaProducer {
-    /// Takes the id: returns when its earlier holder is fenced and what that had open is aborted.
+    /// Takes the id: returns when its earlier holder is fenced and what that had open is aborted. Retriable: another takes it
+    /// at the same time.
     pub(super) fn take(
         settings: Arc<KafkaSettings>,
         topics: Arc<Topics>,
@@ -65,8 +66,9 @@ impl KafkaProducer {
             };
             producer.serve();
             if triage::of_transaction(&error) != ErrorClass::Retriable {
+                let class = if triage::is_fenced(&error) { ErrorClass::Retriable } else { ErrorClass::Fatal };
                 let (what, reason) = (what(), error.to_string());
-                return Err(BrokerError::Client { what, reason, class: ErrorClass::Fatal });
+                return Err(BrokerError::Client { what, reason, class });
             }
             if bound.is_over() {
                 let (what, waited, cause) = (what(), bound.elapsed(), error.to_string());

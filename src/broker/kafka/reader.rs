@@ -165,6 +165,9 @@ impl LogReader {
                 self.done = self.next >= self.end;
                 return Ok(false);
             }
+            Some(Err(error)) if triage::is_out_of_range(&error) => {
+                return Err(BrokerError::Truncated { what: self.what() });
+            }
             Some(Err(error)) if triage::of_client(&error) == ErrorClass::Fatal => {
                 return Err(triage::client_error(self.what(), &error));
             }

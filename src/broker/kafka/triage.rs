@@ -83,6 +83,18 @@ pub(super) fn is_transport(error: &KafkaError) -> bool {
     )
 }
 
+/// Whether another producer has taken the transactional id.
+pub(super) fn is_fenced(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(error.rdkafka_error_code(), Some(Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch))
+}
+
+/// Whether what was to be read next is there no longer.
+pub(super) fn is_out_of_range(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(error.rdkafka_error_code(), Some(Code::AutoOffsetReset | Code::OffsetOutOfRange))
+}
+
 /// A client's error with what was tried.
 pub(super) fn client_error(what: impl fmt::Display, error: &KafkaError) -> BrokerError {
     BrokerError::Client { what: what.to_string(), reason: error.to_string(), class: of_client(error) }
@@ -105,6 +117,29 @@ mod tests {
         for ((fatal, abortable, retriable), class) in cases {
             let verdict = Verdict { fatal, abortable, retriable };
             assert_eq!(sort(verdict), class, "{verdict:?}");
+        }
+    }
+
+    #[test]
+    fn whoever_takes_an_id_from_another_is_told_apart() {
+        use RDKafkaErrorCode as Code;
+        for (code, expected) in [
+            (Code::Fenced, true),
+            (Code::ProducerFenced, true),
+            (Code::InvalidProducerEpoch, true),
+            (Code::TransactionalIdAuthorizationFailed, false),
+        ] {
+            assert_eq!(is_fenced(&KafkaError::MessageProduction(code)), expected, "{code:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_gone_from_a_log_is_told_apart() {
+        use RDKafkaErrorCode as Code;
+        for (code, expected) in
+            [(Code::AutoOffsetReset, true), (Code::OffsetOutOfRange, true), (Code::BrokerTransportFailure, false)]
+        {
+            assert_eq!(is_out_of_range(&KafkaError::MessageConsumption(code)), expected, "{code:?}");
         }
     }
 

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
+use crate::broker::Marks;
 use crate::record::{Message, Offset, Outgoing};
 
 /// What a record costs besides its own bytes; so that a flood of empty ones is bounded, too.
@@ -168,6 +169,10 @@ impl PartitionLog {
     /// Everything before it is decided: committed or aborted.
     pub fn last_stable_offset(&self) -> Offset {
         self.open.values().copied().min().unwrap_or(self.next)
+    }
+
+    pub fn marks(&self) -> Marks {
+        Marks { earliest: self.start, stable: self.last_stable_offset(), end: self.next }
     }
 
     pub fn bytes(&self) -> u64 {

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::{Broker, BrokerError, CommitNote, Committed, ErrorClass, Topics};
+use super::{Broker, BrokerError, CommitNote, Committed, ErrorClass, Standing, Topics};
 use crate::domain::{Input, PartitionId};
 use crate::record::{Offset, Outgoing};
 
@@ -276,13 +276,7 @@ impl Broker for Memory {
                 cause: format!("an open transaction of {holder} holds them"),
             });
         }
-        let of_partition = state.offsets.range((partition, Input(0))..=(partition, Input(u8::MAX)));
-        let committed = of_partition.map(|(&(_, input), stored)| Committed {
-            input,
-            offset: stored.offset,
-            note: CommitNote::parse(&stored.metadata),
-        });
-        Ok(committed.collect())
+        Ok(committed_in(&state, partition))
     }
 
     fn changelog(&self, partition: PartitionId) -> Result<MemoryChangelog, BrokerError> {
@@ -302,6 +296,27 @@ impl Broker for Memory {
     fn ends(&self, partition: PartitionId) -> Result<Vec<(Input, Offset)>, BrokerError> {
         self.of_inputs(partition, PartitionLog::last_stable_offset)
     }
+
+    fn standing(&self, partition: PartitionId) -> Result<Standing, BrokerError> {
+        let state = self.shared.lock();
+        let marks = |topic: &str| state.logs.id(topic, partition).map(|id| state.logs[id].marks());
+        Ok(Standing {
+            changelog: marks(&self.topics.changelog)?,
+            inputs: self.topics.inputs.iter().map(|topic| marks(topic)).collect::<Result<_, _>>()?,
+            committed: committed_in(&state, partition),
+            is_pending: state.holder_of_offsets(partition).is_some(),
+        })
+    }
+}
+
+fn committed_in(state: &State, partition: PartitionId) -> Vec<Committed> {
+    let of_partition = state.offsets.range((partition, Input(0))..=(partition, Input(u8::MAX)));
+    let committed = of_partition.map(|(&(_, input), stored)| Committed {
+        input,
+        offset: stored.offset,
+        note: CommitNote::parse(&stored.metadata),
+    });
+    committed.collect()
 }
 
 /// What a journal must agree with: names, order and partitions of the topics.
