@@ -234,6 +234,30 @@ pub trait Broker: Clone + Send + Sync + 'static {
         self.producer(transactional_id).map(drop)
     }
 
+    /// Ends what still stands open in a partition of the changelog although its transaction is over for its coordinator, as a
+    /// lone broker that was killed may leave it: only an abort of the same id that has written there ends that (BROKER.md,
+    /// M6). Whoever holds the id is fenced.
+    fn release(&self, transactional_id: &str, partition: PartitionId) -> Result<(), BrokerError> {
+        let touch = Outgoing {
+            topic: self.topics().changelog.clone(),
+            partition: Some(partition),
+            key: Some(b"released".to_vec()),
+            value: None,
+            headers: Vec::new(),
+            timestamp: None,
+        };
+        let mut producer = self.producer(transactional_id)?;
+        let aborted = producer.begin().and_then(|mut transaction| {
+            transaction.send(touch)?;
+            transaction.abort()
+        });
+        aborted.map_err(|error| BrokerError::Client {
+            what: format!("end what {transactional_id} left open in partition {partition} of the changelog"),
+            reason: error.to_string(),
+            class: ErrorClass::Retriable,
+        })
+    }
+
     /// The group's offsets of one partition, once no open transaction holds any of them. Inputs without one are left out.
     fn committed(&self, partition: PartitionId) -> Result<Vec<Committed>, BrokerError>;
 

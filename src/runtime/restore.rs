@@ -13,7 +13,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::broker::{Broker, ChangelogReader, ChangelogRecord, Committed};
+use crate::broker::{Broker, BrokerError, ChangelogReader, ChangelogRecord, Committed};
 use crate::domain::PartitionId;
 use crate::engine::Partition;
 use crate::record::Message;
@@ -57,6 +57,8 @@ pub(super) struct Restore<B: Broker> {
     half: Option<Half<B>>,
     /// Bounds how many are under way at once, with their threads and readers.
     slot: Option<Slot>,
+    /// Nothing came for so long, though whoever had something open was fenced.
+    has_stalled: bool,
     told: Arc<Told>,
 }
 
@@ -115,7 +117,17 @@ pub(super) enum Restored<M> {
 impl<B: Broker> Restore<B> {
     pub fn new(tools: Tools<B>, partition: PartitionId, parked: Option<Box<Serving<B::Message>>>) -> Self {
         let told = Arc::default();
-        Self { tools, partition, step: Step::default(), committed: Vec::new(), parked, half: None, slot: None, told }
+        Self {
+            tools,
+            partition,
+            step: Step::default(),
+            committed: Vec::new(),
+            parked,
+            half: None,
+            slot: None,
+            has_stalled: false,
+            told,
+        }
     }
 
     /// Whether it may be gone on with. Else it must wait until another has come to an end.
@@ -131,12 +143,15 @@ impl<B: Broker> Restore<B> {
     /// Fences a predecessor, or finds that there is none left.
     fn fence(&mut self, mut writers: Vec<Arc<str>>) -> Result<Step, LaneError> {
         let Some(writer) = writers.pop() else { return Ok(Step::AskOffsets) };
-        // Our own earlier self was fenced when the producer was made.
-        if writer != self.tools.own_id {
+        // Our own earlier self was fenced when the producer was made. What stands open all the same hangs.
+        if writer != self.tools.own_id || self.has_stalled {
             tracing::warn!(partition = self.partition.0, predecessor = &*writer, "fence what was left open");
-            let calling = self.tools.calling(Some(self.partition), Call::Fence);
-            self.tools.broker.fence(&writer)?;
-            drop(calling);
+            let _calling = self.tools.calling(Some(self.partition), Call::Fence);
+            if self.has_stalled {
+                self.tools.broker.release(&writer, self.partition)?;
+            } else {
+                self.tools.broker.fence(&writer)?;
+            }
             self.tools.board.lane(self.tools.lane, |lane| lane.fenced += 1);
         }
         Ok(Step::Fence(writers))
@@ -258,6 +273,7 @@ impl<B: Broker> Work for Restore<B> {
 
     fn step(&mut self) -> Result<Option<Self::Output>, LaneError> {
         let outcome = self.go_on();
+        self.has_stalled |= matches!(outcome, Err(LaneError::Broker(BrokerError::NoProgress { .. })));
         if !matches!(outcome, Ok(None)) {
             // One that failed and rests must not keep others from being restored.
             (self.half, self.slot) = (None, None);

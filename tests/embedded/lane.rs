@@ -1,8 +1,9 @@
 //! A lane on the embedded log: what one batch does, what each failure leaves, what is resumed and what is refused.
 
 use tideline::broker::memory::{Fault, Isolation, Memory};
-use tideline::broker::{Broker, Committed};
+use tideline::broker::{Broker, Committed, Producer, Transaction};
 use tideline::domain::{Input, PartitionId, Timestamp};
+use tideline::record::Outgoing;
 use tideline::runtime::status::{LaneStatus, Phase, Tally};
 use tideline::runtime::{Lane, LaneError, Mode, Stepped};
 
@@ -313,6 +314,40 @@ fn what_a_dead_predecessor_left_open_is_fenced_before_anything_is_restored() {
     survivors.drain(&mut survivor);
     assert_eq!(of_lane(&survivors, 1).fenced, 1);
     assert_eq!(survivors.outputs().len(), 3);
+}
+
+/// A lone broker that was killed may forget to end in a partition what its coordinator has ended: taking the id doesn't help.
+#[test]
+fn what_hangs_under_its_own_id_is_ended_in_that_partition() {
+    let world = World::new(|options| options.partitions = 1);
+    feed_some(&world);
+    let mut lane = world.lane(0);
+    world.drain(&mut lane);
+    drop(lane);
+
+    let world = world.again(1, |_| {});
+    let mut lane = world.lane(0);
+    world.step_until(&mut lane, "assigned", |world| phase(world, P0) != Phase::Away);
+    let mut hanging = world.broker.producer("lane-0").unwrap();
+    let mut transaction = hanging.begin().unwrap();
+    let record = Outgoing {
+        topic: world.broker.topics().changelog.clone(),
+        partition: Some(P0),
+        key: Some(b"u".to_vec()),
+        value: Some(b"never committed".to_vec()),
+        headers: Vec::new(),
+        timestamp: None,
+    };
+    transaction.send(record).unwrap();
+    world.broker.inject(Fault::LeftOpen);
+    drop(transaction);
+    assert_eq!(world.broker.open_writers(P0).unwrap(), ["lane-0".into()]);
+
+    world.step_until(&mut lane, "served", |world| phase(world, P0) == Phase::Serving);
+    assert_eq!(world.broker.open_writers(P0).unwrap(), [] as [std::sync::Arc<str>; 0]);
+    world.feed(APP, &payment(&users_on(P0, 1, 1)[0], "more", 4 * DAY_MS));
+    world.drain(&mut lane);
+    assert_eq!(tally(&world).consumed, 1);
 }
 
 fn run_refused(world: &World) -> String {
