@@ -1,0 +1,28 @@
+//! How much memory processes hold, sampled from outside.
+
+use std::fs;
+
+/// Resident kilobytes of a process now; none once it has gone.
+pub fn resident_kib(process: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().strip_suffix(" kB")?.parse().ok()
+}
+
+/// The most that any one process held, by quarter of the run.
+#[derive(Debug, Default)]
+pub struct Quarters {
+    most_kib: [u64; 4],
+}
+
+impl Quarters {
+    /// `share`: how much of the run is over, 0 to 1.
+    pub fn saw(&mut self, share: f64, kib: u64) {
+        let quarter = ((share * 4.0) as usize).min(3);
+        self.most_kib[quarter] = self.most_kib[quarter].max(kib);
+    }
+
+    pub fn most_mib(&self) -> [u64; 4] {
+        self.most_kib.map(|kib| kib >> 10)
+    }
+}
