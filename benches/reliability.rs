@@ -21,20 +21,40 @@ mod dice;
 #[path = "../tests/common/kafka_cluster.rs"]
 mod kafka_cluster;
 
+#[allow(dead_code, reason = "what the tests use besides")]
+#[path = "../tests/common/journey.rs"]
+mod journey;
+#[path = "../tests/common/kills.rs"]
+mod kills;
+#[allow(dead_code, reason = "what the tests use besides")]
+#[path = "../tests/common/verdict.rs"]
+mod verdict;
+#[path = "../tests/common/watch.rs"]
+mod watch;
+
+/// Where the tests look for it.
+mod common {
+    pub(crate) use crate::journey;
+}
+
 /// Lives in `benches/reliability/`.
 #[path = "reliability"]
 mod runs {
     pub mod chain;
+    pub mod failover;
     pub mod feeder;
     pub mod fold;
     pub mod judge;
+    pub mod kills;
     pub mod memory;
+    pub mod tail;
     pub mod week;
 }
 
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: cargo bench --bench reliability -- week [SECONDS [USERS [RATE]]] | failover [RUNS [USERS]]";
+const USAGE: &str =
+    "usage: cargo bench --bench reliability -- kills [KILLS] | week [SECONDS [USERS [RATE]]] | failover [RUNS [USERS]]";
 
 fn main() -> ExitCode {
     // Cargo adds `--bench`.
@@ -49,7 +69,9 @@ fn main() -> ExitCode {
     };
     let number = |at: usize, otherwise: u64| numbers.get(at).copied().unwrap_or(otherwise);
     let holds = match run.as_str() {
-        "week" => runs::week::run(number(0, 3_600), number(1, 2_000_000) as u32, number(2, 10_000)),
+        "kills" => runs::kills::run(number(0, 100)),
+        "failover" => runs::failover::run(number(0, 10), number(1, 1_000_000) as u32),
+        "week" => runs::week::run(number(0, 3_600), number(1, 2_000_000) as u32, number(2, 6_000)),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);

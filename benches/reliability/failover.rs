@@ -40,16 +40,16 @@ pub fn run(runs: u64, users: u32) -> bool {
 fn run_under(protocol: GroupProtocol, runs: u64, users: u32) -> bool {
     // The broker's own settings, those of KIP-848 sessions too, are in tests/broker/run.sh.
     let cluster = Cluster::start(1);
-    let setup = Setup::on(&cluster, protocol).with(
-        "stream.batch_records = 20000\nkafka.session_timeout = \"3s\"\nkafka.heartbeat_interval = \"500ms\"",
-    );
+    let setup = Setup::on(&cluster, protocol)
+        .with("stream.batch_records = 20000\nkafka.session_timeout = \"3s\"\nkafka.heartbeat_interval = \"500ms\"");
     let application = Application::new(&setup);
     let mut processes = INSTANCES.map(|instance| Some(application.start(instance)));
     println!("failover, {} protocol, {users} users:", protocol.as_str());
     let feeder = Feeder::new(&application.config);
     let at = Timestamp::of_millis(now_ms() - DAY_MS);
     feeder.each_user(users, |user| payment(&format!("first-{user}"), &user.to_string(), at));
-    application.await_progress(&application.broker(), u64::from(users));
+    let broker = application.broker();
+    await_that("every user is known", || application.progress(&broker) >= u64::from(users));
 
     let pulse = Pulse::start(&application.config);
     let mut dice = Dice::new(1);

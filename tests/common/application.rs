@@ -178,6 +178,11 @@ impl Application {
         self.launch(instance, &["run", "--until-end", "--until", until], "")
     }
 
+    /// A process that runs until every input is at its end, and leaves the watermarks where they are.
+    pub fn start_to_end(&self, instance: &str) -> Process {
+        self.launch(instance, &["run", "--until-end"], "")
+    }
+
     /// The same, and as fast as it can.
     pub fn start_fast_until(&self, instance: &str, until: &str) -> Process {
         self.launch(instance, &["run", "--until-end", "--until", until], "stream.batch_records = 20000")
@@ -271,6 +276,11 @@ impl Process {
     pub fn stop(self) {
         self.signal("TERM");
         self.succeed();
+    }
+
+    /// The number by which the system knows it.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// `STOP`, `CONT`, `TERM`.
