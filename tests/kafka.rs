@@ -3,6 +3,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "tests read clocks to bound their waits")]
 
+#[allow(dead_code, reason = "what the long runs use besides")]
 #[path = "common/application.rs"]
 mod application;
 #[allow(dead_code, reason = "what belongs to the embedded log")]

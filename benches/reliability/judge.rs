@@ -29,6 +29,8 @@ const TOLD: usize = 10;
 /// Partitions judged at a time.
 const JUDGES: usize = 2;
 
+/// The users' state in the changelog of a partition, by id.
+type States = HashMap<Box<[u8]>, Box<[u8]>>;
 /// Where a record stood: input by number, partition, offset.
 type Place = (usize, i32, Offset);
 
@@ -140,8 +142,8 @@ impl Court<'_> {
     }
 
     /// What the changelog holds: the last value of each key, and the partition record.
-    fn states(&self, partition: PartitionId) -> (HashMap<Box<[u8]>, Box<[u8]>>, PartitionRecord) {
-        let (mut states, mut record) = (HashMap::<Box<[u8]>, Box<[u8]>>::new(), PartitionRecord::default());
+    fn states(&self, partition: PartitionId) -> (States, PartitionRecord) {
+        let (mut states, mut record) = (States::new(), PartitionRecord::default());
         self.read(&self.config.topics.changelog, partition, |message| {
             let key = message.key().unwrap_or_default();
             match message.value() {
@@ -180,13 +182,7 @@ impl Court<'_> {
         fold
     }
 
-    fn outputs(
-        &self,
-        partition: PartitionId,
-        states: &HashMap<Box<[u8]>, Box<[u8]>>,
-        fold: &Fold,
-        judgement: &mut Judgement,
-    ) {
+    fn outputs(&self, partition: PartitionId, states: &States, fold: &Fold, judgement: &mut Judgement) {
         let (mut chains, mut names) = (HashMap::<UserId, Chain>::new(), Names::default());
         let topics = &self.config.topics;
         for topic in [&topics.tier_changes, &topics.dormancy_risk] {
