@@ -7,6 +7,7 @@
 //! - The outputs about each user are a chain that ends where the state stands (`chain`).
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -257,6 +258,10 @@ impl Court<'_> {
     fn read(&self, topic: &str, partition: PartitionId, mut each: impl FnMut(KafkaMessage)) {
         let settings = self.config.kafka_settings();
         let (shown, to) = (Isolation::Committed, Isolation::Uncommitted);
+        let mut each = |message| {
+            each(message);
+            ControlFlow::Continue(())
+        };
         scan_partition(&settings, topic, partition, shown, to, &mut each).expect("read a partition");
     }
 }
