@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use tideline::domain::{Body, Event, Timestamp, UserId, Zone};
+use tideline::domain::{Body, Event, EventId, Timestamp, UserId, Zone};
 use tideline::engine::Engine;
 use tideline::rules::{Ruleset, dormancy, tier};
 use tideline::state::{Deadlines, PartitionRecord, StateError, User, codec};
@@ -11,6 +11,8 @@ use tideline::state::{Deadlines, PartitionRecord, StateError, User, codec};
 pub struct Fold {
     zone: Zone,
     users: HashMap<UserId, User>,
+    /// All of them: in this order a copy can come a week of event time after its original, which users forget.
+    told: HashSet<EventId>,
     /// What is left of an erased user depends on what came before its erasure, and so on the order of arrival.
     erased: HashSet<UserId>,
     pub duplicates: u64,
@@ -20,7 +22,7 @@ pub struct Fold {
 impl Fold {
     pub fn new(engine: &Engine) -> Self {
         let zone = engine.rules().zone().clone();
-        Self { zone, users: HashMap::new(), erased: HashSet::new(), duplicates: 0, skipped: 0 }
+        Self { zone, users: HashMap::new(), told: HashSet::new(), erased: HashSet::new(), duplicates: 0, skipped: 0 }
     }
 
     pub fn apply(&mut self, event: &Event) {
@@ -29,10 +31,10 @@ impl Fold {
             Body::UserErased => _ = self.erased.insert(event.user),
             _ => {
                 let user = self.users.entry(event.user).or_default();
-                if user.recognises(event) {
-                    self.duplicates += 1;
-                } else {
+                if self.told.insert(event.id) {
                     user.apply(event, &self.zone);
+                } else {
+                    self.duplicates += 1;
                 }
             }
         }
