@@ -244,7 +244,7 @@ impl<'a> World<'a> {
     fn report(&self, users: u32) -> bool {
         let [kills, stops, freezes] = self.blows;
         println!("{kills} kills -9, {stops} clean stops, {freezes} freezes longer than the session");
-        let bound = BASE_MIB + (u64::from(users) * USER_BYTES >> 20);
+        let bound = BASE_MIB + ((u64::from(users) * USER_BYTES) >> 20);
         let most = self.memory.most_mib();
         println!("resident memory of one process, the most in each quarter of the run: {most:?} MiB; bound {bound}");
         most.iter().all(|&mib| mib <= bound)
