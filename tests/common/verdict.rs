@@ -11,7 +11,7 @@ use tideline::domain::{PartitionId, Source};
 use tideline::generate::{Disorder, Generator, Settings};
 use tideline::record::Outgoing;
 
-use crate::application::Application;
+use crate::application::{Application, Process};
 use crate::common::journey;
 
 /// Where watermarks move at the end of generated events: behind all of them, before the clock.
@@ -94,7 +94,14 @@ impl Events {
 
     /// Runs an instance alone until all is read and due, and judges everything written by anyone so far.
     pub fn finish(&self, application: &Application, instance: &str) {
-        application.start_fast_until(instance, self.until()).succeed();
+        self.finish_by(application, &[instance]);
+    }
+
+    /// The same by several, none of which gets a partition of another.
+    pub fn finish_by(&self, application: &Application, instances: &[&str]) {
+        let start = |instance: &&str| application.start_fast_until(instance, self.until());
+        let running: Vec<_> = instances.iter().map(start).collect();
+        running.into_iter().for_each(Process::succeed);
         self.judge(application);
     }
 

@@ -12,7 +12,8 @@ use crate::watch::{Fate, Watch};
 const KILLS: usize = 10;
 
 fn application(protocol: GroupProtocol) -> Application {
-    let application = Application::new(&Setup::on(Cluster::shared(), protocol));
+    // With transactions so small that the year outlasts the faults.
+    let application = Application::new(&Setup::on(Cluster::shared(), protocol).with("stream.batch_records = 30"));
     Events::Journey.feed(&application);
     application
 }

@@ -43,8 +43,10 @@ impl Group {
         let progress = self.application.progress(&self.broker);
         assert!(progress < Events::Journey.count(), "all was read before the group was left alone");
         println!("{progress} records while members came and went");
+        let names: Vec<_> = members.iter().map(|member| member.instance.clone()).collect();
         members.into_iter().for_each(Process::stop);
-        Events::Journey.finish(&self.application, "a");
+        // One with a lasting name keeps its share until its session ends, and must finish that itself.
+        Events::Journey.finish_by(&self.application, &names.iter().map(AsRef::as_ref).collect::<Vec<_>>());
     }
 }
 
