@@ -17,7 +17,8 @@ use tideline::record::{Message, Outgoing};
 
 use super::cli::{Application, by_user, check, replayed, written};
 
-const USERS: usize = 12;
+/// So many that each partition has some: else it depends on which is restored first what is refused.
+const USERS: usize = 40;
 const UNTIL: &str = "2026-06-01T00:00:00Z";
 /// 2026-01-05T00:00:00Z.
 const START_MS: i64 = 1_767_571_200_000;
