@@ -49,6 +49,18 @@ impl Topics {
     pub fn input(&self, input: Input) -> &Arc<str> {
         &self.inputs[input.index()]
     }
+
+    /// A record of a partition's changelog; without a value it is a tombstone.
+    pub fn to_changelog(&self, partition: PartitionId, key: &[u8], value: Option<Vec<u8>>) -> Outgoing {
+        Outgoing {
+            topic: self.changelog.clone(),
+            partition: Some(partition),
+            key: Some(key.to_vec()),
+            value,
+            headers: Vec::new(),
+            timestamp: None,
+        }
+    }
 }
 
 /// What a poll brought, in the order in which it must be handled.
@@ -85,7 +97,7 @@ pub trait Source {
     /// Appends what came to `into`; waits for at most `timeout` if there is nothing. Bounded by the settings of the source.
     fn poll(&mut self, timeout: Duration, into: &mut Vec<Polled<Self::Message>>) -> Result<(), BrokerError>;
 
-    /// Must be taken when the transaction begins: one taken at commit protects nothing (BROKER.md, decision 2).
+    /// Must be taken when the transaction begins: one taken at commit protects nothing.
     fn generation(&self) -> Result<Self::Generation, BrokerError>;
 
     /// Lets an owned partition flow, each input from its offset; also rewinds one that flows. What was read before is void.
@@ -142,6 +154,12 @@ pub struct CommitNote {
 }
 
 impl CommitNote {
+    /// By input, the next offsets of a partition, each with this note.
+    pub fn offsets(&self, partition: PartitionId, positions: &[Offset]) -> impl Iterator<Item = OffsetCommit> {
+        let positions = (0u8..).map(Input).zip(positions);
+        positions.map(move |(input, &offset)| OffsetCommit { input, partition, offset, note: self.clone() })
+    }
+
     pub fn parse(metadata: &str) -> Option<Self> {
         let (id, number) = metadata.rsplit_once('#')?;
         Some(Self { transactional_id: id.into(), number: number.parse().ok()? })
@@ -235,17 +253,10 @@ pub trait Broker: Clone + Send + Sync + 'static {
     }
 
     /// Ends what still stands open in a partition of the changelog although its transaction is over for its coordinator, as a
-    /// lone broker that was killed may leave it: only an abort of the same id that has written there ends that (BROKER.md,
-    /// M6). Whoever holds the id is fenced.
+    /// lone broker that was killed may leave it: only an abort of the same id that has written there ends that. Whoever
+    /// holds the id is fenced.
     fn release(&self, transactional_id: &str, partition: PartitionId) -> Result<(), BrokerError> {
-        let touch = Outgoing {
-            topic: self.topics().changelog.clone(),
-            partition: Some(partition),
-            key: Some(b"released".to_vec()),
-            value: None,
-            headers: Vec::new(),
-            timestamp: None,
-        };
+        let touch = self.topics().to_changelog(partition, b"released", None);
         let mut producer = self.producer(transactional_id)?;
         let aborted = producer.begin().and_then(|mut transaction| {
             transaction.send(touch)?;

@@ -14,12 +14,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::broker::{
-    Broker, BrokerError, ChangelogReader, CommitNote, Committed, OffsetCommit, Polled, Producer, Source, Topics,
-    Transaction, TransactionError,
+    Broker, BrokerError, ChangelogReader, CommitNote, Committed, Polled, Producer, Source, Topics, Transaction,
+    TransactionError,
 };
 use crate::domain::{Input, PartitionId};
 use crate::engine::Partition;
-use crate::record::{Offset, Outgoing};
+use crate::record::Offset;
 use crate::runtime::clock::Clock;
 use crate::runtime::job::Job;
 use crate::runtime::ownership::{Refusal, in_order};
@@ -303,29 +303,18 @@ impl<B: Broker> Resetter<B> {
         positions: &[Offset],
         note: &CommitNote,
     ) -> Result<(), TransactionError> {
-        let to_changelog = |key: &[u8], value: Option<Vec<u8>>| Outgoing {
-            topic: self.job.topics.changelog.clone(),
-            partition: Some(partition),
-            key: Some(key.to_vec()),
-            value,
-            headers: Vec::new(),
-            timestamp: None,
-        };
+        let topics = &self.job.topics;
         // What was captured when the transaction begins is what fences: nothing is polled until it has ended.
         let generation = self
             .source
             .generation()
             .map_err(|error| TransactionError::Abortable { call: "generation", reason: error.to_string() })?;
         let mut transaction = self.producer.begin()?;
-        transaction.send(to_changelog(PartitionRecord::KEY, Some(record.encode())))?;
+        transaction.send(topics.to_changelog(partition, PartitionRecord::KEY, Some(record.encode())))?;
         for user in forgotten {
-            transaction.send(to_changelog(user, None))?;
+            transaction.send(topics.to_changelog(partition, user, None))?;
         }
-        let offsets: Vec<_> = (0u8..)
-            .map(Input)
-            .zip(positions)
-            .map(|(input, &offset)| OffsetCommit { input, partition, offset, note: note.clone() })
-            .collect();
+        let offsets: Vec<_> = note.offsets(partition, positions).collect();
         transaction.send_offsets(&offsets, &generation)?;
         transaction.commit()
     }

@@ -290,14 +290,8 @@ impl<M: Message> Serving<M> {
     pub fn writes(&mut self, note: &CommitNote, job: &Job) -> Vec<Outgoing> {
         self.skip_to_ends();
         let record = self.record(note, job);
-        let to_changelog = |key: &[u8], value: Option<&[u8]>| Outgoing {
-            topic: job.topics.changelog.clone(),
-            partition: Some(self.id),
-            key: Some(key.to_vec()),
-            value: value.map(<[u8]>::to_vec),
-            headers: Vec::new(),
-            timestamp: None,
-        };
+        let to_changelog =
+            |key: &[u8], value: Option<&[u8]>| job.topics.to_changelog(self.id, key, value.map(<[u8]>::to_vec));
         let mut writes = vec![to_changelog(PartitionRecord::KEY, Some(&record.encode()))];
         writes.extend(self.engine.changes().map(|change| to_changelog(change.key, change.value)));
         writes.append(&mut self.hand.staged);
@@ -336,8 +330,7 @@ impl<M: Message> Serving<M> {
     /// The offsets of all inputs, those that did not move too: they are what fences a stale owner. Call after
     /// [`Self::writes`].
     pub fn offsets(&self, note: &CommitNote) -> impl Iterator<Item = OffsetCommit> {
-        let positions = (0u8..).map(Input).zip(&self.hand.positions);
-        positions.map(|(input, &offset)| OffsetCommit { input, partition: self.id, offset, note: note.clone() })
+        note.offsets(self.id, &self.hand.positions)
     }
 
     /// What is in hand becomes what is committed, by the transaction that `note` names.

@@ -3,7 +3,6 @@
 use tideline::broker::memory::{Fault, Isolation, Memory};
 use tideline::broker::{Broker, Committed, Producer, Transaction};
 use tideline::domain::{Input, PartitionId, Timestamp};
-use tideline::record::Outgoing;
 use tideline::runtime::status::{LaneStatus, Phase, RestoreStage, Tally};
 use tideline::runtime::{Lane, LaneError, Mode, Stepped};
 
@@ -332,14 +331,7 @@ fn what_hangs_under_its_own_id_is_ended_in_that_partition() {
     world.step_until(&mut lane, "the restore has begun", |world| is_begun(phase(world, P0)));
     let mut hanging = world.broker.producer("lane-0").unwrap();
     let mut transaction = hanging.begin().unwrap();
-    let record = Outgoing {
-        topic: world.broker.topics().changelog.clone(),
-        partition: Some(P0),
-        key: Some(b"u".to_vec()),
-        value: Some(b"never committed".to_vec()),
-        headers: Vec::new(),
-        timestamp: None,
-    };
+    let record = world.broker.topics().to_changelog(P0, b"u", Some(b"never committed".to_vec()));
     transaction.send(record).unwrap();
     world.broker.inject(Fault::LeftOpen);
     drop(transaction);
