@@ -137,6 +137,13 @@ pub trait Transaction {
     fn abort(self) -> Result<(), TransactionError>;
 }
 
+/// How a transaction ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    Commit,
+    Abort,
+}
+
 /// An offset with a note: the transactional id and number that wrote it, as [`CommitNote`] has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OffsetCommit {
@@ -253,16 +260,19 @@ pub trait Broker: Clone + Send + Sync + 'static {
     }
 
     /// Ends what still stands open in a partition of the changelog although its transaction is over for its coordinator, as a
-    /// lone broker that was killed may leave it: only an abort of the same id that has written there ends that. Whoever
-    /// holds the id is fenced.
-    fn release(&self, transactional_id: &str, partition: PartitionId) -> Result<(), BrokerError> {
+    /// lone broker that was killed may leave it: only another transaction of the same id that writes there ends it, as it
+    /// ends itself. Whoever holds the id is fenced.
+    fn release(&self, transactional_id: &str, partition: PartitionId, ending: Ending) -> Result<(), BrokerError> {
         let touch = self.topics().to_changelog(partition, b"released", None);
         let mut producer = self.producer(transactional_id)?;
-        let aborted = producer.begin().and_then(|mut transaction| {
+        let ended = producer.begin().and_then(|mut transaction| {
             transaction.send(touch)?;
-            transaction.abort()
+            match ending {
+                Ending::Commit => transaction.commit(),
+                Ending::Abort => transaction.abort(),
+            }
         });
-        aborted.map_err(|error| BrokerError::Client {
+        ended.map_err(|error| BrokerError::Client {
             what: format!("end what {transactional_id} left open in partition {partition} of the changelog"),
             reason: error.to_string(),
             class: ErrorClass::Retriable,

@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::broker::{CommitNote, Committed, Topics};
+use crate::broker::{CommitNote, Committed, Ending, Topics};
 use crate::domain::Input;
 use crate::record::Offset;
 use crate::rules::Rules;
@@ -45,6 +45,17 @@ pub fn is_current(written: Option<&CommitNote>, positions: &[Offset], found: &[C
         }
         Notes::Mixed => false,
     }
+}
+
+/// How a transaction was ended for its coordinator, of which a part hangs in the changelog: by the notes of the group's
+/// offsets, beside the record before that part. Each transaction writes both; so offsets of another one than the record's are
+/// those of the one that hangs.
+pub fn ending_of_hanging(record: Option<&PartitionRecord>, writer: &str, found: &[Committed]) -> Ending {
+    let Notes::Of(last) = sole_note(found) else { return Ending::Abort };
+    let is_recorded = record.is_some_and(|record| {
+        record.transactional_id == *last.transactional_id && record.transaction_number == last.number
+    });
+    if !is_recorded && *last.transactional_id == *writer { Ending::Commit } else { Ending::Abort }
 }
 
 enum Notes<'a> {
@@ -366,6 +377,21 @@ mod tests {
         }
         let older_rules = judged(|record| record.rules_generation = 2, &AS_RECORDED);
         assert!(older_rules.is_ok(), "the engine re-evaluates");
+    }
+
+    #[test]
+    fn what_hangs_is_ended_as_the_offsets_say_that_it_was() {
+        let (recorded, hanging, other) = (note("a", 8), note("a", 9), note("b", 3));
+        for (case, record, notes, expected) in [
+            ("it was committed", Some(record()), vec![Some(hanging.clone()), Some(hanging.clone())], Ending::Commit),
+            ("it was not", Some(record()), vec![Some(recorded.clone()), Some(recorded)], Ending::Abort),
+            ("the first of all was committed", None, vec![Some(hanging.clone())], Ending::Commit),
+            ("the first of all was not", None, vec![], Ending::Abort),
+            ("another's", Some(record()), vec![Some(other)], Ending::Abort),
+            ("mixed", Some(record()), vec![Some(hanging), None], Ending::Abort),
+        ] {
+            assert_eq!(ending_of_hanging(record.as_ref(), "a", &found(&notes)), expected, "{case}");
+        }
     }
 
     #[test]

@@ -25,6 +25,7 @@ use crate::runtime::job::Job;
 use crate::runtime::ownership::{self, Refusal};
 use crate::runtime::serving::Serving;
 use crate::runtime::status::{Board, RestoreStage};
+use crate::state::partition_record::UnreadableRecord;
 use crate::state::{PartitionRecord, StateError};
 
 /// What errands of a lane work with.
@@ -57,8 +58,8 @@ pub(super) struct Restore<B: Broker> {
     half: Option<Half<B>>,
     /// Bounds how many are under way at once, with their threads and readers.
     slot: Option<Slot>,
-    /// Nothing came for so long, though whoever had something open was fenced.
-    has_stalled: bool,
+    /// The partition record before the place where nothing came any more, though whoever had something open was fenced.
+    stalled_after: Option<Option<PartitionRecord>>,
     told: Arc<Told>,
 }
 
@@ -125,7 +126,7 @@ impl<B: Broker> Restore<B> {
             parked,
             half: None,
             slot: None,
-            has_stalled: false,
+            stalled_after: None,
             told,
         }
     }
@@ -144,12 +145,15 @@ impl<B: Broker> Restore<B> {
     fn fence(&mut self, mut writers: Vec<Arc<str>>) -> Result<Step, LaneError> {
         let Some(writer) = writers.pop() else { return Ok(Step::AskOffsets) };
         // Our own earlier self was fenced when the producer was made. What stands open all the same hangs.
-        if writer != self.tools.own_id || self.has_stalled {
-            tracing::warn!(partition = self.partition.0, predecessor = &*writer, "fence what was left open");
+        if writer != self.tools.own_id || self.stalled_after.is_some() {
+            let (partition, predecessor) = (self.partition.0, &*writer);
             let _calling = self.tools.calling(Some(self.partition), Call::Fence);
-            if self.has_stalled {
-                self.tools.broker.release(&writer, self.partition)?;
+            if let Some(record) = &self.stalled_after {
+                let ending = ownership::ending_of_hanging(record.as_ref(), &writer, &self.committed);
+                tracing::warn!(partition, predecessor, ?ending, "end what hangs, as its coordinator has");
+                self.tools.broker.release(&writer, self.partition, ending)?;
             } else {
+                tracing::warn!(partition, predecessor, "fence what was left open");
                 self.tools.broker.fence(&writer)?;
             }
             self.tools.board.lane(self.tools.lane, |lane| lane.fenced += 1);
@@ -202,13 +206,14 @@ impl<B: Broker> Restore<B> {
         let calling = self.tools.calling(Some(self.partition), Call::Earliest);
         let earliest = self.tools.broker.earliest(self.partition)?;
         drop(calling);
-        let Some(Half { found: Found { mut engine, record }, .. }) = self.half.take() else {
+        let Some(Half { found, .. }) = self.half.take() else {
             return Ok(Restored::Refused(Refusal::Unreadable("nothing was read".to_owned())));
         };
-        let record = match record.as_deref().map(PartitionRecord::decode).transpose() {
+        let record = match found.record() {
             Ok(record) => record,
             Err(error) => return Ok(Restored::Refused(error.into())),
         };
+        let mut engine = found.engine;
         let job = &self.tools.job;
         let judged = ownership::judge(record, engine.user_count(), &self.committed, job.expected())
             .and_then(|start| Ok((ownership::positions(&start, &earliest, &job.topics)?, start)));
@@ -273,7 +278,9 @@ impl<B: Broker> Work for Restore<B> {
 
     fn step(&mut self) -> Result<Option<Self::Output>, LaneError> {
         let outcome = self.go_on();
-        self.has_stalled |= matches!(outcome, Err(LaneError::Broker(BrokerError::NoProgress { .. })));
+        if let (Err(LaneError::Broker(BrokerError::NoProgress { .. })), Some(half)) = (&outcome, &self.half) {
+            self.stalled_after = half.found.record().ok();
+        }
         if !matches!(outcome, Ok(None)) {
             // One that failed and rests must not keep others from being restored.
             (self.half, self.slot) = (None, None);
@@ -298,6 +305,10 @@ impl Found {
             return Ok(());
         }
         self.engine.restore_user(record.key, record.value)
+    }
+
+    fn record(&self) -> Result<Option<PartitionRecord>, UnreadableRecord> {
+        self.record.as_deref().map(PartitionRecord::decode).transpose()
     }
 }
 
