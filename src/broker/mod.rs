@@ -12,7 +12,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::{Input, PartitionId};
+use crate::domain::{Input, PartitionId, partition_of};
 use crate::record::{Message, Offset, Outgoing};
 
 pub mod error;
@@ -48,6 +48,20 @@ impl Topics {
 
     pub fn input(&self, input: Input) -> &Arc<str> {
         &self.inputs[input.index()]
+    }
+
+    /// Records that say nothing, for every topic that a partition's transactions write to under its number: so that the
+    /// end of their transaction ends what hangs there.
+    fn touches(&self, partition: PartitionId) -> impl Iterator<Item = Outgoing> {
+        // By key, like outputs: so a topic with other partitions than the inputs' is not asked for one that it lacks.
+        let keys = (0u32..).map(|number| format!("released-{number}").into_bytes());
+        let key = keys.into_iter().find(|key| partition_of(key, self.partitions) == partition).unwrap_or_default();
+        let touched = [&self.tier_changes, &self.dormancy_risk, &self.dead_letters].into_iter();
+        touched.map(move |topic| Outgoing {
+            topic: topic.clone(),
+            partition: None,
+            ..self.to_changelog(partition, &key, None)
+        })
     }
 
     /// A record of a partition's changelog; without a value it is a tombstone.
@@ -260,16 +274,21 @@ pub trait Broker: Clone + Send + Sync + 'static {
     }
 
     /// Ends what still stands open in a partition of the changelog although its transaction is over for its coordinator, as a
-    /// lone broker that was killed may leave it: only another transaction of the same id that writes there ends it, as it
-    /// ends itself. Whoever holds the id is fenced.
+    /// lone broker that was stopped or killed may leave it: only another transaction of the same id that writes there ends
+    /// it, as it ends itself. What was aborted is aborted in the outputs, too; what was committed, the next transaction
+    /// that writes there commits, since to touch them here would show a record that says nothing. Whoever holds the id is
+    /// fenced.
     fn release(&self, transactional_id: &str, partition: PartitionId, ending: Ending) -> Result<(), BrokerError> {
-        let touch = self.topics().to_changelog(partition, b"released", None);
+        let topics = self.topics();
         let mut producer = self.producer(transactional_id)?;
         let ended = producer.begin().and_then(|mut transaction| {
-            transaction.send(touch)?;
+            transaction.send(topics.to_changelog(partition, b"released", None))?;
             match ending {
                 Ending::Commit => transaction.commit(),
-                Ending::Abort => transaction.abort(),
+                Ending::Abort => {
+                    topics.touches(partition).try_for_each(|touch| transaction.send(touch))?;
+                    transaction.abort()
+                }
             }
         });
         ended.map_err(|error| BrokerError::Client {
@@ -293,7 +312,9 @@ pub trait Broker: Clone + Send + Sync + 'static {
     /// The earliest offset of an input that can still be read: where a partition without any history starts.
     fn earliest(&self, partition: PartitionId) -> Result<Vec<(Input, Offset)>, BrokerError>;
 
-    /// By input, the offset before which everything is committed or aborted now: what [`Polled::End`] is told at.
+    /// By input, the offset before which everything is committed or aborted now: what [`Polled::End`] is told at. Of `rekey`
+    /// the high watermark: a commit returns before its markers have reached every partition, and what a lane forwarded
+    /// must not be taken for the end.
     fn ends(&self, partition: PartitionId) -> Result<Vec<(Input, Offset)>, BrokerError>;
 
     /// What can be told of a partition that stands still. Waits for no open transaction.

@@ -46,7 +46,7 @@ macro_rules! conformance_suite {
             reading::a_changelog_is_read_to_the_high_watermark_it_had,
             reading::compaction_keeps_the_last_committed_value,
             reading::an_untouched_input_is_earliest_at_zero,
-            reading::an_input_ends_where_a_reader_of_committed_records_would_stop,
+            reading::an_input_ends_where_a_reader_of_committed_records_would_stop_and_rekey_behind_what_is_open,
             group::a_lone_member_reads_every_input_of_every_partition,
             group::two_members_share_all_partitions_and_each_has_whole_ones,
             group::a_joining_member_has_partitions_revoked_and_most_given_back,

@@ -344,6 +344,35 @@ fn what_hangs_under_its_own_id_is_ended_in_that_partition() {
     assert_eq!(tally(&world).consumed, 1);
 }
 
+/// The next commit of the same id would show what hangs of a transaction that was not committed: in the outputs, too.
+#[test]
+fn what_hangs_of_a_transaction_in_doubt_is_ended_before_the_next() {
+    let world = World::new(|options| options.partitions = 1);
+    feed_some(&world);
+    let mut lane = world.lane(0);
+    world.broker.inject(Fault::OutcomeUnknown { applied: false });
+    world.step_until(&mut lane, "the fault", |world| world.broker.waiting_faults().is_empty());
+    let is_open = |world: &World| !world.broker.open_writers(P0).unwrap().is_empty();
+    world.step_until(&mut lane, "the id is taken", |world| !is_open(world));
+    let mut hanging = world.broker.producer("lane-0").unwrap();
+    let mut transaction = hanging.begin().unwrap();
+    transaction.send(world.broker.topics().to_changelog(P0, b"u", Some(b"never committed".to_vec()))).unwrap();
+    world.broker.inject(Fault::LeftOpen);
+    drop(transaction);
+
+    world.step_until(&mut lane, "the hanging one is ended", |world| !is_open(world));
+    world.drain(&mut lane);
+    assert_eq!(world.outputs().len(), 3);
+    for topic in ["changelog", "tier-changes", "dormancy-risk", "dead-letters"] {
+        let touches = |isolation| {
+            let read = world.read(topic, isolation).into_iter();
+            read.filter(|(_, _, key, _)| key.as_ref().is_some_and(|key| key.starts_with(b"released"))).count()
+        };
+        assert_eq!(touches(Isolation::ReadUncommitted), 1, "what ends that which hangs in {topic}");
+        assert_eq!(touches(Isolation::ReadCommitted), 0, "{topic} shows a record that says nothing");
+    }
+}
+
 fn run_refused(world: &World) -> String {
     let mut lane = world.lane(0);
     for _ in 0..1_000 {

@@ -71,18 +71,18 @@ impl KafkaBroker {
         self.observers.at(&self.settings, &self.topics, partition, at)
     }
 
-    /// As a read_committed reader sees them.
     fn of_inputs(
         &self,
         partition: PartitionId,
+        isolation: impl Fn(Input) -> Isolation,
         of: impl Fn(Watermarks) -> Offset,
     ) -> Result<Vec<(Input, Offset)>, BrokerError> {
         let inputs = (0u8..).map(Input).zip(&self.topics.inputs);
-        let marks = |topic: &str| match self.settings.has(topic, partition) {
-            true => self.observers.watermarks(&self.settings, topic, partition, Isolation::Committed),
+        let marks = |input: Input, topic: &str| match self.settings.has(topic, partition) {
+            true => self.observers.watermarks(&self.settings, topic, partition, isolation(input)),
             false => Ok(Watermarks { low: 0, high: 0 }),
         };
-        inputs.map(|(input, topic)| Ok((input, of(marks(topic)?)))).collect()
+        inputs.map(|(input, topic)| Ok((input, of(marks(input, topic)?)))).collect()
     }
 }
 
@@ -127,11 +127,13 @@ impl Broker for KafkaBroker {
     }
 
     fn earliest(&self, partition: PartitionId) -> Result<Vec<(Input, Offset)>, BrokerError> {
-        self.of_inputs(partition, |marks| marks.low)
+        self.of_inputs(partition, |_| Isolation::Committed, |marks| marks.low)
     }
 
     fn ends(&self, partition: PartitionId) -> Result<Vec<(Input, Offset)>, BrokerError> {
-        self.of_inputs(partition, |marks| marks.high)
+        let rekey = self.topics.rekey_input();
+        let isolation = |input| if input == rekey { Isolation::Uncommitted } else { Isolation::Committed };
+        self.of_inputs(partition, isolation, |marks| marks.high)
     }
 
     fn standing(&self, partition: PartitionId) -> Result<Standing, BrokerError> {

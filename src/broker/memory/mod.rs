@@ -238,11 +238,12 @@ impl Memory {
     fn of_inputs(
         &self,
         partition: PartitionId,
-        offset: impl Fn(&PartitionLog) -> Offset,
+        offset: impl Fn(Input, &PartitionLog) -> Offset,
     ) -> Result<Vec<(Input, Offset)>, BrokerError> {
         let state = self.shared.lock();
-        let inputs = self.topics.inputs.iter().zip(0u8..);
-        inputs.map(|(topic, input)| Ok((Input(input), offset(&state.logs[state.logs.id(topic, partition)?])))).collect()
+        let inputs = (0u8..).map(Input).zip(&self.topics.inputs);
+        let of = |input, topic: &str| Ok((input, offset(input, &state.logs[state.logs.id(topic, partition)?])));
+        inputs.map(|(input, topic)| of(input, topic)).collect()
     }
 }
 
@@ -290,11 +291,15 @@ impl Broker for Memory {
     }
 
     fn earliest(&self, partition: PartitionId) -> Result<Vec<(Input, Offset)>, BrokerError> {
-        self.of_inputs(partition, PartitionLog::start)
+        self.of_inputs(partition, |_, log| log.start())
     }
 
     fn ends(&self, partition: PartitionId) -> Result<Vec<(Input, Offset)>, BrokerError> {
-        self.of_inputs(partition, PartitionLog::last_stable_offset)
+        let rekey = self.topics.rekey_input();
+        self.of_inputs(partition, |input, log| match input == rekey {
+            true => log.high_watermark(),
+            false => log.last_stable_offset(),
+        })
     }
 
     fn standing(&self, partition: PartitionId) -> Result<Standing, BrokerError> {
