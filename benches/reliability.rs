@@ -42,12 +42,14 @@ mod common {
 mod runs {
     pub mod chain;
     pub mod failover;
+    #[path = "../common/feeder.rs"]
     pub mod feeder;
     pub mod fold;
     pub mod judge;
     pub mod kills;
-    pub mod memory;
     pub mod tail;
+    #[path = "../common/usage.rs"]
+    pub mod usage;
     pub mod week;
 }
 

@@ -11,7 +11,7 @@ use tideline::generate::{Disorder, Generator, Settings};
 
 use super::feeder::{Feeder, login};
 use super::judge::judge;
-use super::memory::{Quarters, resident_kib};
+use super::usage::{Quarters, resident_kib};
 use crate::application::{Application, Process, Setup};
 use crate::dice::Dice;
 use crate::kafka_cluster::Cluster;

@@ -176,7 +176,7 @@ pub fn unique(name: &str) -> String {
 }
 
 /// The folder of the broker's jars, fetched on first use.
-fn libs() -> &'static Path {
+pub fn libs() -> &'static Path {
     static LIBS: OnceLock<PathBuf> = OnceLock::new();
     LIBS.get_or_init(|| {
         let found = Command::new("bash").arg(repository().join("tests/broker/libs.sh")).output().expect("bash runs");
@@ -190,7 +190,7 @@ fn repository() -> &'static Path {
 }
 
 /// Held all at once, so that they differ; let go, so that the broker can take them.
-fn free_ports(count: usize) -> Vec<u16> {
+pub fn free_ports(count: usize) -> Vec<u16> {
     let held: io::Result<Vec<_>> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0")).collect();
     let held = held.expect("loopback has free ports");
     held.iter().map(|listener| listener.local_addr().expect("it is bound").port()).collect()

@@ -1,4 +1,4 @@
-//! How much memory processes hold, sampled from outside.
+//! What processes use, sampled from outside.
 
 use std::fs;
 
@@ -7,6 +7,16 @@ pub fn resident_kib(process: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     line.trim().strip_suffix(" kB")?.parse().ok()
+}
+
+/// User and system time of a process so far, to 10 ms; none once it has gone.
+pub fn cpu_seconds(process: u32) -> Option<f64> {
+    const TICKS_A_SECOND: f64 = 100.0;
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // The name in parentheses may hold anything; what follows it begins with the state, field 3.
+    let (_, rest) = stat.rsplit_once(')')?;
+    let ticks = |field: usize| rest.split_whitespace().nth(field - 3)?.parse::<f64>().ok();
+    Some((ticks(14)? + ticks(15)?) / TICKS_A_SECOND)
 }
 
 /// The most that any one process held, by quarter of the run.
