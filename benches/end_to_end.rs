@@ -11,47 +11,87 @@
 )]
 
 #[allow(dead_code, reason = "what the tests use besides")]
+#[path = "../tests/common/application.rs"]
+mod application;
+#[allow(dead_code, reason = "what the tests use besides")]
 #[path = "../tests/common/kafka_cluster.rs"]
 mod kafka_cluster;
+#[allow(dead_code, reason = "what the tests use besides")]
+#[path = "../tests/common/proxy.rs"]
+mod proxy;
 
 /// Lives in `benches/end_to_end/`.
 #[path = "end_to_end"]
 mod modes {
     pub mod bare;
+    #[path = "../common/committed.rs"]
+    pub mod committed;
     pub mod compare;
+    #[allow(dead_code, reason = "what other benchmarks use besides")]
+    #[path = "../common/feeder.rs"]
+    pub mod feeder;
+    pub mod fill;
+    pub mod flow;
+    pub mod latency;
     pub mod peer;
     pub mod plot;
     pub mod report;
+    pub mod restore;
+    pub mod scale;
+    pub mod stopwatch;
+    #[path = "../common/usage.rs"]
+    pub mod usage;
+    pub mod world;
 }
 
 use std::path::Path;
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: cargo bench --bench end_to_end -- MODE
-  compare PEER_FOLDER WORKDIR [h|m|both]   beside Kafka Streams and a bare loop, on 0.5 M and 2 M events";
+  compare PEER_FOLDER WORKDIR [h|m|both]   beside Kafka Streams and a bare loop, on 0.5 M and 2 M events
+  latency [SECONDS [RATE]…]                from an event to its output, at steady rates (60 1000 5000 20000)
+  restore [USERS]…                         from the start to serving, and what is held (1000000 10000000)
+  scale [EVENTS [MOST_USERS]]              cost per event as users, partitions, lanes grow (1000000 10000000)
+  flow [EVENTS]                            a backlog behind a slow broker, one input far ahead (5000000)";
 
 fn main() -> ExitCode {
     // Cargo adds `--bench`.
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let holds = match words[..] {
-        [] => {
-            println!("left out: no mode was named\n{USAGE}");
-            true
-        }
-        // What `compare` runs beside the program.
-        ["bare", config] => {
-            modes::bare::run(Path::new(config));
-            true
-        }
-        ["compare", peer, work] => modes::compare::run(Path::new(peer), Path::new(work), "both"),
-        ["compare", peer, work, which @ ("h" | "m" | "both")] => {
-            modes::compare::run(Path::new(peer), Path::new(work), which)
-        }
-        _ => {
+    match run(&words) {
+        Some(true) => ExitCode::SUCCESS,
+        Some(false) => ExitCode::FAILURE,
+        None => {
             eprintln!("{USAGE}");
-            return ExitCode::from(2);
+            ExitCode::from(2)
         }
+    }
+}
+
+/// Whether what was to hold does; none if the words make no sense.
+fn run(words: &[&str]) -> Option<bool> {
+    let Some((&mode, rest)) = words.split_first() else {
+        println!("left out: no mode was named\n{USAGE}");
+        return Some(true);
     };
-    if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if let ("compare", [peer, work, which @ ..]) = (mode, rest) {
+        let which = *which.first().unwrap_or(&"both");
+        let is_known = ["h", "m", "both"].contains(&which);
+        return is_known.then(|| modes::compare::run(Path::new(peer), Path::new(work), which));
+    }
+    // What `compare` runs beside the program.
+    if let ("bare", [config]) = (mode, rest) {
+        modes::bare::run(Path::new(config));
+    }
+    let numbers = rest.iter().map(|word| word.parse()).collect::<Result<Vec<u64>, _>>().ok()?;
+    let number = |at: usize, otherwise: u64| numbers.get(at).copied().unwrap_or(otherwise);
+    match mode {
+        "latency" if numbers.len() > 1 => Some(modes::latency::run(numbers[0], &numbers[1..])),
+        "latency" => Some(modes::latency::run(number(0, 60), &[1_000, 5_000, 20_000])),
+        "restore" if !numbers.is_empty() => Some(modes::restore::run(&numbers)),
+        "restore" => Some(modes::restore::run(&[1_000_000, 10_000_000])),
+        "scale" => Some(modes::scale::run(number(0, 1_000_000), number(1, 10_000_000))),
+        "flow" => Some(modes::flow::run(number(0, 5_000_000))),
+        _ => None,
+    }
 }

@@ -41,6 +41,8 @@ mod common {
 #[path = "reliability"]
 mod runs {
     pub mod chain;
+    #[path = "../common/committed.rs"]
+    pub mod committed;
     pub mod failover;
     #[path = "../common/feeder.rs"]
     pub mod feeder;
@@ -48,6 +50,7 @@ mod runs {
     pub mod judge;
     pub mod kills;
     pub mod tail;
+    #[allow(dead_code, reason = "what other benchmarks use besides")]
     #[path = "../common/usage.rs"]
     pub mod usage;
     pub mod week;

@@ -4,8 +4,17 @@ use std::fs;
 
 /// Resident kilobytes of a process now; none once it has gone.
 pub fn resident_kib(process: u32) -> Option<u64> {
+    status_kib(process, "VmRSS:")
+}
+
+/// The most that it ever was.
+pub fn peak_kib(process: u32) -> Option<u64> {
+    status_kib(process, "VmHWM:")
+}
+
+fn status_kib(process: u32, name: &str) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     line.trim().strip_suffix(" kB")?.parse().ok()
 }
 

@@ -25,7 +25,7 @@ const CALL_MS: i32 = 30_000;
 const OUTPUT: &[u8] = br#"{"id":"00000000000000000000000000000000","type":"tideline.tier_changed","time":"2025-01-01T00:00:00.000Z","user_id":"u","sequence":1,"reason":"none"}"#;
 
 /// Its topics and group are those of a configuration.
-pub fn run(config: &Path) {
+pub fn run(config: &Path) -> ! {
     let config = Config::load(Some(config)).expect("a sound configuration");
     // SAFETY: handles live until the process is killed; each message is destroyed once, after its bytes were copied.
     unsafe { Loop::new(&config).run(config.stream.commit_interval.duration()) }

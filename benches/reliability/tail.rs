@@ -6,13 +6,12 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::consumer::BaseConsumer;
 use rdkafka::message::Message as _;
-use rdkafka::{Offset, TopicPartitionList};
 use tideline::config::Config;
 use tideline::domain::{PartitionId, Source, Timestamp, partition_of};
 
+use super::committed;
 use super::feeder::{Feeder, payment};
 
 /// Between two beats of a partition.
@@ -35,7 +34,7 @@ impl Pulse {
         let (began, is_over) = (Instant::now(), Arc::new(AtomicBool::new(false)));
         let seen = Arc::new(Mutex::new(Seen::new()));
         let feeder = Feeder::new(config);
-        let consumer = consumer(config);
+        let consumer = committed::tier_changes(config);
         let partitions = config.topics.partitions;
         let beat = {
             let is_over = is_over.clone();
@@ -94,20 +93,6 @@ fn beat(feeder: &Feeder, partitions: i32, began: Instant) {
             feeder.send(Source::App, &user, payment(&user, &user, Timestamp::of_millis(now)), None);
         }
     }
-}
-
-fn consumer(config: &Config) -> BaseConsumer {
-    let mut client = ClientConfig::new();
-    client.set("bootstrap.servers", &config.kafka.bootstrap).set("group.id", "tail");
-    client.set("isolation.level", "read_committed").set("enable.auto.commit", "false");
-    client.set("fetch.wait.max.ms", "10");
-    let consumer: BaseConsumer = client.create().expect("a consumer");
-    let mut all = TopicPartitionList::new();
-    for partition in 0..config.topics.partitions {
-        all.add_partition_offset(&config.topics.tier_changes, partition, Offset::End).expect("an offset");
-    }
-    consumer.assign(&all).expect("assign");
-    consumer
 }
 
 fn read(consumer: &BaseConsumer, seen: &Mutex<Seen>, began: Instant) {
