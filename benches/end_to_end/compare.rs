@@ -120,7 +120,7 @@ fn measure(peer: &Peer, engine: Engine, input: &str, stamp: u64) -> Measured {
         resident_mib: number("rss_mb"),
         broker_cpu_s: number("broker_cpu_s"),
         outputs: told["canon"]["outputs"].as_u64().unwrap_or_default(),
-        hash: told["canon"]["hash"].as_str().filter(|_| told["canon"]["broken"] == Value::from(0)).map(str::to_owned),
+        hash: told["canon"]["hash"].as_str().filter(|_| told["canon"]["broken"] == 0).map(str::to_owned),
         changelog: peer.written(&changelogs),
     }
 }

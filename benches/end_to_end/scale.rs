@@ -33,9 +33,11 @@ struct Case {
 pub fn run(events: u64, most_users: u64) -> bool {
     let growing = USERS.into_iter().filter(|&users| u64::from(users) <= most_users);
     let growing = growing.map(|users| Case { users, partitions: SOME_PARTITIONS, lanes: 1 });
+    let users = SOME_USERS.min(most_users as u32);
     let wider = LANES.into_iter().flat_map(|lanes| {
-        let users = SOME_USERS.min(most_users as u32);
-        PARTITIONS.map(|partitions| Case { users, partitions, lanes })
+        // A lane owns a partition at least.
+        let partitions = PARTITIONS.into_iter().filter(move |&partitions| partitions as usize >= lanes);
+        partitions.map(move |partitions| Case { users, partitions, lanes })
     });
     let rows: Vec<_> = growing.chain(wider).map(|case| measure(case, events)).collect();
     println!(
