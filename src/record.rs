@@ -43,3 +43,28 @@ pub struct Outgoing {
     /// Milliseconds since the epoch; `None`: the time of sending.
     pub timestamp: Option<i64>,
 }
+
+impl Outgoing {
+    pub fn lent(&self) -> Lent<'_> {
+        Lent {
+            topic: &self.topic,
+            partition: self.partition,
+            key: self.key.as_deref(),
+            value: self.value.as_deref(),
+            headers: &self.headers,
+            timestamp: self.timestamp,
+        }
+    }
+}
+
+/// A record to be written, lent for the time of the call: whoever writes it copies it once, to where it leaves from.
+/// Its fields are those of [`Outgoing`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lent<'a> {
+    pub topic: &'a str,
+    pub partition: Option<PartitionId>,
+    pub key: Option<&'a [u8]>,
+    pub value: Option<&'a [u8]>,
+    pub headers: &'a [(String, Vec<u8>)],
+    pub timestamp: Option<i64>,
+}

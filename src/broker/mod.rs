@@ -5,7 +5,7 @@
 //!
 //! The order that exactly once depends on, for every batch of a lane:
 //! 1. [`Source::generation`] is captured on the polling thread, when the transaction begins;
-//! 2. [`Producer::begin`], [`Transaction::send`] of outputs, changelog and partition records,
+//! 2. [`Producer::begin`], [`Transaction::lend`] of outputs, changelog and partition records,
 //!    [`Transaction::send_offsets`] for *every* partition written about, [`Transaction::commit`];
 //! 3. only then is memory changed. No [`Source::poll`] comes between 1 and 3.
 
@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::{Input, PartitionId, partition_of};
-use crate::record::{Message, Offset, Outgoing};
+use crate::record::{Lent, Message, Offset, Outgoing};
 
 pub mod error;
 #[cfg(feature = "kafka")]
@@ -50,28 +50,20 @@ impl Topics {
         &self.inputs[input.index()]
     }
 
-    /// Records that say nothing, for every topic that a partition's transactions write to under its number: so that the
-    /// end of their transaction ends what hangs there.
-    fn touches(&self, partition: PartitionId) -> impl Iterator<Item = Outgoing> {
-        // By key, like outputs: so a topic with other partitions than the inputs' is not asked for one that it lacks.
-        let keys = (0u32..).map(|number| format!("released-{number}").into_bytes());
-        let key = keys.into_iter().find(|key| partition_of(key, self.partitions) == partition).unwrap_or_default();
-        let touched = [&self.tier_changes, &self.dormancy_risk, &self.dead_letters].into_iter();
-        touched.map(move |topic| Outgoing {
-            topic: topic.clone(),
-            partition: None,
-            ..self.to_changelog(partition, &key, None)
-        })
+    /// A key of no user's that belongs to a partition.
+    fn key_on(&self, partition: PartitionId) -> Vec<u8> {
+        let mut keys = (0u32..).map(|number| format!("released-{number}").into_bytes());
+        keys.find(|key| partition_of(key, self.partitions) == partition).unwrap_or_default()
     }
 
     /// A record of a partition's changelog; without a value it is a tombstone.
-    pub fn to_changelog(&self, partition: PartitionId, key: &[u8], value: Option<Vec<u8>>) -> Outgoing {
-        Outgoing {
-            topic: self.changelog.clone(),
+    pub fn to_changelog<'a>(&'a self, partition: PartitionId, key: &'a [u8], value: Option<&'a [u8]>) -> Lent<'a> {
+        Lent {
+            topic: &self.changelog,
             partition: Some(partition),
-            key: Some(key.to_vec()),
+            key: Some(key),
             value,
-            headers: Vec::new(),
+            headers: &[],
             timestamp: None,
         }
     }
@@ -140,7 +132,11 @@ pub trait Producer {
 pub trait Transaction {
     type Generation;
 
-    fn send(&mut self, record: Outgoing) -> Result<(), TransactionError>;
+    fn lend(&mut self, record: Lent<'_>) -> Result<(), TransactionError>;
+
+    fn send(&mut self, record: Outgoing) -> Result<(), TransactionError> {
+        self.lend(record.lent())
+    }
 
     /// The next offsets to read, committed with the records: what fences an owner that has lost a partition.
     fn send_offsets(&mut self, offsets: &[OffsetCommit], generation: &Self::Generation)
@@ -280,13 +276,18 @@ pub trait Broker: Clone + Send + Sync + 'static {
     /// fenced.
     fn release(&self, transactional_id: &str, partition: PartitionId, ending: Ending) -> Result<(), BrokerError> {
         let topics = self.topics();
+        let key = topics.key_on(partition);
         let mut producer = self.producer(transactional_id)?;
         let ended = producer.begin().and_then(|mut transaction| {
-            transaction.send(topics.to_changelog(partition, b"released", None))?;
+            let touch = topics.to_changelog(partition, &key, None);
+            transaction.lend(touch)?;
             match ending {
                 Ending::Commit => transaction.commit(),
                 Ending::Abort => {
-                    topics.touches(partition).try_for_each(|touch| transaction.send(touch))?;
+                    // By key, as outputs are: a topic with other partitions than the inputs' may lack this one.
+                    for topic in [&topics.tier_changes, &topics.dormancy_risk, &topics.dead_letters] {
+                        transaction.lend(Lent { topic, partition: None, ..touch })?;
+                    }
                     transaction.abort()
                 }
             }

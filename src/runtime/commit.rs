@@ -72,11 +72,9 @@ impl<B: Broker> Lane<B> {
             if !partitions.contains(&serving.id) {
                 continue;
             }
-            for record in serving.writes(note, &self.job) {
-                writes += 1;
-                if let Err(error) = transaction.send(record) {
-                    return Err(give_up(transaction, error));
-                }
+            match serving.write(note, &self.job, |record| transaction.lend(record)) {
+                Ok(count) => writes += count,
+                Err(error) => return Err(give_up(transaction, error)),
             }
             offsets.extend(serving.offsets(note));
         }

@@ -310,9 +310,9 @@ impl<B: Broker> Resetter<B> {
             .generation()
             .map_err(|error| TransactionError::Abortable { call: "generation", reason: error.to_string() })?;
         let mut transaction = self.producer.begin()?;
-        transaction.send(topics.to_changelog(partition, PartitionRecord::KEY, Some(record.encode())))?;
+        transaction.lend(topics.to_changelog(partition, PartitionRecord::KEY, Some(&record.encode())))?;
         for user in forgotten {
-            transaction.send(topics.to_changelog(partition, user, None))?;
+            transaction.lend(topics.to_changelog(partition, user, None))?;
         }
         let offsets: Vec<_> = note.offsets(partition, positions).collect();
         transaction.send_offsets(&offsets, &generation)?;

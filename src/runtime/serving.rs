@@ -11,7 +11,7 @@ use crate::emit;
 use crate::engine::{Disposition, Handled, Partition, Reason as SignalReason, Signal, Slice};
 use crate::ingest::{Decoded, Reason};
 use crate::merge::{Flow, Merge, Next};
-use crate::record::{Message, Offset, Outgoing};
+use crate::record::{Lent, Message, Offset, Outgoing};
 use crate::runtime::job::Job;
 use crate::runtime::status::{InputStatus, PartitionStatus, Phase, Signals, Tally};
 use crate::state::{InputPosition, PartitionRecord, StateError};
@@ -285,17 +285,24 @@ impl<M: Message> Serving<M> {
         self.merge.is_at_end() && ends.iter().all(|&(input, end)| told(input).is_some_and(|told| told >= end))
     }
 
-    /// What a transaction must write for this partition: the partition record first, so that whoever finds the
-    /// transaction open can tell whose it is.
-    pub fn writes(&mut self, note: &CommitNote, job: &Job) -> Vec<Outgoing> {
+    /// Lends `write` what a transaction must write for this partition: the partition record first, so that whoever finds
+    /// the transaction open can tell whose it is. How many records that were.
+    pub fn write<E>(
+        &mut self,
+        note: &CommitNote,
+        job: &Job,
+        mut write: impl FnMut(Lent<'_>) -> Result<(), E>,
+    ) -> Result<u64, E> {
         self.skip_to_ends();
         let record = self.record(note, job);
-        let to_changelog =
-            |key: &[u8], value: Option<&[u8]>| job.topics.to_changelog(self.id, key, value.map(<[u8]>::to_vec));
-        let mut writes = vec![to_changelog(PartitionRecord::KEY, Some(&record.encode()))];
-        writes.extend(self.engine.changes().map(|change| to_changelog(change.key, change.value)));
-        writes.append(&mut self.hand.staged);
-        writes
+        write(job.topics.to_changelog(self.id, PartitionRecord::KEY, Some(&record.encode())))?;
+        let mut count = 1;
+        for change in self.engine.changes() {
+            write(job.topics.to_changelog(self.id, change.key, change.value))?;
+            count += 1;
+        }
+        self.hand.staged.iter().try_for_each(|staged| write(staged.lent()))?;
+        Ok(count + self.hand.staged.len() as u64)
     }
 
     /// Where an input was read to its end, that end is the position: markers of transactions behind its last record are no
@@ -328,7 +335,7 @@ impl<M: Message> Serving<M> {
     }
 
     /// The offsets of all inputs, those that did not move too: they are what fences a stale owner. Call after
-    /// [`Self::writes`].
+    /// [`Self::write`].
     pub fn offsets(&self, note: &CommitNote) -> impl Iterator<Item = OffsetCommit> {
         note.offsets(self.id, &self.hand.positions)
     }

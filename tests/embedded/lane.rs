@@ -331,8 +331,8 @@ fn what_hangs_under_its_own_id_is_ended_in_that_partition() {
     world.step_until(&mut lane, "the restore has begun", |world| is_begun(phase(world, P0)));
     let mut hanging = world.broker.producer("lane-0").unwrap();
     let mut transaction = hanging.begin().unwrap();
-    let record = world.broker.topics().to_changelog(P0, b"u", Some(b"never committed".to_vec()));
-    transaction.send(record).unwrap();
+    let record = world.broker.topics().to_changelog(P0, b"u", Some(b"never committed"));
+    transaction.lend(record).unwrap();
     world.broker.inject(Fault::LeftOpen);
     drop(transaction);
     assert_eq!(world.broker.open_writers(P0).unwrap(), ["lane-0".into()]);
@@ -356,7 +356,7 @@ fn what_hangs_of_a_transaction_in_doubt_is_ended_before_the_next() {
     world.step_until(&mut lane, "the id is taken", |world| !is_open(world));
     let mut hanging = world.broker.producer("lane-0").unwrap();
     let mut transaction = hanging.begin().unwrap();
-    transaction.send(world.broker.topics().to_changelog(P0, b"u", Some(b"never committed".to_vec()))).unwrap();
+    transaction.lend(world.broker.topics().to_changelog(P0, b"u", Some(b"never committed"))).unwrap();
     world.broker.inject(Fault::LeftOpen);
     drop(transaction);
 

@@ -15,7 +15,7 @@ use tideline::broker::{
     TransactionError,
 };
 use tideline::domain::{Input, PartitionId};
-use tideline::record::{Offset, Outgoing};
+use tideline::record::{Lent, Offset};
 
 /// A test that waits for longer at a gate has failed.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -208,8 +208,8 @@ impl Producer for SpyProducer {
 impl Transaction for SpyTransaction<'_> {
     type Generation = (MemoryGeneration, u64);
 
-    fn send(&mut self, record: Outgoing) -> Result<(), TransactionError> {
-        self.0.send(record)
+    fn lend(&mut self, record: Lent<'_>) -> Result<(), TransactionError> {
+        self.0.lend(record)
     }
 
     fn send_offsets(

@@ -16,7 +16,7 @@ use super::bound::Bound;
 use super::context::ProducerWatch;
 use super::message::KafkaMessage;
 use super::offsets::Observers;
-use super::producer::{base_record, headers_of};
+use super::producer::base_record;
 use super::reader::{LogReader, Span};
 use super::settings::KafkaSettings;
 use super::{Isolation, triage};
@@ -41,7 +41,7 @@ impl PlainProducer {
     pub fn send(&self, record: &Outgoing) -> Result<(), BrokerError> {
         let what = || format!("write to {}", record.topic);
         let bound = Bound::of(self.settings.no_progress_bound);
-        let mut outgoing = base_record(record, headers_of(record));
+        let mut outgoing = base_record(record.lent(), None);
         loop {
             self.client.poll(Duration::ZERO);
             match self.client.send(outgoing) {

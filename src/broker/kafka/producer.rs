@@ -22,14 +22,14 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 
 use crate::broker::{BrokerError, ErrorClass, OffsetCommit, Producer, Topics, Transaction, TransactionError};
-use crate::record::Outgoing;
+use crate::record::Lent;
 
 use super::bound::Bound;
 use super::context::ProducerWatch;
 use super::settings::KafkaSettings;
 use super::source::KafkaGeneration;
 use super::triage;
-use super::writers::Signatures;
+use super::writers::{SIGNATURE, Signatures};
 
 /// Between two looks at how many records are unacknowledged. Waiting inside of the client spins for up to 1 ms instead.
 const DRAIN_PAUSE: Duration = Duration::from_micros(200);
@@ -263,12 +263,11 @@ impl KafkaTransaction<'_> {
 impl Transaction for KafkaTransaction<'_> {
     type Generation = KafkaGeneration;
 
-    fn send(&mut self, mut record: Outgoing) -> Result<(), TransactionError> {
+    fn lend(&mut self, record: Lent<'_>) -> Result<(), TransactionError> {
         let producer = &*self.producer;
-        self.signatures.sign(&mut record, &producer.topics, &producer.transactional_id);
+        let signature = self.signatures.wants(record, &producer.topics).then_some(&*producer.transactional_id);
         let bound = Bound::of(producer.settings.retry_bound);
-        let headers = headers_of(&record);
-        let mut outgoing = base_record(&record, headers);
+        let mut outgoing = base_record(record, signature);
         loop {
             match producer.client.send(outgoing) {
                 Ok(()) => return Ok(()),
@@ -325,24 +324,26 @@ impl Drop for KafkaTransaction<'_> {
     }
 }
 
-pub(super) fn base_record(record: &Outgoing, headers: Option<OwnedHeaders>) -> BaseRecord<'_, [u8], [u8]> {
+pub(super) fn base_record<'a>(record: Lent<'a>, signature: Option<&str>) -> BaseRecord<'a, [u8], [u8]> {
     BaseRecord {
-        topic: &record.topic,
+        topic: record.topic,
         partition: record.partition.map(|partition| partition.0),
-        payload: record.value.as_deref(),
-        key: record.key.as_deref(),
+        payload: record.value,
+        key: record.key,
         timestamp: record.timestamp,
-        headers,
+        headers: headers_of(record, signature),
         delivery_opaque: (),
     }
 }
 
-pub(super) fn headers_of(record: &Outgoing) -> Option<OwnedHeaders> {
-    if record.headers.is_empty() {
+fn headers_of(record: Lent<'_>, signature: Option<&str>) -> Option<OwnedHeaders> {
+    if record.headers.is_empty() && signature.is_none() {
         return None;
     }
-    let empty = OwnedHeaders::new_with_capacity(record.headers.len());
-    Some(record.headers.iter().fold(empty, |headers, (key, value)| headers.insert(Header { key, value: Some(value) })))
+    let signature = signature.map(|id| (SIGNATURE, id.as_bytes()));
+    let own = record.headers.iter().map(|(key, value)| (key.as_str(), value.as_slice()));
+    let empty = OwnedHeaders::new_with_capacity(record.headers.len() + 1);
+    Some(own.chain(signature).fold(empty, |headers, (key, value)| headers.insert(Header { key, value: Some(value) })))
 }
 
 /// Without those of partitions that an input doesn't have.

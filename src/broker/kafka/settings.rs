@@ -262,6 +262,8 @@ impl KafkaSettings {
             .set("debug", debug)
             .set_log_level(RDKafkaLogLevel::Debug)
             .set("transactional.id", transactional_id)
+            // What was written needs no event of its own: a record counts as in flight until it is acknowledged either way.
+            .set("delivery.report.only.error", "true")
             .set("transaction.timeout.ms", millis(self.transaction_timeout))
             // send_offsets waits for that long when the one before is still being finished; the default is 100.
             .set("retry.backoff.ms", "5");

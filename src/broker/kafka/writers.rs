@@ -14,34 +14,33 @@ use rdkafka::message::{BorrowedMessage, Headers as _};
 
 use crate::broker::{BrokerError, Topics};
 use crate::domain::{PartitionId, partition_of};
-use crate::record::Outgoing;
+use crate::record::Lent;
 
 use super::bound::Bound;
 use super::offsets::Observers;
 use super::reader::{LogReader, Span};
 use super::settings::{Isolation, KafkaSettings};
 
-const SIGNATURE: &str = "tideline-writer";
+/// The header that carries a signature.
+pub(super) const SIGNATURE: &str = "tideline-writer";
 /// A commit returns a little before its markers are written. What is still open after that is taken for open.
 const MARKER_GRACE: Duration = Duration::from_millis(300);
 const MARKER_PAUSE: Duration = Duration::from_millis(10);
 
-/// Signs the first changelog record of each partition in one transaction.
+/// Signatures are for the first changelog record of each partition in one transaction.
 #[derive(Debug, Default)]
 pub(super) struct Signatures {
     signed: BTreeSet<PartitionId>,
 }
 
 impl Signatures {
-    pub fn sign(&mut self, record: &mut Outgoing, topics: &Topics, transactional_id: &str) {
-        if record.topic != topics.changelog {
-            return;
+    /// Whether this record must carry one.
+    pub fn wants(&mut self, record: Lent<'_>, topics: &Topics) -> bool {
+        if *record.topic != *topics.changelog {
+            return false;
         }
-        let key = record.key.as_deref().unwrap_or_default();
-        let partition = record.partition.unwrap_or_else(|| partition_of(key, topics.partitions));
-        if self.signed.insert(partition) {
-            record.headers.push((SIGNATURE.to_owned(), transactional_id.as_bytes().to_vec()));
-        }
+        let of_key = || partition_of(record.key.unwrap_or_default(), topics.partitions);
+        self.signed.insert(record.partition.unwrap_or_else(of_key))
     }
 }
 
@@ -102,18 +101,11 @@ mod tests {
             partitions: 2,
         };
         let mut signatures = Signatures::default();
-        let cases = [("tiers", 0, 0), ("changelog", 0, 1), ("changelog", 0, 0), ("changelog", 1, 1)];
+        let cases = [("tiers", 0, false), ("changelog", 0, true), ("changelog", 0, false), ("changelog", 1, true)];
         for (topic, partition, expected) in cases {
-            let mut record = Outgoing {
-                topic: topic.into(),
-                partition: Some(PartitionId(partition)),
-                key: None,
-                value: None,
-                headers: Vec::new(),
-                timestamp: None,
-            };
-            signatures.sign(&mut record, &topics, "lane-0");
-            assert_eq!(record.headers.len(), expected, "{topic} {partition}");
+            let partition = Some(PartitionId(partition));
+            let record = Lent { topic, partition, key: None, value: None, headers: &[], timestamp: None };
+            assert_eq!(signatures.wants(record, &topics), expected, "{topic} {partition:?}");
         }
     }
 }

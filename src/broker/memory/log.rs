@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use crate::broker::Marks;
-use crate::record::{Message, Offset, Outgoing};
+use crate::record::{Lent, Message, Offset};
 
 /// What a record costs besides its own bytes; so that a flood of empty ones is bounded, too.
 const RECORD_OVERHEAD_BYTES: u64 = 64;
@@ -29,9 +29,14 @@ impl Contents {
     }
 }
 
-impl From<Outgoing> for Contents {
-    fn from(record: Outgoing) -> Self {
-        Self { key: record.key, value: record.value, headers: record.headers, timestamp: record.timestamp }
+impl From<Lent<'_>> for Contents {
+    fn from(record: Lent<'_>) -> Self {
+        Self {
+            key: record.key.map(<[u8]>::to_vec),
+            value: record.value.map(<[u8]>::to_vec),
+            headers: record.headers.to_vec(),
+            timestamp: record.timestamp,
+        }
     }
 }
 

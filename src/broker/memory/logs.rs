@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::log::{Cleanup, Contents, Dropped, PartitionLog};
 use crate::broker::{BrokerError, ErrorClass, Topics};
 use crate::domain::{Input, PartitionId, partition_of};
-use crate::record::{Offset, Outgoing};
+use crate::record::{Lent, Offset};
 
 /// One partition of one topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,11 +72,11 @@ impl Logs {
     }
 
     /// Where a record belongs, and what of it is stored. A record of a compacted topic needs a key.
-    pub fn place(&self, record: Outgoing) -> Result<(LogId, Arc<Contents>), BrokerError> {
-        let of_key = || partition_of(record.key.as_deref().unwrap_or_default(), self.partitions);
-        let id = self.id(&record.topic, record.partition.unwrap_or_else(of_key))?;
+    pub fn place(&self, record: Lent<'_>) -> Result<(LogId, Arc<Contents>), BrokerError> {
+        let of_key = || partition_of(record.key.unwrap_or_default(), self.partitions);
+        let id = self.id(record.topic, record.partition.unwrap_or_else(of_key))?;
         if self[id].cleanup() == Cleanup::Compact && record.key.is_none() {
-            return Err(refused(&record.topic, "a compacted topic takes no record without a key".to_owned()));
+            return Err(refused(record.topic, "a compacted topic takes no record without a key".to_owned()));
         }
         Ok((id, Arc::new(record.into())))
     }

@@ -10,7 +10,7 @@ use super::group::MemoryGeneration;
 use super::transaction::{Epoch, Fenced, State, StoredOffset};
 use super::{Shared, journal_failed};
 use crate::broker::{BrokerError, OffsetCommit, Producer, Transaction, TransactionError};
-use crate::record::Outgoing;
+use crate::record::Lent;
 
 /// The holder of a transactional id.
 #[derive(Debug)]
@@ -119,7 +119,7 @@ impl MemoryTransaction<'_> {
 impl Transaction for MemoryTransaction<'_> {
     type Generation = MemoryGeneration;
 
-    fn send(&mut self, record: Outgoing) -> Result<(), TransactionError> {
+    fn lend(&mut self, record: Lent<'_>) -> Result<(), TransactionError> {
         const CALL: &str = "send";
         let shared = self.producer.shared.clone();
         let mut state = shared.lock();
