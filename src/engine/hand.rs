@@ -3,16 +3,16 @@
 //! A key is decoded when it is first touched and encoded once, when the batch is written. Slots and their memory are used
 //! again from batch to batch. Nothing in here is true before the transaction that writes it has succeeded.
 
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 
-use foldhash::fast::FixedState;
+use hashbrown::HashTable;
 
 use super::clock::StreamClock;
-use super::store::Users;
+use super::store::{Users, hash};
 use crate::domain::{Stage, Tier, Timestamp};
-use crate::state::codec::{self, Header, Kind};
+use crate::state::codec::{self, Kind};
 use crate::state::{Population, StateError, User};
-use crate::timers::{Key, Timer, Timers};
+use crate::timers::{Key, Place, Timer, Timers};
 
 /// The place of a touched key in the hand.
 pub(super) type Slot = usize;
@@ -33,6 +33,9 @@ pub(super) enum Content {
 #[derive(Debug)]
 pub(super) struct Touched {
     pub key: Key,
+    pub hash: u64,
+    /// Where it stands in the store, if it is committed.
+    pub place: Option<Place>,
     pub content: Content,
     /// Meaningful where `content` is a user.
     pub user: User,
@@ -80,8 +83,8 @@ pub(super) struct Hand {
     pub erasures: usize,
     slots: Vec<Touched>,
     used: usize,
-    index: HashMap<Key, Slot, FixedState>,
-    timers: Timers,
+    index: HashTable<Slot>,
+    timers: BTreeSet<Timer>,
     /// The last committed timer that was taken.
     taken: Option<Timer>,
 }
@@ -96,8 +99,8 @@ impl Hand {
             erasures: 0,
             slots: Vec::new(),
             used: 0,
-            index: HashMap::default(),
-            timers: Timers::default(),
+            index: HashTable::new(),
+            timers: BTreeSet::new(),
             taken: None,
         }
     }
@@ -126,47 +129,59 @@ impl Hand {
 
     /// Finds a key, or decodes it from what is committed.
     pub fn touch(&mut self, key: &[u8], users: &Users) -> Result<Slot, StateError> {
-        if let Some(&slot) = self.index.get(key) {
+        let hash = hash(key);
+        if let Some(slot) = self.find(hash, key) {
             return Ok(slot);
         }
+        let key = Key::new(key).ok_or(StateError::Damaged("a key too long"))?;
         let slot = self.next_slot();
         let touched = &mut self.slots[slot];
         touched.dirty = false;
         touched.encoded.clear();
-        match users.0.get(key) {
-            Some(held) => {
-                touched.key = held.key().clone();
-                touched.held = held.armed;
-                let header = Header::read(&held.bytes)?;
+        (touched.key, touched.hash) = (key, hash);
+        let table = users.read();
+        touched.place = table.find(hash, &key);
+        match touched.place {
+            Some(place) => {
+                let held = table.held(place);
+                touched.held = held.armed();
+                let header = held.header()?;
                 touched.rules_generation = header.rules_generation;
                 touched.content = match header.kind {
                     Kind::User => {
-                        codec::decode_user(&held.bytes, &mut touched.user)?;
+                        codec::decode_user(held.value(), &mut touched.user)?;
                         Content::User
                     }
                     Kind::Erasure => {
-                        let erased_at = codec::decode_erasure(&held.bytes)?;
+                        let erased_at = codec::decode_erasure(held.value())?;
                         Content::Erasure { erased_at, forget_at: header.deadline.unwrap_or(Timestamp::NEVER) }
                     }
                 };
             }
             None => {
-                touched.key = Key::from(key);
                 touched.held = None;
                 touched.content = Content::Absent;
             }
         }
         touched.armed = touched.held;
         touched.counted = touched.standing();
-        self.index.insert(touched.key.clone(), slot);
+        let slots = &self.slots;
+        self.index.insert_unique(hash, slot, |&slot| slots[slot].hash);
         self.used += 1;
         Ok(slot)
+    }
+
+    fn find(&self, hash: u64, key: &[u8]) -> Option<Slot> {
+        let is_it = |slot: &Slot| self.slots[*slot].hash == hash && *self.slots[*slot].key == *key;
+        self.index.find(hash, is_it).copied()
     }
 
     fn next_slot(&mut self) -> Slot {
         if self.used == self.slots.len() {
             self.slots.push(Touched {
-                key: Key::from([]),
+                key: Key::default(),
+                hash: 0,
+                place: None,
                 content: Content::Absent,
                 user: User::default(),
                 rules_generation: 0,
@@ -197,7 +212,7 @@ impl Hand {
         let touched = &mut self.slots[slot];
         let Some(due) = touched.deadline() else { return };
         if touched.armed.is_none_or(|armed| due < armed) {
-            self.timers.rearm(&touched.key, None, Some(due));
+            self.timers.insert((due, touched.key));
             touched.armed = Some(due);
         }
     }
@@ -210,36 +225,26 @@ impl Hand {
         committed: &mut Timers,
     ) -> Result<Option<(Timestamp, Slot)>, StateError> {
         loop {
-            let first = committed.first_after(self.taken.as_ref(), until);
-            let in_hand = self.timers.first_after(None, until);
+            let first = committed.first_after(self.taken.as_ref(), until, |place| users.read().timer(place));
+            let in_hand = self.timers.first().copied().filter(|(at, _)| *at <= until);
             let from_committed = match (first, in_hand) {
                 (None, None) => return Ok(None),
                 (Some(first), Some(in_hand)) => first <= in_hand,
                 (first, _) => first.is_some(),
             };
-            let timer = if from_committed { first.cloned() } else { self.timers.pop_first() };
-            let Some(timer) = timer else { return Ok(None) };
-            let (at, key) = &timer;
-            let slot = match self.index.get(key) {
-                Some(&slot) => slot,
-                None => {
-                    // Nobody has touched it: if it isn't due yet, its committed timer may move right away.
-                    let due = users.header(key)?.and_then(|header| header.deadline);
-                    if due != Some(*at) {
-                        committed.rearm(key, Some(*at), due);
-                        users.arm(key, due);
-                        continue;
-                    }
-                    self.touch(key, users)?
-                }
+            let timer = if from_committed { first } else { self.timers.pop_first() };
+            let Some((at, key)) = timer else { return Ok(None) };
+            let slot = match self.find(hash(&key), &key) {
+                Some(slot) => slot,
+                None if move_on(at, &key, users, committed)? => continue,
+                None => self.touch(&key, users)?,
             };
-            if self.slots[slot].armed == Some(*at) {
+            if self.slots[slot].armed == Some(at) {
                 self.slots[slot].armed = None;
             }
-            let due = self.slots[slot].deadline() == Some(*at);
-            let at = *at;
+            let due = self.slots[slot].deadline() == Some(at);
             if from_committed {
-                self.taken = Some(timer);
+                self.taken = Some((at, key));
             }
             if due {
                 return Ok(Some((at, slot)));
@@ -262,6 +267,19 @@ impl Hand {
             }
         }
     }
+}
+
+/// Moves the committed timer of a key that nobody has touched right away, if it isn't due yet. Says whether it did.
+fn move_on(at: Timestamp, key: &Key, users: &Users, committed: &mut Timers) -> Result<bool, StateError> {
+    let mut table = users.write();
+    let Some(place) = table.find(hash(key), key) else { return Ok(false) };
+    let due = table.held(place).header()?.deadline;
+    if due == Some(at) {
+        return Ok(false);
+    }
+    committed.rearm(place, key, Some(at), due);
+    table.arm(place, due);
+    Ok(true)
 }
 
 /// Adds to, or takes from, the users who stand at a tier and a stage.

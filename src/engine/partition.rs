@@ -12,15 +12,15 @@ use super::announce::Announcer;
 use super::clock::StreamClock;
 use super::effect::{Reason, Signal};
 use super::hand::{Content, Hand, Slot, count};
-use super::store::Users;
+use super::store::{Users, hash};
 use super::{Disposition, Engine, Handled, Slice};
 use crate::domain::{Body, DAY_MS, Event, Input, Stage, Tier, Timestamp, UserId};
 use crate::ingest::{self, Reject};
 use crate::record::Coordinates;
 use crate::rules::Rules;
-use crate::state::codec::{Header, Kind};
+use crate::state::codec::Header;
 use crate::state::{Ladder, PartitionRecord, Population, StateError, User};
-use crate::timers::{Key, Timers};
+use crate::timers::{Key, Place, Timers};
 
 /// One change of the changelog; without a value it is a tombstone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,8 +37,8 @@ pub struct Partition {
     timers: Timers,
     clock: StreamClock,
     population: Population,
-    /// Keys of users whose state older rules wrote, from the last to the first; those that are done have been cut off.
-    outdated: Vec<Key>,
+    /// Places of users whose state older rules wrote, from the last to the first; those that are done have been cut off.
+    outdated: Vec<Place>,
     /// The ladders by which their tiers are numbered.
     old_ladders: Vec<Ladder>,
     erasures: usize,
@@ -66,38 +66,44 @@ impl Partition {
 
     /// Takes over one changelog record of a user. Later records of a key replace earlier ones. The partition record is not one.
     pub fn restore_user(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<(), StateError> {
-        let before = self.users.0.remove(key);
-        if let Some((key, held)) = &before {
-            self.timers.rearm(key, held.armed, None);
-            self.erasures -= usize::from(!Header::read(&held.bytes)?.is_user());
+        let hash = hash(key);
+        let mut table = self.users.write();
+        let place = table.find(hash, key);
+        match (value, place) {
+            (Some(value), _) => {
+                Header::read(value)?;
+                let key = Key::new(key).ok_or(StateError::Damaged("a key too long"))?;
+                table.put(hash, &key, place, value);
+            }
+            (None, Some(place)) => table.remove(hash, place),
+            (None, None) => {}
         }
-        let Some(bytes) = value else { return Ok(()) };
-        let header = Header::read(bytes)?;
-        self.erasures += usize::from(!header.is_user());
-        let key = before.map_or_else(|| Key::from(key), |(key, _)| key);
-        self.timers.rearm(&key, None, header.deadline);
-        self.users.put(&key, header.deadline, Some(bytes));
         Ok(())
     }
 
-    /// Takes over clocks. Call once, after all users. Users whose state older rules wrote are due for re-evaluation: that comes
+    /// Takes over clocks, and arms all timers. Call once, after all users. Users whose state older rules wrote are due for re-evaluation: that comes
     /// before anything else, in slices.
     pub fn restore_position(&mut self, record: &PartitionRecord) -> Result<(), StateError> {
         self.clock = StreamClock::restore(record, self.engine.settings.silent_after_ms.len());
         let mut generations = BTreeSet::new();
-        for entry in &self.users.0 {
-            let header = Header::read(&entry.value().bytes)?;
-            if header.kind == Kind::User {
-                count(&mut self.population, Some((header.tier.unwrap_or(Tier::INACTIVE), header.stage)), 1);
+        self.arm_all();
+        let table = self.users.read();
+        for (place, held) in table.iter() {
+            let header = held.header()?;
+            if !header.is_user() {
+                self.erasures += 1;
+                continue;
             }
-            if header.is_user() && header.rules_generation < self.engine.rules.generation() {
-                self.outdated.push(entry.key().clone());
+            count(&mut self.population, Some((header.tier.unwrap_or(Tier::INACTIVE), header.stage)), 1);
+            if header.rules_generation < self.engine.rules.generation() {
+                self.outdated.push(place);
                 generations.insert(header.rules_generation);
             }
         }
         let old = record.ladders.iter().filter(|ladder| generations.contains(&ladder.generation));
         self.old_ladders = old.cloned().collect();
-        self.outdated.sort_unstable_by(|a, b| b.cmp(a));
+        self.outdated.sort_unstable_by(|a, b| table.held(*b).key().cmp(table.held(*a).key()));
+        drop(table);
         self.discard();
         Ok(())
     }
@@ -178,19 +184,46 @@ impl Partition {
         self.erasures = self.hand.erasures;
         self.fired += self.hand.fired as u64;
         let taken_until = self.hand.taken_until();
+        let mut table = self.users.write();
         for touched in self.hand.touched() {
             let (held, due) = (touched.held, touched.deadline());
             let taken = held.is_some_and(|armed| Some(armed) <= taken_until);
             let earlier = due.is_some_and(|due| held.is_none_or(|armed| due < armed));
             let armed = if taken || earlier || due.is_none() { due } else { held };
-            self.timers.rearm(&touched.key, held, armed);
-            if touched.dirty {
-                self.users.put(&touched.key, armed, touched.value());
-            } else if armed != held {
-                self.users.arm(&touched.key, armed);
+            let value = if touched.dirty { touched.value() } else { None };
+            let place = match value {
+                Some(value) => Some(table.put(touched.hash, &touched.key, touched.place, value)),
+                None => touched.place,
+            };
+            // What was never committed, and is not to be.
+            let Some(place) = place else { continue };
+            if armed != held {
+                self.timers.rearm(place, &touched.key, held, armed);
+                table.arm(place, armed);
+            }
+            if touched.dirty && value.is_none() {
+                table.remove(touched.hash, place);
             }
         }
+        drop(table);
+        if self.timers.is_cluttered() {
+            self.arm_all();
+        }
         self.discard();
+    }
+
+    /// Arms everybody at their deadline, and nothing else.
+    fn arm_all(&mut self) {
+        self.timers.clear();
+        let mut table = self.users.write();
+        for place in table.places() {
+            let held = table.held(place);
+            // A free place has none.
+            let due = held.header().ok().and_then(|header| header.deadline);
+            let key = Key::new(held.key()).unwrap_or_default();
+            table.arm(place, due);
+            self.timers.rearm(place, &key, None, due);
+        }
     }
 
     /// What is in hand is forgotten.
@@ -298,7 +331,9 @@ impl Partition {
             }
             self.hand.to_reevaluate -= 1;
             self.hand.fired += 1;
-            let slot = self.hand.touch(&self.outdated[self.hand.to_reevaluate].clone(), &self.users)?;
+            let key =
+                Key::new(self.users.read().held(self.outdated[self.hand.to_reevaluate]).key()).unwrap_or_default();
+            let slot = self.hand.touch(&key, &self.users)?;
             self.renumber(slot);
             if let Some(watermark) = self.hand.clock.watermark {
                 let mut announcer = announcer(&self.engine, &mut self.hand, slot, watermark, None, signals)?;

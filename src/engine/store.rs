@@ -1,83 +1,263 @@
 //! Committed users: key to the very bytes that stand in the changelog.
 //!
-//! Written by the partition's lane alone; read by anyone, who therefore sees only what is committed.
+//! Written by the partition's lane alone, a batch under one lock; read by anyone, who therefore sees only what is committed.
+//!
+//! A key costs one allocation, which holds it and its value, 24 bytes beside it, and nine bytes of the index for each of its
+//! buckets. A key keeps its place for as long as it is held.
 
-use dashmap::DashMap;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
 use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+use std::hash::BuildHasher as _;
 
 use crate::domain::{Timestamp, UserId};
 use crate::state::codec::{Header, Kind, decode_user};
 use crate::state::{StateError, User};
-use crate::timers::Key;
+use crate::timers::{Key, Place, Timer};
 
-/// What is held for a key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Held {
-    /// Where the user's timer stands: at the next deadline or before it.
-    pub armed: Option<Timestamp>,
-    pub bytes: Box<[u8]>,
-}
-
+/// The users, to be shared with whoever reads them.
 #[derive(Debug, Default)]
-pub struct Users(pub(super) DashMap<Key, Held, FixedState>);
+pub struct Users(RwLock<Table>);
 
 impl Users {
     /// Users held, and erasures remembered.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.read().index.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.len() == 0
     }
 
     /// A user as committed.
     pub fn user(&self, id: &UserId) -> Result<Option<User>, StateError> {
-        let Some(held) = self.0.get(id.as_bytes()) else { return Ok(None) };
+        let table = self.read();
+        let Some(place) = table.find(hash(id.as_bytes()), id.as_bytes()) else { return Ok(None) };
         let mut user = User::default();
-        decode_user(&held.bytes, &mut user)?;
+        decode_user(table.held(place).value(), &mut user)?;
         Ok(Some(user))
     }
 
     /// The bytes of each key, in order of key: the same as the changelog's last values.
     pub fn snapshot(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
-        let mut all: Vec<_> = self.0.iter().map(|entry| (entry.key().to_vec(), entry.value().bytes.to_vec())).collect();
+        let table = self.read();
+        let mut all: Vec<_> = table.iter().map(|(_, held)| (held.key().to_vec(), held.value().to_vec())).collect();
         all.sort_unstable();
         all
     }
 
-    /// Replaces what is held for a key; without bytes nothing is.
-    pub(super) fn put(&self, key: &Key, armed: Option<Timestamp>, bytes: Option<&[u8]>) {
-        let Some(bytes) = bytes else {
-            self.0.remove(key);
-            return;
-        };
-        match self.0.get_mut(key) {
-            Some(mut held) if held.bytes.len() == bytes.len() => {
-                held.armed = armed;
-                held.bytes.copy_from_slice(bytes);
+    pub(super) fn read(&self) -> RwLockReadGuard<'_, Table> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn write(&self) -> RwLockWriteGuard<'_, Table> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The same on every machine: the core has no randomness.
+pub(super) fn hash(key: &[u8]) -> u64 {
+    FixedState::default().hash_one(key)
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    /// Places, with the part of the hash that the index goes by: growing then touches no key.
+    index: HashTable<(u32, Place)>,
+    entries: Vec<Held>,
+    free: Vec<Place>,
+}
+
+/// What is held at a place.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    /// Length of the key, bytes unused at the end; the key, the value, the unused ones. Empty: a free place.
+    bytes: Box<[u8]>,
+    armed: Armed,
+}
+
+/// Where the user's timer stands: at the next deadline or before it.
+#[derive(Debug, Clone, Copy)]
+struct Armed(Timestamp);
+
+impl Default for Armed {
+    fn default() -> Self {
+        Self(Timestamp::NEVER)
+    }
+}
+
+impl Table {
+    pub fn find(&self, hash: u64, key: &[u8]) -> Option<Place> {
+        let hash = hash as u32;
+        let found =
+            self.index.find(spread(hash), |&(of, place)| of == hash && self.entries[place as usize].key() == key);
+        found.map(|&(_, place)| place)
+    }
+
+    pub fn held(&self, place: Place) -> &Held {
+        &self.entries[place as usize]
+    }
+
+    /// Places, of which some may be free.
+    pub fn places(&self) -> std::ops::Range<Place> {
+        0..self.entries.len() as Place
+    }
+
+    /// What is held, by place.
+    pub fn iter(&self) -> impl Iterator<Item = (Place, &Held)> {
+        (0..).zip(&self.entries).filter(|(_, held)| !held.bytes.is_empty())
+    }
+
+    /// The timer of a place, if one stands.
+    pub fn timer(&self, place: Place) -> Option<Timer> {
+        let held = self.entries.get(place as usize)?;
+        Some((held.armed()?, Key::new(held.key())?))
+    }
+
+    /// Replaces the value of a key, which stands at `place` if it is held already. Its timer stays where it is.
+    pub fn put(&mut self, hash: u64, key: &Key, place: Option<Place>, value: &[u8]) -> Place {
+        if let Some(place) = place {
+            self.entries[place as usize].replace(value);
+            return place;
+        }
+        let held = Held { bytes: pack(key, value), armed: Armed::default() };
+        let place = match self.free.pop() {
+            Some(place) => {
+                self.entries[place as usize] = held;
+                place
             }
-            Some(mut held) => *held = Held { armed, bytes: bytes.into() },
             None => {
-                self.0.insert(key.clone(), Held { armed, bytes: bytes.into() });
+                self.entries.push(held);
+                (self.entries.len() - 1) as Place
             }
+        };
+        let hash = hash as u32;
+        self.index.insert_unique(spread(hash), (hash, place), |&(hash, _)| spread(hash));
+        place
+    }
+
+    pub fn remove(&mut self, hash: u64, place: Place) {
+        let hash = hash as u32;
+        if let Ok(found) = self.index.find_entry(spread(hash), |&(_, of)| of == place) {
+            found.remove();
+            self.entries[place as usize] = Held::default();
+            self.free.push(place);
         }
     }
 
-    /// Notes that a key's timer was moved.
-    pub(super) fn arm(&self, key: &Key, armed: Option<Timestamp>) {
-        if let Some(mut held) = self.0.get_mut(key) {
-            held.armed = armed;
+    /// Notes where a key's timer stands.
+    pub fn arm(&mut self, place: Place, armed: Option<Timestamp>) {
+        self.entries[place as usize].armed = Armed(armed.unwrap_or(Timestamp::NEVER));
+    }
+}
+
+/// The index goes by the upper bits as well, of which 32 stored ones have none.
+const fn spread(hash: u32) -> u64 {
+    (hash as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+impl Held {
+    /// Bytes before the key.
+    const HEAD: usize = 2;
+    /// A value that leaves more than that unused is moved.
+    const MOST_UNUSED: usize = 47;
+
+    pub fn key(&self) -> &[u8] {
+        match *self.bytes {
+            [length, _, ref rest @ ..] => &rest[..usize::from(length)],
+            _ => &[],
         }
     }
 
-    pub(super) fn header(&self, key: &[u8]) -> Result<Option<Header>, StateError> {
-        self.0.get(key).map(|held| Header::read(&held.bytes)).transpose()
+    pub fn value(&self) -> &[u8] {
+        match *self.bytes {
+            [length, unused, ref rest @ ..] => &rest[usize::from(length)..rest.len() - usize::from(unused)],
+            _ => &[],
+        }
     }
+
+    pub fn armed(&self) -> Option<Timestamp> {
+        (self.armed.0 != Timestamp::NEVER).then_some(self.armed.0)
+    }
+
+    pub fn header(&self) -> Result<Header, StateError> {
+        Header::read(self.value())
+    }
+
+    fn replace(&mut self, value: &[u8]) {
+        let at = Self::HEAD + self.key().len();
+        match self.bytes.len().checked_sub(at + value.len()) {
+            Some(unused) if unused <= Self::MOST_UNUSED => {
+                self.bytes[1] = unused as u8;
+                self.bytes[at..at + value.len()].copy_from_slice(value);
+            }
+            _ => self.bytes = pack(self.key(), value),
+        }
+    }
+}
+
+/// With room to grow where an allocator would leave it unused: after a multiple of 16 bytes and 8 more.
+fn pack(key: &[u8], value: &[u8]) -> Box<[u8]> {
+    let length = Held::HEAD + key.len() + value.len();
+    let room = (length + 7) / 16 * 16 + 8;
+    let mut bytes = Vec::with_capacity(room);
+    // A key has at most 64 bytes.
+    bytes.extend([key.len() as u8, (room - length) as u8]);
+    bytes.extend(key);
+    bytes.extend(value);
+    bytes.resize(room, 0);
+    bytes.into()
 }
 
 impl Header {
     pub(super) fn is_user(&self) -> bool {
         self.kind == Kind::User
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn what_is_put_is_held_until_it_is_removed(
+            deeds in prop::collection::vec((0..20u8, prop::option::of(1..300usize)), 1..200),
+        ) {
+            let mut table = Table::default();
+            let mut expected = BTreeMap::new();
+            for (number, (name, length)) in deeds.into_iter().enumerate() {
+                let key = Key::new(&vec![name; usize::from(name)]).unwrap();
+                let hash = hash(&key);
+                let place = table.find(hash, &key);
+                prop_assert_eq!(place.is_some(), expected.contains_key(&key));
+                match length {
+                    Some(length) => {
+                        let value = vec![number as u8; length];
+                        let place = table.put(hash, &key, place, &value);
+                        table.arm(place, Some(Timestamp::of_millis(number as i64)));
+                        expected.insert(key, (value, number as i64));
+                    }
+                    None => {
+                        place.into_iter().for_each(|place| table.remove(hash, place));
+                        expected.remove(&key);
+                    }
+                }
+                let held: BTreeMap<_, _> = table
+                    .iter()
+                    .map(|(place, held)| {
+                        let at = table.timer(place).unwrap().0.millis();
+                        (Key::new(held.key()).unwrap(), (held.value().to_vec(), at))
+                    })
+                    .collect();
+                prop_assert_eq!(&held, &expected);
+                prop_assert_eq!(table.index.len(), expected.len());
+            }
+        }
     }
 }
