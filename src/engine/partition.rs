@@ -81,8 +81,8 @@ impl Partition {
         Ok(())
     }
 
-    /// Takes over clocks, and arms all timers. Call once, after all users. Users whose state older rules wrote are due for re-evaluation: that comes
-    /// before anything else, in slices.
+    /// Takes over clocks, and arms all timers. Call once, after all users. Users whose state older rules wrote are due for
+    /// re-evaluation: that comes before anything else, in slices.
     pub fn restore_position(&mut self, record: &PartitionRecord) -> Result<(), StateError> {
         self.clock = StreamClock::restore(record, self.engine.settings.silent_after_ms.len());
         let mut generations = BTreeSet::new();
@@ -220,7 +220,7 @@ impl Partition {
             let held = table.held(place);
             // A free place has none.
             let due = held.header().ok().and_then(|header| header.deadline);
-            let key = Key::new(held.key()).unwrap_or_default();
+            let key = held.copied_key();
             table.arm(place, due);
             self.timers.rearm(place, &key, None, due);
         }
@@ -331,8 +331,7 @@ impl Partition {
             }
             self.hand.to_reevaluate -= 1;
             self.hand.fired += 1;
-            let key =
-                Key::new(self.users.read().held(self.outdated[self.hand.to_reevaluate]).key()).unwrap_or_default();
+            let key = self.users.read().held(self.outdated[self.hand.to_reevaluate]).copied_key();
             let slot = self.hand.touch(&key, &self.users)?;
             self.renumber(slot);
             if let Some(watermark) = self.hand.clock.watermark {
