@@ -146,8 +146,8 @@ pub struct Stream {
     pub restores_at_once: usize,
     /// How long a lane keeps from trying again after a failure. Default 200ms.
     pub retry_backoff: Period,
-    /// How long the same thing may fail, with no success in between, before the process gives up and names the cause.
-    /// Default 2m.
+    /// How long the same thing may fail, with no success in between, or one call to the client not return, before the process
+    /// gives up and names the cause. Default 2m.
     pub patience: Period,
     /// A partition that has something to do and has not come forward for that long is named with its cause, and so is a call
     /// to the client that has not returned. Default 30s.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::broker::{BrokerError, TransactionError};
 use crate::domain::PartitionId;
+use crate::runtime::calls::Call;
 use crate::runtime::ownership::Refusal;
 use crate::state::StateError;
 
@@ -17,6 +18,9 @@ pub enum LaneError {
     /// The same thing failed for longer than the patience of the settings.
     #[error("gave up after {waited:?} without success: {cause}; {advice}")]
     GaveUp { waited: Duration, cause: String, advice: &'static str },
+    /// A call to the client that has not returned for longer than the patience of the settings. It can't be ended.
+    #[error("lane {lane}: the client's {} has not returned for {waited:?}; {advice}", call.as_str())]
+    Hung { lane: usize, call: Call, waited: Duration, advice: &'static str },
     #[error("partition {partition}: its state can't be gone on from")]
     State {
         partition: PartitionId,

@@ -30,8 +30,10 @@ mod stall;
 pub mod status;
 mod watchdog;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Sender};
 use std::thread::JoinHandle;
 
 pub use calls::{Call, OpenCall};
@@ -50,6 +52,9 @@ use crate::broker::Broker;
 
 /// Runs `lanes` lanes, each on a thread of its own, until they are done, told to stop, or one of them fails; then all
 /// stop, and the first failure is returned.
+///
+/// A call to the client that never returns can't be ended. After [`LaneError::Hung`] its thread is still in it: the process
+/// must end.
 pub fn run<B: Broker>(
     broker: &B,
     job: &Arc<Job>,
@@ -61,14 +66,15 @@ pub fn run<B: Broker>(
     let finish = Arc::new(Finish::new(lanes));
     let (clock, board, orders) = (clock.clone(), board.clone(), Orders::default());
     let company = Company { clock, board, stop: stop.clone(), finish, orders };
-    let watching = Watching::start(Watchdog::new(broker.clone(), job.clone(), company.clone()))?;
-    let mut threads = Vec::new();
+    let (tell, told) = mpsc::channel();
+    let watching = Watching::start(Watchdog::new(broker.clone(), job.clone(), company.clone()), tell.clone())?;
+    let mut threads = BTreeMap::new();
     let mut failure = None;
     for index in 0..lanes {
-        let (broker, job, company) = (broker.clone(), job.clone(), company.clone());
+        let (broker, job, company, tell) = (broker.clone(), job.clone(), company.clone(), tell.clone());
         let thread = std::thread::Builder::new().name(format!("lane-{index}"));
-        match thread.spawn(move || run_lane(broker, job, company, index)) {
-            Ok(handle) => threads.push(handle),
+        match thread.spawn(move || run_lane(broker, job, company, index, tell)) {
+            Ok(handle) => _ = threads.insert(index, handle),
             Err(source) => {
                 stop.stop();
                 failure = Some(LaneError::Thread { lane: index, source });
@@ -76,16 +82,29 @@ pub fn run<B: Broker>(
             }
         }
     }
-    for (index, thread) in threads.into_iter().enumerate() {
-        match thread.join() {
-            Ok(Ok(())) => {}
-            // A lane that fails stops the others, so that all of these have ended.
-            Ok(Err(error)) => _ = failure.get_or_insert(error),
-            Err(_) => _ = failure.get_or_insert(LaneError::Panicked(index)),
+    while !threads.is_empty() {
+        let thread = match told.recv().expect("this function holds a sender") {
+            Told::Ended(index) => threads.remove(&index).map(|thread| (index, thread)),
+            Told::Hung(error) => {
+                stop.stop();
+                return Err(error);
+            }
+        };
+        match thread.map(|(index, thread)| (index, thread.join())) {
+            None | Some((_, Ok(Ok(())))) => {}
+            // A lane that fails stops the others, so that all of these end.
+            Some((_, Ok(Err(error)))) => _ = failure.get_or_insert(error),
+            Some((index, Err(_))) => _ = failure.get_or_insert(LaneError::Panicked(index)),
         }
     }
     drop(watching);
     failure.map_or(Ok(()), Err)
+}
+
+/// What a run waits for.
+enum Told {
+    Ended(usize),
+    Hung(LaneError),
 }
 
 /// The watchdog on its thread; dropped, it ends.
@@ -95,10 +114,15 @@ struct Watching {
 }
 
 impl Watching {
-    fn start<B: Broker>(watchdog: Watchdog<B>) -> Result<Self, LaneError> {
+    fn start<B: Broker>(watchdog: Watchdog<B>, tell: Sender<Told>) -> Result<Self, LaneError> {
         let is_over = Arc::new(AtomicBool::new(false));
         let over = is_over.clone();
-        let thread = std::thread::Builder::new().name("watchdog".to_owned()).spawn(move || watchdog.watch(&over));
+        let thread = std::thread::Builder::new().name("watchdog".to_owned()).spawn(move || {
+            if let Some(error) = watchdog.watch(&over) {
+                // Nobody listens any more: the lanes have ended after all.
+                let _ = tell.send(Told::Hung(error));
+            }
+        });
         let thread = thread.map_err(|source| LaneError::WorkThread { name: "watchdog".to_owned(), source })?;
         Ok(Self { is_over, thread: Some(thread) })
     }
@@ -115,17 +139,30 @@ impl Drop for Watching {
     }
 }
 
-fn run_lane<B: Broker>(broker: B, job: Arc<Job>, company: Company, index: usize) -> Result<(), LaneError> {
-    /// However the lane ends, the others don't go on without it, unless it was done.
-    struct StopUnlessDone(Stop, bool);
-    impl Drop for StopUnlessDone {
+fn run_lane<B: Broker>(
+    broker: B,
+    job: Arc<Job>,
+    company: Company,
+    index: usize,
+    tell: Sender<Told>,
+) -> Result<(), LaneError> {
+    /// However the lane ends, it says so, and the others don't go on without it, unless it was done.
+    struct Ending {
+        index: usize,
+        is_done: bool,
+        stop: Stop,
+        tell: Sender<Told>,
+    }
+    impl Drop for Ending {
         fn drop(&mut self) {
-            if !self.1 {
-                self.0.stop();
+            if !self.is_done {
+                self.stop.stop();
             }
+            // Nobody listens any more after a call has hung.
+            let _ = self.tell.send(Told::Ended(self.index));
         }
     }
-    let mut guard = StopUnlessDone(company.stop.clone(), false);
+    let mut ending = Ending { index, is_done: false, stop: company.stop.clone(), tell };
     let mut lane = Lane::new(broker, job, company, index)?;
     loop {
         match lane.step() {
@@ -138,6 +175,6 @@ fn run_lane<B: Broker>(broker: B, job: Arc<Job>, company: Company, index: usize)
         }
     }
     lane.close();
-    guard.1 = true;
+    ending.is_done = true;
     Ok(())
 }

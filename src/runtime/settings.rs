@@ -35,7 +35,8 @@ pub struct Settings {
     pub restores_at_once: usize,
     /// How long a lane keeps from trying again after a failure.
     pub retry_backoff: Duration,
-    /// How long the same thing may fail, with no success in between, before the lane gives up and names the cause.
+    /// How long the same thing may fail, with no success in between, or one call to the client not return, before the lane gives
+    /// up and names the cause.
     pub patience: Duration,
     /// A partition that has something to do and has not come forward for that long is named, with the cause; and so is a
     /// call to the client that has not returned.

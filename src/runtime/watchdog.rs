@@ -82,13 +82,27 @@ impl<B: Broker> Watchdog<B> {
         Self { broker, job, company, manner, watched: BTreeMap::new(), inquiry: None, named: BTreeMap::new() }
     }
 
-    /// Looks now and then until it is over.
-    pub(super) fn watch(mut self, is_over: &AtomicBool) {
+    /// Looks now and then until it is over, or a call has hung for so long that only the end of the process can help.
+    pub(super) fn watch(mut self, is_over: &AtomicBool) -> Option<LaneError> {
         let pause = (self.job.settings.stall_after / 4).clamp(Duration::from_millis(5), Duration::from_secs(1));
         while !is_over.load(Ordering::Relaxed) {
             self.look();
+            if let Some(error) = self.hung_for_good() {
+                return Some(error);
+            }
             std::thread::park_timeout(pause);
         }
+        None
+    }
+
+    fn hung_for_good(&self) -> Option<LaneError> {
+        let now_ms = self.company.clock.monotonic_ms();
+        let oldest =
+            self.company.board.read(|status| status.calls.values().min_by_key(|open| open.since_ms).copied())?;
+        let waited = Duration::from_millis(now_ms.saturating_sub(oldest.since_ms));
+        let OpenCall { lane, call, .. } = oldest;
+        let advice = Cause::HungCall.advice();
+        (waited > self.job.settings.patience).then_some(LaneError::Hung { lane, call, waited, advice })
     }
 
     /// Takes in what the broker has said, names what stands still, and asks about what may.

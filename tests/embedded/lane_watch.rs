@@ -8,7 +8,7 @@ use tideline::broker::{Broker, Producer, Transaction};
 use tideline::domain::PartitionId;
 use tideline::record::Outgoing;
 use tideline::runtime::status::Cures;
-use tideline::runtime::{Cause, Clock, Company, Lane, Stall, Watchdog};
+use tideline::runtime::{Call, Cause, Clock, Company, Lane, LaneError, Stall, Watchdog};
 
 use super::lane_world::*;
 use super::spy::{At, Spy};
@@ -192,4 +192,20 @@ fn a_call_that_does_not_return_is_named_while_it_lasts() {
             was_named && !hung(company, partition, call)
         });
     }
+}
+
+#[test]
+fn a_call_that_never_returns_ends_the_run_which_names_it() {
+    let world = World::new(|options| {
+        options.settings.stall_after = Duration::from_millis(50);
+        options.settings.patience = Duration::from_millis(300);
+    });
+    world.feed(APP, &payment(&users_on(P0, 2, 1)[0], "a", 0));
+    let company = Company { clock: Clock::system(), ..world.again(1, |_| {}).company };
+    let spy = Spy::new(world.broker.clone());
+    spy.shut(At::SendOffsets);
+    let ended = tideline::runtime::run(&spy, &world.job, 2, &company.clock, &company.board, &company.stop);
+    let Err(LaneError::Hung { call: Call::SendOffsets, waited, .. }) = ended else { panic!("{ended:?}") };
+    assert!(waited > world.job.settings.patience);
+    spy.open(At::SendOffsets);
 }
