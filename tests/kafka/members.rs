@@ -143,3 +143,26 @@ fn a_lasting_name_keeps_its_partitions_over_a_kill_on_the_classic_protocol() {
 fn a_lasting_name_keeps_its_partitions_over_a_restart_on_the_consumer_protocol() {
     check_static(GroupProtocol::Consumer, Process::stop);
 }
+
+/// The broker of KIP-848 gives a lasting name to nobody else while its last holder may be alive. So a restart is refused
+/// until that session has ended, as any supervisor sees by the exit; then nothing shows.
+#[test]
+fn a_lasting_name_is_refused_after_a_kill_on_the_consumer_protocol_until_its_session_has_ended() {
+    let group = Group::new(GroupProtocol::Consumer, "kafka.static_membership = true");
+    let (steady, guest) = (group.application.start("a"), group.application.start("b"));
+    group.await_shared(&[&steady, &guest]);
+    guest.kill();
+    let mut guest = group.application.start("b");
+    let mut refusals = 0;
+    await_that("the guest serves again", || {
+        if guest.ended().is_some() {
+            assert!(guest.log().contains("lasting name whose last holder did not leave"), "{}", guest.log());
+            refusals += 1;
+            guest = group.application.start("b");
+        }
+        guest.serving() > 0 && guest.serving() + steady.serving() == PARTITIONS
+    });
+    assert!(refusals > 0, "the name was free at once");
+    group.await_more();
+    group.finish(vec![steady, guest]);
+}

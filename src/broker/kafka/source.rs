@@ -14,7 +14,7 @@ use std::time::Duration;
 use rdkafka::config::FromClientConfigAndContext as _;
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerGroupMetadata};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
 
 use crate::broker::{BrokerError, ErrorClass, Polled, Source, Topics};
@@ -379,6 +379,11 @@ impl Drop for KafkaSource {
 /// What waiting mends is left to the client; the rest ends the source.
 pub(super) fn judge(error: &KafkaError) -> Result<(), BrokerError> {
     match triage::of_client(error) {
+        ErrorClass::Fatal if error.rdkafka_error_code() == Some(RDKafkaErrorCode::UnreleasedInstanceId) => {
+            let what = "join the group under a lasting name whose last holder did not leave; its session must end first, \
+                        then a restart of this process succeeds";
+            Err(triage::client_error(what, error))
+        }
         ErrorClass::Fatal => Err(triage::client_error("poll", error)),
         _ if triage::is_transport(error) => Ok(()),
         _ => {
