@@ -36,4 +36,5 @@ mod kafka {
     mod redrive;
     mod reset;
     mod source;
+    mod watchdog;
 }
