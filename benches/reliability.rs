@@ -1,7 +1,7 @@
 //! The long runs on the real broker: what takes minutes or an hour, and so is no test. Each starts a broker of its own,
 //! drives `tideline` as processes, judges what a read_committed reader finds, and fails when a promise is broken.
 //!
-//! `cargo bench --bench reliability -- kills [KILLS] | week [SECONDS [USERS [RATE]]] | failover [RUNS [USERS]]`
+//! `cargo bench --bench reliability -- kills [KILLS] | lone [ROUNDS] | week [SECONDS [USERS [RATE]]] | failover [RUNS [USERS]]`
 //!
 //! Needs Java, as the tests of the real broker do. What a run printed, and on which machine, is in `docs/reliability.md`.
 
@@ -14,6 +14,8 @@
 #[allow(dead_code, reason = "what the tests use besides")]
 #[path = "../tests/common/application.rs"]
 mod application;
+#[path = "../tests/common/brokers.rs"]
+mod brokers;
 #[allow(dead_code, reason = "what the tests use besides")]
 #[path = "../tests/embedded/simulation/schedule/dice.rs"]
 mod dice;
@@ -49,6 +51,7 @@ mod runs {
     pub mod fold;
     pub mod judge;
     pub mod kills;
+    pub mod lone;
     pub mod tail;
     #[allow(dead_code, reason = "what other benchmarks use besides")]
     #[path = "../common/usage.rs"]
@@ -58,8 +61,7 @@ mod runs {
 
 use std::process::ExitCode;
 
-const USAGE: &str =
-    "usage: cargo bench --bench reliability -- kills [KILLS] | week [SECONDS [USERS [RATE]]] | failover [RUNS [USERS]]";
+const USAGE: &str = "usage: cargo bench --bench reliability -- kills [KILLS] | lone [ROUNDS] | week [SECONDS [USERS [RATE]]] | failover [RUNS [USERS]]";
 
 fn main() -> ExitCode {
     // Cargo adds `--bench`.
@@ -75,6 +77,7 @@ fn main() -> ExitCode {
     let number = |at: usize, otherwise: u64| numbers.get(at).copied().unwrap_or(otherwise);
     let holds = match run.as_str() {
         "kills" => runs::kills::run(number(0, 100)),
+        "lone" => runs::lone::run(number(0, 10)),
         "failover" => runs::failover::run(number(0, 10), number(1, 1_000_000) as u32),
         "week" => runs::week::run(number(0, 3_600), number(1, 2_000_000) as u32, number(2, 6_000)),
         _ => {

@@ -6,6 +6,8 @@
 #[allow(dead_code, reason = "what the long runs use besides")]
 #[path = "common/application.rs"]
 mod application;
+#[path = "common/brokers.rs"]
+mod brokers;
 #[allow(dead_code, reason = "what belongs to the embedded log")]
 mod common;
 #[path = "common/kafka_cluster.rs"]

@@ -9,6 +9,7 @@
 //!    [`Transaction::send_offsets`] for *every* partition written about, [`Transaction::commit`];
 //! 3. only then is memory changed. No [`Source::poll`] comes between 1 and 3.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -269,31 +270,38 @@ pub trait Broker: Clone + Send + Sync + 'static {
         self.producer(transactional_id).map(drop)
     }
 
-    /// Ends what still stands open in a partition of the changelog although its transaction is over for its coordinator, as a
-    /// lone broker that was stopped or killed may leave it: only another transaction of the same id that writes there ends
-    /// it, as it ends itself. What was aborted is aborted in the outputs, too; what was committed, the next transaction
+    /// Ends what still stands open in these partitions of the changelog although its transaction is over for its coordinator,
+    /// as a lone broker that was stopped or killed may leave it: only another transaction of the same id that writes there
+    /// ends it, as it ends itself. What was aborted is aborted in the outputs, too; what was committed, the next transaction
     /// that writes there commits, since to touch them here would show a record that says nothing. Whoever holds the id is
     /// fenced.
-    fn release(&self, transactional_id: &str, partition: PartitionId, ending: Ending) -> Result<(), BrokerError> {
+    fn release(
+        &self,
+        transactional_id: &str,
+        partitions: &BTreeSet<PartitionId>,
+        ending: Ending,
+    ) -> Result<(), BrokerError> {
         let topics = self.topics();
-        let key = topics.key_on(partition);
         let mut producer = self.producer(transactional_id)?;
         let ended = producer.begin().and_then(|mut transaction| {
-            let touch = topics.to_changelog(partition, &key, None);
-            transaction.lend(touch)?;
-            match ending {
-                Ending::Commit => transaction.commit(),
-                Ending::Abort => {
+            for &partition in partitions {
+                let key = topics.key_on(partition);
+                let touch = topics.to_changelog(partition, &key, None);
+                transaction.lend(touch)?;
+                if ending == Ending::Abort {
                     // By key, as outputs are: a topic with other partitions than the inputs' may lack this one.
                     for topic in [&topics.tier_changes, &topics.dormancy_risk, &topics.dead_letters] {
                         transaction.lend(Lent { topic, partition: None, ..touch })?;
                     }
-                    transaction.abort()
                 }
+            }
+            match ending {
+                Ending::Commit => transaction.commit(),
+                Ending::Abort => transaction.abort(),
             }
         });
         ended.map_err(|error| BrokerError::Client {
-            what: format!("end what {transactional_id} left open in partition {partition} of the changelog"),
+            what: format!("end what {transactional_id} left open in partitions {partitions:?} of the changelog"),
             reason: error.to_string(),
             class: ErrorClass::Retriable,
         })

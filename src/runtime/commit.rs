@@ -15,6 +15,19 @@ use crate::runtime::lane::{Company, Held, Lane};
 use crate::runtime::recover::Unsettled;
 use crate::runtime::status::Transactions;
 
+/// Where a transaction failed.
+enum Failed {
+    /// Nothing was sent, so nothing is in doubt; but the id must be taken anew.
+    NotBegun(TransactionError),
+    Begun(TransactionError),
+}
+
+impl From<TransactionError> for Failed {
+    fn from(error: TransactionError) -> Self {
+        Self::Begun(error)
+    }
+}
+
 impl<B: Broker> Lane<B> {
     /// Commits what is in hand; afterwards nothing is, or its outcome is [`Lane::unsettled`].
     pub(super) fn commit(&mut self, now_ms: u64) -> Result<(), LaneError> {
@@ -35,21 +48,28 @@ impl<B: Broker> Lane<B> {
                 self.count_batch(&partitions, writes, now_ms);
                 self.count(|transactions| transactions.committed += 1);
                 self.install(&partitions, &note);
+                self.last_written = partitions;
                 self.succeeded(Doing::Commit);
                 Ok(())
             }
-            Err(error @ TransactionError::Abortable { .. }) => {
+            Err(Failed::NotBegun(error)) => {
+                self.count(|transactions| transactions.fatal += 1);
+                self.producer = None;
+                self.roll_back(&partitions, now_ms)?;
+                self.note_failure(Doing::Commit, error.into(), now_ms)
+            }
+            Err(Failed::Begun(error @ TransactionError::Abortable { .. })) => {
                 self.count(|transactions| transactions.aborted += 1);
                 self.roll_back(&partitions, now_ms)?;
                 self.failed(Doing::Commit, error.into(), now_ms)
             }
-            Err(error) => {
+            Err(Failed::Begun(error)) => {
                 self.count(|transactions| match error {
                     TransactionError::OutcomeUnknown { .. } => transactions.unknown += 1,
                     _ => transactions.fatal += 1,
                 });
                 self.producer = None;
-                self.unsettled = Some(Unsettled { note, partitions });
+                self.unsettled = Some(Unsettled { note, written: partitions.clone(), partitions });
                 self.batch = None;
                 // No rest: a new producer settles it. But one that is fenced again and again must end, and say so.
                 self.note_failure(Doing::Commit, error.into(), now_ms)
@@ -58,13 +78,13 @@ impl<B: Broker> Lane<B> {
     }
 
     /// The transaction itself; how many records it wrote.
-    fn write(&mut self, partitions: &BTreeSet<PartitionId>, note: &CommitNote) -> Result<u64, TransactionError> {
+    fn write(&mut self, partitions: &BTreeSet<PartitionId>, note: &CommitNote) -> Result<u64, Failed> {
         let lacking = |what: &str| TransactionError::Abortable { call: "begin", reason: what.to_owned() };
         let batch = self.batch.as_ref().ok_or_else(|| lacking("no generation was captured"))?;
         let producer = self.producer.as_mut().ok_or_else(|| lacking("no producer"))?;
         let Company { board, clock, .. } = &self.company;
         let mut calling = Calling::note(board, clock, self.index, None, Call::Begin);
-        let mut transaction = producer.begin()?;
+        let mut transaction = producer.begin().map_err(Failed::NotBegun)?;
         calling.goes_on_with(Call::Send, clock);
         let mut offsets = Vec::new();
         let mut writes = 0;
@@ -74,14 +94,14 @@ impl<B: Broker> Lane<B> {
             }
             match serving.write(note, &self.job, |record| transaction.lend(record)) {
                 Ok(count) => writes += count,
-                Err(error) => return Err(give_up(transaction, error)),
+                Err(error) => return Err(give_up(transaction, error).into()),
             }
             offsets.extend(serving.offsets(note));
         }
         calling.goes_on_with(Call::SendOffsets, clock);
         if let Err(error) = transaction.send_offsets(&offsets, &batch.generation) {
             calling.goes_on_with(Call::Abort, clock);
-            return Err(give_up(transaction, error));
+            return Err(give_up(transaction, error).into());
         }
         calling.goes_on_with(Call::Commit, clock);
         transaction.commit()?;

@@ -4,8 +4,9 @@
 //! or restored. A partition that is revoked leaves the doubt with it: whoever owns it next restores it.
 //!
 //! The order: take the id (what an earlier holder had open is aborted, and nothing of it can come any more), only then ask
-//! for the offsets; their notes tell which transaction was the last. What stands open under the id all the same hangs, and
-//! the next commit would show it: it is ended first, as the offsets say that its transaction was.
+//! for the offsets; their notes tell which transaction was the last. What still hangs of it (see [`Broker::release`]) the next
+//! transaction would commit or abort as itself: so it is ended first, as it was for its coordinator. Where that was an
+//! abort, without looking: outputs that hang can't be told from those of others.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,20 +24,24 @@ use crate::runtime::restore::Tools;
 #[derive(Debug)]
 pub(super) struct Unsettled {
     pub note: CommitNote,
-    /// Those of it that the lane still owns.
+    /// Those that it wrote about.
+    pub written: BTreeSet<PartitionId>,
+    /// Those of them that the lane still owns.
     pub partitions: BTreeSet<PartitionId>,
 }
 
 pub(super) struct Recovery<B: Broker> {
     tools: Tools<B>,
     producer: Option<B::Producer>,
-    /// The transaction in doubt.
-    note: Option<CommitNote>,
+    /// The transaction in doubt, and all partitions that it wrote about.
+    doubt: Option<(CommitNote, BTreeSet<PartitionId>)>,
+    /// Partitions that the last transaction which is known as committed wrote about.
+    committed: BTreeSet<PartitionId>,
     /// Whose offsets are still to be read, and those that were.
     unread: BTreeSet<PartitionId>,
     found: Found,
-    /// Partitions in which something of ours is still open, and how it must end.
-    hanging: BTreeMap<PartitionId, Ending>,
+    /// Partitions in which something of ours may still be open, by how it must end; none before the offsets are known.
+    hanging: Option<Vec<(Ending, BTreeSet<PartitionId>)>>,
 }
 
 /// By partition the group's offsets; none where somebody else keeps them from being read.
@@ -46,34 +51,29 @@ impl<B: Broker> Work for Recovery<B> {
     type Output = (B::Producer, Found);
 
     fn step(&mut self) -> Result<Option<Self::Output>, LaneError> {
-        if let Some((&partition, &ending)) = self.hanging.first_key_value() {
-            return self.end(partition, ending).map(|()| None);
-        }
         let Some(producer) = self.producer.take() else {
             let _calling = self.tools.calling(None, Call::TakeId);
             self.producer = Some(self.tools.broker.producer(&self.tools.own_id)?);
             return Ok(None);
         };
-        let Some(&partition) = self.unread.first() else {
+        if let Some(&partition) = self.unread.first() {
+            self.producer = Some(producer);
+            let found = self.committed(partition)?;
+            self.unread.remove(&partition);
+            self.found.insert(partition, found);
+            return Ok(None);
+        }
+        let hanging = match self.hanging.take() {
+            Some(hanging) => hanging,
+            None => self.find_hanging()?,
+        };
+        let Some((ending, partitions)) = hanging.last() else {
             return Ok(Some((producer, std::mem::take(&mut self.found))));
         };
-        self.producer = Some(producer);
-        let calling = self.tools.calling(None, Call::CommittedOffsets);
-        let found = match self.tools.broker.committed(partition) {
-            Ok(found) => Some(found),
-            // Another has something open there: whatever it is, memory can't be trusted.
-            Err(BrokerError::NoProgress { .. }) => None,
-            Err(error) => return Err(error.into()),
-        };
-        drop(calling);
-        if let (Some(note), Some(found)) = (&self.note, &found)
-            && self.hangs(partition)?
-        {
-            let is_committed = verdict(note, None, found) == Verdict::Committed;
-            self.hanging.insert(partition, if is_committed { Ending::Commit } else { Ending::Abort });
-        }
-        self.unread.remove(&partition);
-        self.found.insert(partition, found);
+        // To end it takes the id; it is taken anew afterwards.
+        drop(producer);
+        self.end(partitions, *ending)?;
+        self.hanging = Some(hanging[..hanging.len() - 1].to_vec());
         Ok(None)
     }
 
@@ -82,19 +82,44 @@ impl<B: Broker> Work for Recovery<B> {
 }
 
 impl<B: Broker> Recovery<B> {
-    fn hangs(&self, partition: PartitionId) -> Result<bool, LaneError> {
-        let _calling = self.tools.calling(Some(partition), Call::OpenWriters);
-        Ok(self.tools.broker.open_writers(partition)?.contains(&self.tools.own_id))
+    fn committed(&self, partition: PartitionId) -> Result<Option<Vec<Committed>>, LaneError> {
+        let _calling = self.tools.calling(None, Call::CommittedOffsets);
+        match self.tools.broker.committed(partition) {
+            Ok(found) => Ok(Some(found)),
+            // Another has something open there: whatever it is, memory can't be trusted.
+            Err(BrokerError::NoProgress { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
-    /// Takes the id to do so: the producer is made anew afterwards.
-    fn end(&mut self, partition: PartitionId, ending: Ending) -> Result<(), LaneError> {
-        self.producer = None;
-        tracing::warn!(partition = partition.0, ?ending, "end what hangs under our id, as its coordinator has");
-        let _calling = self.tools.calling(Some(partition), Call::Fence);
-        self.tools.broker.release(&self.tools.own_id, partition, ending)?;
-        self.hanging.remove(&partition);
-        Ok(())
+    fn find_hanging(&self) -> Result<Vec<(Ending, BTreeSet<PartitionId>)>, LaneError> {
+        let mut committed = self.committed.clone();
+        let mut aborted = BTreeSet::new();
+        let found: Vec<_> = self.found.values().flatten().collect();
+        if let Some((note, written)) = self.doubt.as_ref().filter(|_| !found.is_empty()) {
+            if found.iter().any(|found| verdict(note, None, found) == Verdict::Committed) {
+                committed.extend(written);
+            } else {
+                // It could not write where the one before it was not over.
+                committed.retain(|partition| !written.contains(partition));
+                aborted.clone_from(written);
+            }
+        }
+        let mut hanging = BTreeSet::new();
+        for partition in committed {
+            let _calling = self.tools.calling(Some(partition), Call::OpenWriters);
+            if self.tools.broker.open_writers(partition)?.contains(&self.tools.own_id) {
+                hanging.insert(partition);
+            }
+        }
+        let all = [(Ending::Commit, hanging), (Ending::Abort, aborted)];
+        Ok(all.into_iter().filter(|(_, partitions)| !partitions.is_empty()).collect())
+    }
+
+    fn end(&self, partitions: &BTreeSet<PartitionId>, ending: Ending) -> Result<(), LaneError> {
+        tracing::info!(?partitions, ?ending, "end what may hang under our id, as its coordinator has");
+        let _calling = self.tools.calling(None, Call::Fence);
+        Ok(self.tools.broker.release(&self.tools.own_id, partitions, ending)?)
     }
 }
 
@@ -112,10 +137,11 @@ impl<B: Broker> Lane<B> {
             Errand::new(Recovery {
                 tools: self.tools(),
                 producer: None,
-                note: doubt.map(|it| it.note.clone()),
-                unread: doubt.map(|it| it.partitions.clone()).unwrap_or_default(),
+                doubt: doubt.map(|it| (it.note.clone(), it.written.clone())),
+                committed: self.last_written.clone(),
+                unread: doubt.map(|it| it.written.clone()).unwrap_or_default(),
                 found: Found::new(),
-                hanging: BTreeMap::new(),
+                hanging: None,
             })
         });
         match errand.advance(manner, || format!("recover-{index}")) {
@@ -140,7 +166,7 @@ impl<B: Broker> Lane<B> {
     /// Installs what was committed, rolls back what was not, and restores where somebody else has written.
     fn settle(&mut self, mut found: Found, now_ms: u64) -> Result<(), LaneError> {
         // Without those that were revoked since the offsets were asked for.
-        let Some(Unsettled { note, partitions }) = self.unsettled.take() else { return Ok(()) };
+        let Some(Unsettled { note, written, partitions }) = self.unsettled.take() else { return Ok(()) };
         for partition in partitions {
             let found = found.remove(&partition).flatten();
             let Some(serving) = self.serving(partition) else { continue };
@@ -149,7 +175,10 @@ impl<B: Broker> Lane<B> {
             tracing::info!(partition = partition.0, number = note.number, ?verdict, "settled");
             let only = BTreeSet::from([partition]);
             match verdict {
-                Verdict::Committed => self.install(&only, &note),
+                Verdict::Committed => {
+                    self.last_written.clone_from(&written);
+                    self.install(&only, &note);
+                }
                 Verdict::NotCommitted => self.roll_back(&only, now_ms)?,
                 Verdict::Unknown => {
                     let restoring = self.restoring(partition, None, now_ms);

@@ -11,6 +11,7 @@
 //! its key by `delete.retention.ms`, a day; what was revoked waits for the next assignment only.)
 //! Memory: the partition's own state, and what its reader has queued.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::broker::{Broker, BrokerError, ChangelogReader, ChangelogRecord, Committed};
@@ -151,7 +152,7 @@ impl<B: Broker> Restore<B> {
             if let Some(record) = &self.stalled_after {
                 let ending = ownership::ending_of_hanging(record.as_ref(), &writer, &self.committed);
                 tracing::warn!(partition, predecessor, ?ending, "end what hangs, as its coordinator has");
-                self.tools.broker.release(&writer, self.partition, ending)?;
+                self.tools.broker.release(&writer, &BTreeSet::from([self.partition]), ending)?;
             } else {
                 tracing::warn!(partition, predecessor, "fence what was left open");
                 self.tools.broker.fence(&writer)?;

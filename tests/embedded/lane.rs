@@ -1,7 +1,7 @@
 //! A lane on the embedded log: what one batch does, what each failure leaves, what is resumed and what is refused.
 
 use tideline::broker::memory::{Fault, Isolation, Memory};
-use tideline::broker::{Broker, Committed, Producer, Transaction};
+use tideline::broker::{Broker, Committed};
 use tideline::domain::{Input, PartitionId, Timestamp};
 use tideline::runtime::status::{LaneStatus, Phase, RestoreStage, Tally};
 use tideline::runtime::{Lane, LaneError, Mode, Stepped};
@@ -329,12 +329,7 @@ fn what_hangs_under_its_own_id_is_ended_in_that_partition() {
     // By then the lane has taken its id: what opens a transaction under it now, it does not end.
     let is_begun = |phase| matches!(phase, Phase::Restoring { stage: RestoreStage::Fencing, .. });
     world.step_until(&mut lane, "the restore has begun", |world| is_begun(phase(world, P0)));
-    let mut hanging = world.broker.producer("lane-0").unwrap();
-    let mut transaction = hanging.begin().unwrap();
-    let record = world.broker.topics().to_changelog(P0, b"u", Some(b"never committed"));
-    transaction.lend(record).unwrap();
-    world.broker.inject(Fault::LeftOpen);
-    drop(transaction);
+    world.leave_open("lane-0", "changelog");
     assert_eq!(world.broker.open_writers(P0).unwrap(), ["lane-0".into()]);
 
     world.step_until(&mut lane, "served", |world| phase(world, P0) == Phase::Serving);
@@ -354,22 +349,13 @@ fn what_hangs_of_a_transaction_in_doubt_is_ended_before_the_next() {
     world.step_until(&mut lane, "the fault", |world| world.broker.waiting_faults().is_empty());
     let is_open = |world: &World| !world.broker.open_writers(P0).unwrap().is_empty();
     world.step_until(&mut lane, "the id is taken", |world| !is_open(world));
-    let mut hanging = world.broker.producer("lane-0").unwrap();
-    let mut transaction = hanging.begin().unwrap();
-    transaction.lend(world.broker.topics().to_changelog(P0, b"u", Some(b"never committed"))).unwrap();
-    world.broker.inject(Fault::LeftOpen);
-    drop(transaction);
+    world.leave_open("lane-0", "changelog");
 
     world.step_until(&mut lane, "the hanging one is ended", |world| !is_open(world));
     world.drain(&mut lane);
     assert_eq!(world.outputs().len(), 3);
     for topic in ["changelog", "tier-changes", "dormancy-risk", "dead-letters"] {
-        let touches = |isolation| {
-            let read = world.read(topic, isolation).into_iter();
-            read.filter(|(_, _, key, _)| key.as_ref().is_some_and(|key| key.starts_with(b"released"))).count()
-        };
-        assert_eq!(touches(Isolation::ReadUncommitted), 1, "what ends that which hangs in {topic}");
-        assert_eq!(touches(Isolation::ReadCommitted), 0, "{topic} shows a record that says nothing");
+        assert_eq!(world.touches(topic), (1, 0), "what ends that which hangs in {topic}, and is not seen");
     }
 }
 

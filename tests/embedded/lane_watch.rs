@@ -3,10 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use tideline::broker::memory::Fault;
-use tideline::broker::{Broker, Producer, Transaction};
+use tideline::broker::Broker;
 use tideline::domain::PartitionId;
-use tideline::record::Outgoing;
 use tideline::runtime::status::Cures;
 use tideline::runtime::{Call, Cause, Clock, Company, Lane, LaneError, Stall, Watchdog};
 
@@ -60,17 +58,6 @@ impl Watched {
     fn cures(&self) -> Cures {
         self.world.company.board.read(|status| status.cures)
     }
-
-    /// A process writes to a topic in a transaction, and dies.
-    fn leave_open(&self, id: &str, topic: &str) {
-        let mut producer = self.world.broker.producer(id).unwrap();
-        let mut transaction = producer.begin().unwrap();
-        let (key, value) = (Some(b"k".to_vec()), Some(b"v".to_vec()));
-        let (topic, partition) = (topic.into(), Some(P0));
-        transaction.send(Outgoing { topic, partition, key, value, headers: Vec::new(), timestamp: None }).unwrap();
-        self.world.broker.inject(Fault::LeftOpen);
-        drop(transaction);
-    }
 }
 
 #[test]
@@ -83,7 +70,7 @@ fn what_has_nothing_to_do_is_not_named() {
 #[test]
 fn an_open_transaction_of_a_dead_owner_is_named_and_ended() {
     let mut watched = Watched::new(|_| {});
-    watched.leave_open("dead", "changelog");
+    watched.world.leave_open("dead", "changelog");
     assert!(watched.pass(AFTER_MS - 2_000).is_empty());
     assert_eq!(watched.cures(), Cures::default(), "it may be a transaction like any other");
     let named = watched.pass(2 * AFTER_MS);
@@ -98,7 +85,7 @@ fn an_open_transaction_of_a_dead_owner_is_named_and_ended() {
 #[test]
 fn an_open_transaction_of_our_own_is_ended_by_its_lane() {
     let mut watched = Watched::new(|_| {});
-    watched.leave_open("lane-0", "changelog");
+    watched.world.leave_open("lane-0", "changelog");
     let named = watched.pass(3 * AFTER_MS);
     assert!(named.contains_key(&Cause::OpenTransaction), "{named:?}");
     assert_eq!(watched.cures(), Cures { fenced: 0, renewed: 1 });
@@ -108,10 +95,27 @@ fn an_open_transaction_of_our_own_is_ended_by_its_lane() {
     assert_eq!(watched.world.lag(), 0, "the lane goes on");
 }
 
+/// The next abort of the same id would throw away what hangs of a transaction that was committed.
+#[test]
+fn what_hangs_of_a_committed_transaction_is_committed_when_its_lane_takes_its_id_anew() {
+    let mut watched = Watched::new(|_| {});
+    let mut end_what_is_open = || {
+        watched.world.leave_open("lane-0", "changelog");
+        while !watched.world.broker.open_writers(P0).unwrap().is_empty() {
+            watched.world.time.advance_ms(100);
+            watched.watchdog.look();
+            let _ = watched.lane.step().unwrap();
+        }
+        ["changelog", "tier-changes", "dormancy-risk", "dead-letters"].map(|topic| watched.world.touches(topic))
+    };
+    assert_eq!(end_what_is_open(), [(0, 0); 4], "taking the id ended it");
+    assert_eq!(end_what_is_open(), [(1, 1), (0, 0), (0, 0), (0, 0)], "what stands open after that hangs");
+}
+
 #[test]
 fn an_open_transaction_of_an_inputs_producer_is_named_and_left_alone() {
     let mut watched = Watched::new(|_| {});
-    watched.leave_open("somebody", "app");
+    watched.world.leave_open("somebody", "app");
     let named = watched.pass(4 * AFTER_MS);
     assert!(named[&Cause::OpenTransaction].detail.starts_with("in app, from "), "{named:?}");
     assert_eq!(watched.cures(), Cures::default());

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use tideline::broker::memory::{Isolation, Memory, MemorySettings};
-use tideline::broker::{Broker, Committed, Topics};
+use tideline::broker::memory::{Fault, Isolation, Memory, MemorySettings};
+use tideline::broker::{Broker, Committed, Producer, Topics, Transaction};
 use tideline::domain::{Input, Origin, PartitionId, Source, Timestamp, partition_of};
 use tideline::emit::OutputFormat;
 use tideline::engine::{self, Engine};
@@ -96,6 +96,26 @@ impl World {
         let mut options = self.options.clone();
         change(&mut options);
         Self::on(self.broker.clone(), options, lanes)
+    }
+
+    /// A process writes to a topic in a transaction, and dies.
+    pub fn leave_open(&self, id: &str, topic: &str) {
+        let mut producer = self.broker.producer(id).unwrap();
+        let mut transaction = producer.begin().unwrap();
+        let (key, value) = (Some(b"k".to_vec()), Some(b"v".to_vec()));
+        let (topic, partition) = (topic.into(), Some(P0));
+        transaction.send(Outgoing { topic, partition, key, value, headers: Vec::new(), timestamp: None }).unwrap();
+        self.broker.inject(Fault::LeftOpen);
+        drop(transaction);
+    }
+
+    /// How often a topic was touched to end what hangs in it; and of that, how often it is seen.
+    pub fn touches(&self, topic: &str) -> (usize, usize) {
+        let of = |isolation| {
+            let read = self.read(topic, isolation).into_iter();
+            read.filter(|(_, _, key, _)| key.as_ref().is_some_and(|key| key.starts_with(b"released"))).count()
+        };
+        (of(Isolation::ReadUncommitted), of(Isolation::ReadCommitted))
     }
 
     pub fn lane(&self, index: usize) -> Lane<Memory> {

@@ -42,13 +42,15 @@ pub(super) enum Change {
 
 /// How the client's log calls it, before anything that was on its way is sent again.
 const CONNECTION_FAILED: &str = "FAIL";
+/// How both its log and its errors tell of a connection that never stood: nothing can have been on its way there.
+const NOT_CONNECTED: &str = "Connect to ";
 
 /// What every client of ours counts and logs.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
     /// Events served, of whatever kind: tells an empty queue from one that held no record.
     served: AtomicU64,
-    /// Failures of connections, and time-outs of requests. Told by the log, where the client was made with
+    /// Failures of connections that had stood, and time-outs of requests. Told by the log, where the client was made with
     /// `debug=broker`: its error callback says nothing of a connection that the other side closed, and nothing for 30 s of
     /// a failure that is like the one before.
     transport_failures: AtomicU64,
@@ -65,7 +67,7 @@ impl Watch {
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         self.count();
-        if facility == CONNECTION_FAILED {
+        if facility == CONNECTION_FAILED && !message.contains(NOT_CONNECTED) {
             self.transport_failures.fetch_add(1, Ordering::Relaxed);
         }
         // A client that has lost its broker says so at level error, hundreds of times; by itself it mends that.
@@ -86,7 +88,7 @@ impl Watch {
     fn error(&self, error: &KafkaError, reason: &str) {
         self.count();
         if triage::is_transport(error) {
-            self.transport_failures.fetch_add(1, Ordering::Relaxed);
+            self.transport_failures.fetch_add(u64::from(!reason.contains(NOT_CONNECTED)), Ordering::Relaxed);
             tracing::debug!(target: "librdkafka", %error, "{reason}");
         } else if error.rdkafka_error_code() != Some(RDKafkaErrorCode::PartitionEOF) {
             tracing::warn!(target: "librdkafka", %error, "{reason}");
@@ -275,6 +277,13 @@ mod tests {
         assert_eq!(watch.transport_failures(), 0);
         watch.log(RDKafkaLogLevel::Debug, "FAIL", "Disconnected (identical to last error: error log suppressed)");
         assert_eq!((watch.transport_failures(), watch.served()), (1, 2));
+        let refused =
+            "127.0.0.1:9092/1: Connect to ipv4#127.0.0.1:9092 failed: Connection refused (after 0ms in state CONNECT)";
+        watch.log(RDKafkaLogLevel::Error, "FAIL", refused);
+        watch.error(&KafkaError::Global(RDKafkaErrorCode::BrokerTransportFailure), refused);
+        assert_eq!(watch.transport_failures(), 1, "it never stood");
+        watch.error(&KafkaError::Global(RDKafkaErrorCode::AllBrokersDown), "1/1 brokers are down");
+        assert_eq!(watch.transport_failures(), 2);
     }
 
     #[test]

@@ -7,8 +7,9 @@
 //! 3. commit, the same call again while it is retriable and within the bound;
 //! 4. if a connection failed between 3's first call and its return, the outcome is unknown even when the call says Ok: a
 //!    commit still on its way could end a part of the *next* transaction. Only a new producer (a new epoch) is safe;
-//! 5. if one failed earlier in the transaction, offsets still on their way could replace those of the next: the outcome
-//!    stands, but the next transaction is a new producer's.
+//! 5. if one failed at any other time, offsets still on their way could replace those of the next transaction, and a lone
+//!    broker that stopped may have ended the last one without its markers: the outcome stands, but the next transaction is a
+//!    new producer's.
 //!
 //! Must not know: what is written, or what memory makes of an error.
 
@@ -43,6 +44,8 @@ pub struct KafkaProducer {
     topics: Arc<Topics>,
     /// Why this producer must not begin another transaction.
     unsafe_since: Option<String>,
+    /// Connections that had failed when the id was taken.
+    failures: u64,
 }
 
 impl KafkaProducer {
@@ -57,11 +60,12 @@ impl KafkaProducer {
         let client =
             BaseProducer::from_config_and_context(&settings.transactional(transactional_id), ProducerWatch::default())
                 .map_err(|error| triage::client_error(what(), &error))?;
-        let producer = Self { client, transactional_id: transactional_id.into(), settings, topics, unsafe_since: None };
+        let transactional_id = transactional_id.into();
+        let mut producer = Self { client, transactional_id, settings, topics, unsafe_since: None, failures: 0 };
         let bound = Bound::of(producer.settings.retry_bound);
         loop {
             let Err(error) = producer.client.init_transactions(producer.settings.call_timeout) else {
-                producer.serve();
+                producer.failures = producer.transport_failures();
                 return Ok(producer);
             };
             producer.serve();
@@ -201,11 +205,14 @@ impl Producer for KafkaProducer {
         if let Some(reason) = &self.unsafe_since {
             return Err(TransactionError::Fatal { call, reason: reason.clone() });
         }
+        if self.transport_failures() != self.failures {
+            let reason = "a connection has failed since the transactional id was taken".to_owned();
+            return Err(TransactionError::Fatal { call, reason });
+        }
         // Whatever it is: nothing is open that could be aborted.
         self.insist(call, || self.client.begin_transaction())
             .map_err(|failure| TransactionError::Fatal { call, reason: failure.reason })?;
-        let failures = self.transport_failures();
-        Ok(KafkaTransaction { producer: self, open: true, signatures: Signatures::default(), failures })
+        Ok(KafkaTransaction { producer: self, open: true, signatures: Signatures::default() })
     }
 }
 
@@ -237,26 +244,16 @@ pub struct KafkaTransaction<'a> {
     producer: &'a mut KafkaProducer,
     open: bool,
     signatures: Signatures,
-    /// Of connections, when it began.
-    failures: u64,
 }
 
 impl KafkaTransaction<'_> {
     fn abort_open(&mut self) -> Result<(), TransactionError> {
         self.open = false;
         let aborted = self.producer.abort();
-        match &aborted {
-            Err(error) => self.producer.unsafe_since = Some(format!("after {error}")),
-            Ok(()) => self.distrust_after_failures(),
+        if let Err(error) = &aborted {
+            self.producer.unsafe_since = Some(format!("after {error}"));
         }
         aborted
-    }
-
-    /// What was sent on a connection that failed may still arrive, and must not meet the next transaction.
-    fn distrust_after_failures(&mut self) {
-        if self.producer.transport_failures() != self.failures {
-            self.producer.unsafe_since = Some("a connection failed during the transaction before".to_owned());
-        }
     }
 }
 
@@ -303,8 +300,6 @@ impl Transaction for KafkaTransaction<'_> {
         self.open = matches!(outcome, Err(TransactionError::Abortable { .. }));
         if let Err(error @ (TransactionError::Fatal { .. } | TransactionError::OutcomeUnknown { .. })) = &outcome {
             self.producer.unsafe_since = Some(format!("after {error}"));
-        } else {
-            self.distrust_after_failures();
         }
         outcome
     }
