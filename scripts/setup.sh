@@ -16,6 +16,10 @@ need_cpp() {
     { command -v cc && command -v c++ && command -v make; } >/dev/null || install_packages 'a C++ compiler and make' g++ make
 }
 
+need_valgrind() {
+    command -v valgrind >/dev/null || install_packages 'Valgrind' valgrind
+}
+
 # The jars of a Kafka broker, fetched once with Maven, and a JDK of at least 17 to run them.
 need_broker() {
     local java_version

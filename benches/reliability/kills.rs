@@ -10,14 +10,14 @@ use crate::kills::kill_in_transactions;
 use crate::verdict::Events;
 
 /// Fed for each kill: a process gets through some transactions before it dies.
-const RECORDS_A_KILL: u64 = 5_000;
+const RECORDS_A_KILL: u64 = 10_000;
 
 /// So many kills under each group protocol. Each is proved by the log; outputs must be those of a run without faults.
 /// Panics where they are not.
 pub fn run(kills: u64) -> bool {
     for protocol in [GroupProtocol::Classic, GroupProtocol::Consumer] {
         let cluster = Cluster::start(1);
-        let application = Application::new(&Setup::on(&cluster, protocol).with("stream.batch_records = 200"));
+        let application = Application::new(&Setup::on(&cluster, protocol).with("stream.batch_records = 30"));
         let events = Events::generated(2_000, kills * RECORDS_A_KILL, 300);
         events.feed(&application);
         let started = Instant::now();

@@ -263,18 +263,19 @@ impl Transaction for KafkaTransaction<'_> {
     fn lend(&mut self, record: Lent<'_>) -> Result<(), TransactionError> {
         let producer = &*self.producer;
         let signature = self.signatures.wants(record, &producer.topics).then_some(&*producer.transactional_id);
-        let bound = Bound::of(producer.settings.retry_bound);
         let mut outgoing = base_record(record, signature);
+        // This is called for every record: the clock is looked at where it must be only.
+        let mut full_since = None;
         loop {
-            match producer.client.send(outgoing) {
-                Ok(()) => return Ok(()),
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), unsent)) if !bound.is_over() => {
-                    outgoing = unsent;
-                    producer.client.poll(Duration::ZERO);
-                    bound.pause(DRAIN_PAUSE);
-                }
-                Err((error, _)) => return Err(producer.sort_send_error(&error)),
+            let Err((error, unsent)) = producer.client.send(outgoing) else { return Ok(()) };
+            let is_full = error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull);
+            let bound = *full_since.get_or_insert_with(|| Bound::of(producer.settings.retry_bound));
+            if !is_full || bound.is_over() {
+                return Err(producer.sort_send_error(&error));
             }
+            outgoing = unsent;
+            producer.client.poll(Duration::ZERO);
+            bound.pause(DRAIN_PAUSE);
         }
     }
 
