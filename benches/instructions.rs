@@ -13,8 +13,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use tideline::engine::Partition;
+use tideline::domain::{PartitionId, Tier, Timestamp};
+use tideline::emit::{Emitter, Output, OutputFormat};
+use tideline::engine::{Partition, Reason, Signal, SignalKind, TierEvidence};
 use tideline::ingest::Format;
+use tideline::record::Coordinates;
 use tideline::state::User;
 use tideline::state::codec::{decode_user, encode_user};
 
@@ -23,7 +26,8 @@ mod workload;
 
 use workload::*;
 
-const SECTIONS: [&str; 6] = ["decode_json", "decode_protobuf", "fold", "encode_state", "decode_state", "restore_state"];
+const SECTIONS: [&str; 7] =
+    ["decode_json", "decode_protobuf", "fold", "emit_json", "encode_state", "decode_state", "restore_state"];
 const USERS: usize = 2_000;
 const EVENTS: usize = 20_000;
 
@@ -96,6 +100,17 @@ fn run(section: &str) -> Option<(usize, u64)> {
             let events: Vec<_> = payments.map(|(id, user, at)| payment(id as u64, user, at)).collect();
             (EVENTS, measured(&mut || _ = fold(&mut partition, events.iter().copied())))
         }
+        "emit_json" => {
+            let signals: Vec<_> = (0..EVENTS).map(tier_changed).collect();
+            let emitter = emitter();
+            let mut room = Vec::with_capacity(Emitter::TYPICAL_BYTES);
+            let work = &mut || {
+                for signal in &signals {
+                    emitter.lend(signal, &mut room, |record| _ = black_box(record));
+                }
+            };
+            (EVENTS, measured(work))
+        }
         "encode_state" => {
             let users: Vec<_> = states().iter().map(|(_, value)| decoded(value)).collect();
             let mut out = Vec::with_capacity(1 << 16);
@@ -139,6 +154,33 @@ fn measured(work: &mut dyn FnMut()) -> u64 {
     let before = ALLOCATIONS.load(Ordering::Relaxed);
     work();
     ALLOCATIONS.load(Ordering::Relaxed) - before
+}
+
+/// A signal of a user, after a payment.
+fn tier_changed(number: usize) -> Signal {
+    let time = Timestamp::of_millis(START + number as i64);
+    let evidence =
+        TierEvidence { days_since_last: Some(0), active_days_30: 4, transactions_30: 5, ..Default::default() };
+    Signal {
+        user: payment(0, number, time.millis()).user,
+        incarnation: 0,
+        sequence: number as u64,
+        time,
+        reason: Reason::Behaviour,
+        cause: Some(Coordinates { topic: "app.events".into(), partition: PartitionId(0), offset: number as i64 }),
+        kind: SignalKind::TierChanged { previous: Some(Tier(0)), current: Tier(2), evidence },
+    }
+}
+
+fn emitter() -> Emitter {
+    let output = Output {
+        tier_changes: "tier-changes".into(),
+        dormancy_risk: "dormancy-risk".into(),
+        format: OutputFormat::Json,
+        source: "tideline".to_owned(),
+    };
+    let engine = engine();
+    Emitter::new(&engine.settings().rules, engine.rule_version(), output)
 }
 
 fn decoded(value: &[u8]) -> User {

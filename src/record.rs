@@ -45,15 +45,17 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
-    pub fn lent(&self) -> Lent<'_> {
-        Lent {
+    /// Lends it to `to`.
+    pub fn lend<T>(&self, to: impl FnOnce(Lent<'_>) -> T) -> T {
+        let headers: Vec<_> = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
+        to(Lent {
             topic: &self.topic,
             partition: self.partition,
             key: self.key.as_deref(),
             value: self.value.as_deref(),
-            headers: &self.headers,
+            headers: &headers,
             timestamp: self.timestamp,
-        }
+        })
     }
 }
 
@@ -65,6 +67,19 @@ pub struct Lent<'a> {
     pub partition: Option<PartitionId>,
     pub key: Option<&'a [u8]>,
     pub value: Option<&'a [u8]>,
-    pub headers: &'a [(String, Vec<u8>)],
+    pub headers: &'a [(&'a str, &'a [u8])],
     pub timestamp: Option<i64>,
+}
+
+impl From<Lent<'_>> for Outgoing {
+    fn from(record: Lent<'_>) -> Self {
+        Self {
+            topic: record.topic.into(),
+            partition: record.partition,
+            key: record.key.map(<[u8]>::to_vec),
+            value: record.value.map(<[u8]>::to_vec),
+            headers: record.headers.iter().map(|&(name, value)| (name.to_owned(), value.to_vec())).collect(),
+            timestamp: record.timestamp,
+        }
+    }
 }

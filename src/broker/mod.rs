@@ -136,7 +136,7 @@ pub trait Transaction {
     fn lend(&mut self, record: Lent<'_>) -> Result<(), TransactionError>;
 
     fn send(&mut self, record: Outgoing) -> Result<(), TransactionError> {
-        self.lend(record.lent())
+        record.lend(|record| self.lend(record))
     }
 
     /// The next offsets to read, committed with the records: what fences an owner that has lost a partition.

@@ -10,4 +10,4 @@ mod time;
 pub use event::{Body, Channel, Event, EventType, MessageEvent, Origin, Source, Token};
 pub use ids::{EventId, Input, PartitionId, UserId, partition_of};
 pub use tier::{Stage, Tier};
-pub use time::{DAY_MS, Day, HOUR_MS, MINUTE_MS, TimeError, Timestamp, UnknownZone, Zone};
+pub use time::{DAY_MS, Day, HOUR_MS, MINUTE_MS, TimeError, TimeText, Timestamp, UnknownZone, Zone};

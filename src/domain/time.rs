@@ -2,8 +2,9 @@
 //!
 //! Nothing here reads a clock. A zone's rules are bundled with the program, so that a day begins at the same instant on every machine.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
+use arrayvec::ArrayString;
 use jiff::civil;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
@@ -15,6 +16,9 @@ pub const DAY_MS: i64 = 24 * HOUR_MS;
 /// An instant, in milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Timestamp(i64);
+
+/// A time as text, held inline.
+pub type TimeText = ArrayString<32>;
 
 /// Why a text is no time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -64,6 +68,27 @@ impl Timestamp {
         self.0 - earlier.0
     }
 
+    /// UTC with milliseconds: `2026-03-01T00:15:30.250Z`.
+    pub fn text(self) -> TimeText {
+        let (year, month, day) = civil_from_days(self.0.div_euclid(DAY_MS));
+        let ms = self.0.rem_euclid(DAY_MS);
+        let digit = |number: i64| char::from(b'0' + (number % 10) as u8);
+        let mut text = TimeText::new();
+        // A time that can't be an event's, such as that of what is never due, may have ten digits.
+        let written = write!(text, "{year:04}");
+        debug_assert!(written.is_ok(), "no year is longer");
+        let pairs = [('-', month), ('-', day), ('T', ms / HOUR_MS), (':', ms / MINUTE_MS % 60), (':', ms / 1000 % 60)];
+        for (separator, number) in pairs {
+            for char in [separator, digit(number / 10), digit(number)] {
+                text.push(char);
+            }
+        }
+        for char in ['.', digit(ms / 100), digit(ms / 10), digit(ms), 'Z'] {
+            text.push(char);
+        }
+        text
+    }
+
     /// Reads RFC 3339, cutting the fraction to the millisecond. A leap second is read as the second after.
     pub fn parse(text: &str) -> Result<Self, TimeError> {
         let bad = || TimeError::Malformed(text.chars().take(64).collect());
@@ -109,14 +134,10 @@ impl Timestamp {
     }
 }
 
-/// UTC with milliseconds: `2026-03-01T00:15:30.250Z`.
+/// As [`Timestamp::text`] has it.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (year, month, day) = civil_from_days(self.0.div_euclid(DAY_MS));
-        let ms = self.0.rem_euclid(DAY_MS);
-        let (hour, minute) = (ms / HOUR_MS, ms / MINUTE_MS % 60);
-        let (second, milli) = (ms / 1000 % 60, ms % 1000);
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
+        f.write_str(&self.text())
     }
 }
 

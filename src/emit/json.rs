@@ -1,37 +1,41 @@
 //! A signal as one JSON object, its members in the order of the output contract. Nothing is allocated but the output.
 
-use std::fmt::Display;
 use std::io::Write as _;
 
-use super::{Emitter, direction, type_name};
+use super::{Emitter, Name, direction, type_name};
 use crate::domain::Timestamp;
 use crate::engine::{Signal, SignalKind, SilenceEvidence, TierEvidence};
 use crate::record::Coordinates;
 
-/// Room for a signal without growing.
-pub(super) const TYPICAL_BYTES: usize = 640;
-
 impl Emitter {
     /// Appends the signal's JSON object.
     pub fn write_json(&self, signal: &Signal, out: &mut Vec<u8>) {
+        self.write_object(signal, &self.name(signal), out);
+    }
+
+    pub(super) fn write_object(&self, signal: &Signal, name: &Name, out: &mut Vec<u8>) {
         out.push(b'{');
-        self.write_members(signal, out);
+        self.write_members(signal, name, out);
         out.push(b'}');
     }
 
     /// Appends the members without the braces.
-    pub(super) fn write_members(&self, signal: &Signal, out: &mut Vec<u8>) {
-        put(out, format_args!(r#""id":"{}","#, self.id(signal)));
-        put(out, format_args!(r#""type":"{}","time":"{}","user_id":"#, type_name(&signal.kind), signal.time));
+    pub(super) fn write_members(&self, signal: &Signal, name: &Name, out: &mut Vec<u8>) {
+        raw(out, r#""id":""#);
+        raw(out, &name.id);
+        raw(out, r#"","type":""#);
+        raw(out, type_name(&signal.kind));
+        raw(out, r#"","time":""#);
+        raw(out, &name.time);
+        raw(out, r#"","user_id":"#);
         text(out, signal.user.as_str());
-        put(
-            out,
-            format_args!(r#","sequence":{},"reason":"{}","rule_version":"#, signal.sequence, signal.reason.as_str()),
-        );
+        number_member(out, r#","sequence":"#, Some(signal.sequence));
+        code_member(out, r#","reason":"#, signal.reason.as_str());
+        raw(out, r#","rule_version":"#);
         text(out, &self.rule_version);
         self.write_kind(&signal.kind, out);
         if let Some(cause) = &signal.cause {
-            out.extend_from_slice(br#","cause":"#);
+            raw(out, r#","cause":"#);
             coordinates(out, cause);
         }
     }
@@ -39,99 +43,112 @@ impl Emitter {
     fn write_kind(&self, kind: &SignalKind, out: &mut Vec<u8>) {
         match kind {
             SignalKind::TierChanged { previous, current, evidence } => {
-                out.extend_from_slice(br#","previous":"#);
+                raw(out, r#","previous":"#);
                 optional_text(out, previous.map(|previous| self.tier(previous)));
-                out.extend_from_slice(br#","current":"#);
+                raw(out, r#","current":"#);
                 text(out, self.tier(*current));
-                out.extend_from_slice(br#","direction":"#);
+                raw(out, r#","direction":"#);
                 optional_text(out, direction(*previous, *current));
                 tier_evidence(out, evidence);
             }
             SignalKind::DormancyRisk { stage, previous_stage, silent_since, forecast, evidence } => {
-                put(
-                    out,
-                    format_args!(r#","stage":"{}","previous_stage":"{}""#, stage.as_str(), previous_stage.as_str()),
-                );
-                time_member(out, "silent_since", *silent_since);
-                time_member(out, "dormant_on", forecast.map(|forecast| forecast.dormant_on));
-                number_member(out, "confidence", forecast.and_then(|forecast| finite(forecast.confidence)));
-                out.extend_from_slice(br#","model_version":"#);
+                code_member(out, r#","stage":"#, stage.as_str());
+                code_member(out, r#","previous_stage":"#, previous_stage.as_str());
+                time_member(out, r#","silent_since":"#, *silent_since);
+                time_member(out, r#","dormant_on":"#, forecast.map(|forecast| forecast.dormant_on));
+                raw(out, r#","confidence":"#);
+                match forecast.map(|forecast| forecast.confidence).filter(|number| number.is_finite()) {
+                    Some(confidence) => put(out, format_args!("{confidence}")),
+                    None => raw(out, "null"),
+                }
+                raw(out, r#","model_version":"#);
                 optional_text(out, forecast.map(|_| self.model_version.as_str()));
                 silence_evidence(out, evidence);
             }
             SignalKind::DormancyCleared { stage, silent_since, silent_days } => {
-                put(out, format_args!(r#","stage":"{}""#, stage.as_str()));
-                time_member(out, "silent_since", *silent_since);
-                number_member(out, "silent_days", silent_days.and_then(one_decimal));
+                code_member(out, r#","stage":"#, stage.as_str());
+                time_member(out, r#","silent_since":"#, *silent_since);
+                days_member(out, r#","silent_days":"#, *silent_days);
             }
         }
     }
 }
 
 fn tier_evidence(out: &mut Vec<u8>, evidence: &TierEvidence) {
-    out.extend_from_slice(br#","evidence":{"days_since_last":"#);
-    match evidence.days_since_last {
-        Some(days) => put(out, format_args!("{days}")),
-        None => out.extend_from_slice(b"null"),
-    }
-    number_member(out, "active_days_30", Some(evidence.active_days_30));
-    number_member(out, "active_days_90", Some(evidence.active_days_90));
-    number_member(out, "transactions_30", Some(evidence.transactions_30));
-    number_member(out, "transactions_90", Some(evidence.transactions_90));
-    number_member(out, "amount_30", Some(evidence.amount_30));
-    number_member(out, "amount_90", Some(evidence.amount_90));
-    number_member(out, "scenes_30", Some(evidence.scenes_30));
+    raw(out, r#","evidence":{"days_since_last":"#);
+    number(out, evidence.days_since_last);
+    number_member(out, r#","active_days_30":"#, Some(evidence.active_days_30));
+    number_member(out, r#","active_days_90":"#, Some(evidence.active_days_90));
+    number_member(out, r#","transactions_30":"#, Some(evidence.transactions_30));
+    number_member(out, r#","transactions_90":"#, Some(evidence.transactions_90));
+    number_member(out, r#","amount_30":"#, Some(evidence.amount_30));
+    number_member(out, r#","amount_90":"#, Some(evidence.amount_90));
+    number_member(out, r#","scenes_30":"#, Some(evidence.scenes_30));
     out.push(b'}');
 }
 
 fn silence_evidence(out: &mut Vec<u8>, evidence: &SilenceEvidence) {
-    let SilenceEvidence { repeat_days, age_days, silent_days } = evidence;
-    put(out, format_args!(r#","evidence":{{"repeat_days":{repeat_days},"age_days":{age_days}"#));
-    number_member(out, "silent_days", silent_days.and_then(one_decimal));
+    raw(out, r#","evidence":{"repeat_days":"#);
+    number(out, Some(evidence.repeat_days));
+    number_member(out, r#","age_days":"#, Some(evidence.age_days));
+    days_member(out, r#","silent_days":"#, evidence.silent_days);
     out.push(b'}');
 }
 
 /// Appends `{"topic":…,"partition":…,"offset":…}`.
 pub(super) fn coordinates(out: &mut Vec<u8>, at: &Coordinates) {
-    out.extend_from_slice(br#"{"topic":"#);
+    raw(out, r#"{"topic":"#);
     text(out, &at.topic);
-    put(out, format_args!(r#","partition":{},"offset":{}}}"#, at.partition, at.offset));
+    number_member(out, r#","partition":"#, Some(at.partition.0));
+    number_member(out, r#","offset":"#, Some(at.offset));
+    out.push(b'}');
 }
+
+// Of a member `name` is what stands before its value: comma, quotes and colon, too.
 
 fn time_member(out: &mut Vec<u8>, name: &str, time: Option<Timestamp>) {
     match time {
-        Some(time) => put(out, format_args!(r#","{name}":"{time}""#)),
-        None => put(out, format_args!(r#","{name}":null"#)),
-    }
-}
-
-fn number_member(out: &mut Vec<u8>, name: &str, number: Option<impl Display>) {
-    match number {
-        Some(number) => put(out, format_args!(r#","{name}":{number}"#)),
-        None => put(out, format_args!(r#","{name}":null"#)),
-    }
-}
-
-/// JSON has no other numbers.
-fn finite(number: f64) -> Option<f64> {
-    number.is_finite().then_some(number)
-}
-
-/// A number shown with one decimal, also where that is a zero.
-fn one_decimal(number: f64) -> Option<impl Display> {
-    struct OneDecimal(f64);
-    impl Display for OneDecimal {
-        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            write!(f, "{:.1}", self.0)
+        Some(time) => code_member(out, name, &time.text()),
+        None => {
+            raw(out, name);
+            raw(out, "null");
         }
     }
-    finite(number).map(OneDecimal)
+}
+
+/// Days with one decimal, also where that is a zero. JSON has no numbers that aren't finite.
+fn days_member(out: &mut Vec<u8>, name: &str, days: Option<f64>) {
+    raw(out, name);
+    match days.filter(|days| days.is_finite()) {
+        Some(days) => put(out, format_args!("{days:.1}")),
+        None => raw(out, "null"),
+    }
+}
+
+fn number_member(out: &mut Vec<u8>, name: &str, value: Option<impl itoa::Integer>) {
+    raw(out, name);
+    number(out, value);
+}
+
+/// A member whose text has nothing to escape.
+fn code_member(out: &mut Vec<u8>, name: &str, code: &str) {
+    raw(out, name);
+    out.push(b'"');
+    raw(out, code);
+    out.push(b'"');
+}
+
+fn number(out: &mut Vec<u8>, value: Option<impl itoa::Integer>) {
+    match value {
+        Some(value) => raw(out, itoa::Buffer::new().format(value)),
+        None => raw(out, "null"),
+    }
 }
 
 fn optional_text(out: &mut Vec<u8>, value: Option<&str>) {
     match value {
         Some(value) => text(out, value),
-        None => out.extend_from_slice(b"null"),
+        None => raw(out, "null"),
     }
 }
 
@@ -153,6 +170,10 @@ pub(super) fn text(out: &mut Vec<u8>, value: &str) {
     }
     out.extend_from_slice(rest);
     out.push(b'"');
+}
+
+fn raw(out: &mut Vec<u8>, text: &str) {
+    out.extend_from_slice(text.as_bytes());
 }
 
 /// Appends formatted text. Writing to a vector can't fail: it grows.

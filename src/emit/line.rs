@@ -13,7 +13,7 @@ impl Emitter {
         out.extend_from_slice(br#"{"topic":"#);
         text(out, self.topic(&signal.kind));
         out.push(b',');
-        self.write_members(signal, out);
+        self.write_members(signal, &self.name(signal), out);
         out.extend_from_slice(b"}\n");
     }
 }

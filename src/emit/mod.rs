@@ -11,14 +11,15 @@ mod rekey;
 
 use std::sync::Arc;
 
+use arrayvec::ArrayString;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_128_with_seed};
 
 pub use dead_letter::{dead_letter, header};
 pub use rekey::rekey;
 
-use crate::domain::{Tier, UserId};
+use crate::domain::{Tier, TimeText, UserId};
 use crate::engine::{Signal, SignalKind};
-use crate::record::Outgoing;
+use crate::record::Lent;
 use crate::rules::{Rules, Ruleset};
 
 /// The form of a signal's value.
@@ -48,10 +49,15 @@ pub struct Emitter {
     /// By [`Tier`].
     tiers: Vec<String>,
     rule_version: String,
+    /// Of that version, for ids.
+    rule_seed: u64,
     model_version: String,
 }
 
 impl Emitter {
+    /// What a signal's record takes, about.
+    pub const TYPICAL_BYTES: usize = 1024;
+
     /// `rule_version`: as the engine has it ([`crate::engine::Engine::rule_version`]).
     pub fn new(rules: &Rules, rule_version: &str, output: Output) -> Self {
         let rungs = rules.rungs.iter().map(|rung| rung.name.clone());
@@ -59,6 +65,7 @@ impl Emitter {
             output,
             tiers: ["inactive".to_owned(), "new".to_owned()].into_iter().chain(rungs).collect(),
             rule_version: rule_version.to_owned(),
+            rule_seed: xxh3_64(rule_version.as_bytes()),
             model_version: model_version(rules),
         }
     }
@@ -71,64 +78,70 @@ impl Emitter {
         }
     }
 
-    /// The record of a signal: keyed by user, CloudEvents binary. `ce_time` tells when it became true; the record's own
-    /// timestamp is the time of sending, for a topic's retention goes by that, and would drop what a backlog gives at once.
-    pub fn record(&self, signal: &Signal) -> Outgoing {
-        let (value, content_type) = match self.output.format {
+    /// Lends the record of a signal to `to`: keyed by user, CloudEvents binary. `ce_time` tells when it became true; the
+    /// record's own timestamp is the time of sending, for a topic's retention goes by that, and would drop what a backlog
+    /// gives at once. `room` is where the value is written; its memory can be used again.
+    pub fn lend<T>(&self, signal: &Signal, room: &mut Vec<u8>, to: impl FnOnce(Lent<'_>) -> T) -> T {
+        let name = self.name(signal);
+        room.clear();
+        let content_type = match self.output.format {
             OutputFormat::Json => {
-                let mut value = Vec::with_capacity(json::TYPICAL_BYTES);
-                self.write_json(signal, &mut value);
-                (value, "application/json")
+                self.write_object(signal, &name, room);
+                "application/json"
             }
-            OutputFormat::Protobuf => (self.protobuf(signal), "application/protobuf"),
+            OutputFormat::Protobuf => {
+                self.write_protobuf(signal, &name, room);
+                "application/protobuf"
+            }
         };
-        let header = |name: &str, value: &str| (name.to_owned(), value.as_bytes().to_vec());
-        Outgoing {
-            topic: Arc::clone(self.topic(&signal.kind)),
+        let headers = [
+            ("ce_specversion", "1.0"),
+            ("ce_id", &name.id),
+            ("ce_source", &self.output.source),
+            ("ce_type", type_name(&signal.kind)),
+            ("ce_time", &name.time),
+            ("ce_subject", signal.user.as_str()),
+            ("content-type", content_type),
+        ];
+        to(Lent {
+            topic: self.topic(&signal.kind),
             partition: None,
-            key: Some(signal.user.as_bytes().to_vec()),
-            value: Some(value),
-            headers: vec![
-                header("ce_specversion", "1.0"),
-                header("ce_id", &self.id(signal).to_string()),
-                header("ce_source", &self.output.source),
-                header("ce_type", type_name(&signal.kind)),
-                header("ce_time", &signal.time.to_string()),
-                header("ce_subject", signal.user.as_str()),
-                header("content-type", content_type),
-            ],
+            key: Some(signal.user.as_bytes()),
+            value: Some(room),
+            headers: &headers.map(|(name, value)| (name, value.as_bytes())),
             timestamp: None,
-        }
+        })
     }
 
     fn tier(&self, tier: Tier) -> &str {
         self.tiers.get(usize::from(tier.0)).map_or(Ruleset::RETIRED, String::as_str)
     }
 
-    fn id(&self, signal: &Signal) -> SignalId {
-        SignalId::new(&signal.user, signal.incarnation, signal.sequence, &self.rule_version)
+    fn name(&self, signal: &Signal) -> Name {
+        let id = id_of(&signal.user, signal.incarnation, signal.sequence, self.rule_seed);
+        Name { id, time: signal.time.text() }
     }
 }
 
-/// The id of an output: the same on any replay, another for any other output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct SignalId(u128);
-
-impl SignalId {
-    fn new(user: &UserId, incarnation: i64, sequence: u64, rule_version: &str) -> Self {
-        // Numbers first: what follows them is the user alone, so that no two fields can be taken for one another.
-        let mut bytes = arrayvec::ArrayVec::<u8, { 16 + UserId::MAX_BYTES }>::new();
-        bytes.extend(incarnation.to_le_bytes());
-        bytes.extend(sequence.to_le_bytes());
-        bytes.extend(user.as_bytes().iter().copied());
-        Self(xxh3_128_with_seed(&bytes, xxh3_64(rule_version.as_bytes())))
-    }
+/// What an output's headers and its value both say, as text.
+struct Name {
+    id: Id,
+    time: TimeText,
 }
 
-impl std::fmt::Display for SignalId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:032x}", self.0)
-    }
+/// The id of an output, 32 hex digits: the same on any replay, another for any other output.
+type Id = ArrayString<32>;
+
+fn id_of(user: &UserId, incarnation: i64, sequence: u64, rule_seed: u64) -> Id {
+    // Numbers first: what follows them is the user alone, so that no two fields can be taken for one another.
+    let mut bytes = arrayvec::ArrayVec::<u8, { 16 + UserId::MAX_BYTES }>::new();
+    bytes.extend(incarnation.to_le_bytes());
+    bytes.extend(sequence.to_le_bytes());
+    bytes.extend(user.as_bytes().iter().copied());
+    let mut digits = [0; 32];
+    let encoded = hex::encode_to_slice(xxh3_128_with_seed(&bytes, rule_seed).to_be_bytes(), &mut digits);
+    debug_assert!(encoded.is_ok(), "16 bytes are 32 digits");
+    Id::from_byte_string(&digits).unwrap_or_default()
 }
 
 /// Stands for all that a forecast depends on but the user: four hex digits.

@@ -2,7 +2,7 @@
 
 use prost::Message as _;
 
-use super::{Emitter, direction};
+use super::{Emitter, Name, direction};
 use crate::domain::Timestamp;
 use crate::engine::{self, SignalKind, SilenceEvidence, TierEvidence};
 
@@ -12,10 +12,10 @@ pub mod schema {
 }
 
 impl Emitter {
-    /// The signal's protobuf.
-    pub(super) fn protobuf(&self, signal: &engine::Signal) -> Vec<u8> {
-        schema::Signal {
-            id: self.id(signal).to_string(),
+    /// Appends the signal's protobuf.
+    pub(super) fn write_protobuf(&self, signal: &engine::Signal, name: &Name, out: &mut Vec<u8>) {
+        let signal = schema::Signal {
+            id: name.id.as_str().to_owned(),
             time_ms: signal.time.millis(),
             user_id: signal.user.as_str().to_owned(),
             sequence: signal.sequence,
@@ -27,8 +27,9 @@ impl Emitter {
                 offset: cause.offset,
             }),
             kind: Some(self.kind(&signal.kind)),
-        }
-        .encode_to_vec()
+        };
+        let written = signal.encode(out);
+        debug_assert!(written.is_ok(), "writing to a vector");
     }
 
     fn kind(&self, kind: &SignalKind) -> schema::signal::Kind {

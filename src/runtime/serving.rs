@@ -7,11 +7,11 @@
 
 use crate::broker::{CommitNote, OffsetCommit};
 use crate::domain::{Input, PartitionId, Timestamp};
-use crate::emit;
+use crate::emit::{self, Emitter};
 use crate::engine::{Disposition, Handled, Partition, Reason as SignalReason, Signal, Slice};
-use crate::ingest::{Decoded, Reason};
+use crate::ingest::{Decoded, Reject};
 use crate::merge::{Flow, Merge, Next};
-use crate::record::{Lent, Message, Offset, Outgoing};
+use crate::record::{Coordinates, Lent, Message, Offset, Outgoing};
 use crate::runtime::job::Job;
 use crate::runtime::status::{InputStatus, PartitionStatus, Phase, Signals, Tally};
 use crate::state::{InputPosition, PartitionRecord, StateError};
@@ -69,12 +69,15 @@ pub(super) struct Serving<M> {
 #[derive(Debug, Default)]
 struct Hand {
     positions: Vec<Offset>,
+    signals: Vec<Signal>,
+    /// Dead letters and forwarded records.
     staged: Vec<Outgoing>,
     staged_bytes: usize,
     tally: Vec<Tally>,
-    signals: Vec<(Signals, SignalReason)>,
     consumed: usize,
     is_slice: bool,
+    /// Where the values of signals are written, one after the other.
+    room: Vec<u8>,
 }
 
 /// What a batch that was installed adds to the counts of its partition.
@@ -150,7 +153,7 @@ impl<M: Message> Serving<M> {
         flow_ms: u64,
         resumed: &mut Vec<(Input, PartitionId)>,
     ) -> Result<Turn, StateError> {
-        if self.hand.is_slice || !self.move_time(job)? {
+        if self.hand.is_slice || !self.move_time()? {
             return Ok(Turn::Slice);
         }
         for _ in 0..room {
@@ -171,11 +174,9 @@ impl<M: Message> Serving<M> {
     }
 
     /// Moves time as was asked; false when a slice must be committed first.
-    fn move_time(&mut self, job: &Job) -> Result<bool, StateError> {
+    fn move_time(&mut self) -> Result<bool, StateError> {
         let TimeMove::Asked(to) = self.time else { return Ok(true) };
-        let mut signals = Vec::new();
-        let slice = self.engine.handle_time(to, &mut signals)?;
-        self.stage_signals(&signals, job);
+        let slice = self.engine.handle_time(to, &mut self.hand.signals)?;
         match slice {
             Slice::Complete => self.time = TimeMove::InHand(to),
             Slice::Full => self.hand.is_slice = true,
@@ -188,58 +189,44 @@ impl<M: Message> Serving<M> {
         // The caller was told that this head is ready.
         let Some(Item { message, decoded }) = self.merge.head(input) else { return Ok(true) };
         let offset = message.offset();
-        let mut tally = Tally { consumed: 1, ..Tally::default() };
-        let mut signals = Vec::new();
-        let mut is_complete = true;
+        let tally = &mut self.hand.tally[input.index()];
+        let at = job.coordinates(input, self.id, offset);
+        let dead_letter = |reject: &Reject, at: &Coordinates| {
+            emit::dead_letter(message, reject, at, &job.topics.dead_letters, job.settings.dead_letter_limit)
+        };
         let mut staged = None;
         match decoded {
             Decoded::Event { event, origin } => {
                 let whose = job.whose(input, origin.as_ref());
-                let at = origin.clone().unwrap_or_else(|| job.coordinates(input, self.id, offset));
-                match self.engine.handle_event(whose, event, &at, &mut signals)? {
-                    Handled::TimersFirst => is_complete = false,
-                    Handled::Done(Disposition::Applied) => tally.applied = 1,
-                    Handled::Done(Disposition::Skipped) => tally.skipped = 1,
-                    Handled::Done(Disposition::Duplicate) => tally.duplicate = 1,
-                    Handled::Done(Disposition::Suppressed) => tally.suppressed = 1,
+                let cause = origin.as_ref().unwrap_or(&at);
+                match self.engine.handle_event(whose, event, cause, &mut self.hand.signals)? {
+                    Handled::TimersFirst => return Ok(false),
+                    Handled::Done(Disposition::Applied) => tally.applied += 1,
+                    Handled::Done(Disposition::Skipped) => tally.skipped += 1,
+                    Handled::Done(Disposition::Duplicate) => tally.duplicate += 1,
+                    Handled::Done(Disposition::Suppressed) => tally.suppressed += 1,
                     Handled::Done(Disposition::Rejected(reject)) => {
-                        count_dead(&mut tally, reject.reason);
-                        staged = Some(self.dead_letter(message, &reject, input, job));
+                        tally.count_dead(reject.reason);
+                        staged = Some(dead_letter(&reject, &at));
                     }
                 }
             }
             Decoded::Rekey { event, to, shape } => {
-                tally.rekeyed = 1;
-                let from = job.coordinates(input, self.id, offset);
-                staged = Some(emit::rekey(message, event, *to, *shape, &from, job.topics.rekey()));
+                tally.rekeyed += 1;
+                staged = Some(emit::rekey(message, event, *to, *shape, &at, job.topics.rekey()));
             }
             Decoded::Reject(reject) => {
-                count_dead(&mut tally, reject.reason);
-                staged = Some(self.dead_letter(message, reject, input, job));
+                tally.count_dead(reject.reason);
+                staged = Some(dead_letter(reject, &at));
             }
         }
-        self.stage_signals(&signals, job);
+        tally.consumed += 1;
+        self.hand.positions[input.index()] = offset + 1;
+        self.hand.consumed += 1;
         if let Some(record) = staged {
             self.stage(record);
         }
-        if is_complete {
-            self.hand.positions[input.index()] = offset + 1;
-            self.hand.tally[input.index()] += tally;
-            self.hand.consumed += 1;
-        }
-        Ok(is_complete)
-    }
-
-    fn dead_letter(&self, message: &M, reject: &crate::ingest::Reject, input: Input, job: &Job) -> Outgoing {
-        let at = job.coordinates(input, self.id, message.offset());
-        emit::dead_letter(message, reject, &at, &job.topics.dead_letters, job.settings.dead_letter_limit)
-    }
-
-    fn stage_signals(&mut self, signals: &[Signal], job: &Job) {
-        for signal in signals {
-            self.hand.signals.push((Signals::of(&signal.kind), signal.reason));
-            self.stage(job.emitter.record(signal));
-        }
+        Ok(true)
     }
 
     fn stage(&mut self, record: Outgoing) {
@@ -265,8 +252,9 @@ impl<M: Message> Serving<M> {
         self.hand.consumed
     }
 
+    /// Bytes of what a transaction must write besides the changelog, about.
     pub fn staged_bytes(&self) -> usize {
-        self.hand.staged_bytes
+        self.hand.staged_bytes + self.hand.signals.len() * Emitter::TYPICAL_BYTES
     }
 
     /// Whether a call of [`Self::handle`] would do anything but wait.
@@ -301,8 +289,14 @@ impl<M: Message> Serving<M> {
             write(job.topics.to_changelog(self.id, change.key, change.value))?;
             count += 1;
         }
-        self.hand.staged.iter().try_for_each(|staged| write(staged.lent()))?;
-        Ok(count + self.hand.staged.len() as u64)
+        let Hand { signals, staged, room, .. } = &mut self.hand;
+        for signal in &*signals {
+            job.emitter.lend(signal, room, &mut write)?;
+        }
+        for record in &*staged {
+            record.lend(&mut write)?;
+        }
+        Ok(count + (signals.len() + staged.len()) as u64)
     }
 
     /// Where an input was read to its end, that end is the position: markers of transactions behind its last record are no
@@ -352,7 +346,7 @@ impl<M: Message> Serving<M> {
         let none = vec![Tally::default(); self.committed.len()];
         let installed = Installed {
             tally: std::mem::replace(&mut self.hand.tally, none),
-            signals: std::mem::take(&mut self.hand.signals),
+            signals: self.hand.signals.iter().map(|signal| (Signals::of(&signal.kind), signal.reason)).collect(),
             timers_fired: self.engine.timers_fired() - fired_before,
         };
         self.clear_hand();
@@ -366,7 +360,6 @@ impl<M: Message> Serving<M> {
         self.ends.fill(None);
         self.hand.positions.clone_from(&self.committed);
         self.hand.tally.fill(Tally::default());
-        self.hand.signals.clear();
         if let TimeMove::InHand(to) = self.time {
             self.time = TimeMove::Asked(to);
         }
@@ -374,6 +367,7 @@ impl<M: Message> Serving<M> {
     }
 
     fn clear_hand(&mut self) {
+        self.hand.signals.clear();
         self.hand.staged.clear();
         self.hand.staged_bytes = 0;
         self.hand.consumed = 0;
@@ -411,11 +405,6 @@ impl<M: Message> Serving<M> {
             (input.is_at_end, input.is_paused) = (self.merge.is_input_at_end(of), self.merge.is_paused(of));
         }
     }
-}
-
-fn count_dead(tally: &mut Tally, reason: Reason) {
-    // The order of `Reason::ALL` is that of its codes.
-    tally.dead[reason as usize] = 1;
 }
 
 fn bytes_of(record: &Outgoing) -> usize {

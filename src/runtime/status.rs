@@ -202,6 +202,11 @@ pub struct Tally {
 }
 
 impl Tally {
+    pub(super) fn count_dead(&mut self, reason: Reason) {
+        // The order of `Reason::ALL` is that of its codes.
+        self.dead[reason as usize] += 1;
+    }
+
     pub fn dead_lettered(&self) -> u64 {
         self.dead.iter().sum()
     }

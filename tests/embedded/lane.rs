@@ -93,6 +93,10 @@ fn whatever_a_record_is_it_is_counted_once_and_what_cannot_be_used_is_kept() {
     assert_eq!((rekeyed.consumed, rekeyed.applied), (1, 1), "it arrived where its user lives");
     let caused = world.outputs().into_iter().find(|output| output["user_id"] == **stranger).unwrap();
     assert_eq!(caused["cause"], serde_json::json!({"topic": "app", "partition": 0, "offset": 8}));
+
+    world.feed(APP, &payment(user, "later", 12));
+    world.drain(&mut lane);
+    assert_eq!(world.dead_letters(), 3, "the next batch writes its own only");
 }
 
 #[test]

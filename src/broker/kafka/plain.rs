@@ -10,7 +10,7 @@ use rdkafka::producer::{BaseProducer, Producer as _};
 
 use crate::broker::{BrokerError, ErrorClass};
 use crate::domain::PartitionId;
-use crate::record::{Offset, Outgoing};
+use crate::record::{Lent, Offset, Outgoing};
 
 use super::bound::Bound;
 use super::context::ProducerWatch;
@@ -39,9 +39,13 @@ impl PlainProducer {
 
     /// Queues a record; waits while the queue is full. Whether it was written, [`Self::flush`] tells.
     pub fn send(&self, record: &Outgoing) -> Result<(), BrokerError> {
+        record.lend(|record| self.lend(record))
+    }
+
+    fn lend(&self, record: Lent<'_>) -> Result<(), BrokerError> {
         let what = || format!("write to {}", record.topic);
         let bound = Bound::of(self.settings.no_progress_bound);
-        let mut outgoing = base_record(record.lent(), None);
+        let mut outgoing = base_record(record, None);
         loop {
             self.client.poll(Duration::ZERO);
             match self.client.send(outgoing) {

@@ -337,9 +337,9 @@ fn headers_of(record: Lent<'_>, signature: Option<&str>) -> Option<OwnedHeaders>
         return None;
     }
     let signature = signature.map(|id| (SIGNATURE, id.as_bytes()));
-    let own = record.headers.iter().map(|(key, value)| (key.as_str(), value.as_slice()));
     let empty = OwnedHeaders::new_with_capacity(record.headers.len() + 1);
-    Some(own.chain(signature).fold(empty, |headers, (key, value)| headers.insert(Header { key, value: Some(value) })))
+    let all = record.headers.iter().copied().chain(signature);
+    Some(all.fold(empty, |headers, (key, value)| headers.insert(Header { key, value: Some(value) })))
 }
 
 /// Without those of partitions that an input doesn't have.

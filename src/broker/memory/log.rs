@@ -34,7 +34,7 @@ impl From<Lent<'_>> for Contents {
         Self {
             key: record.key.map(<[u8]>::to_vec),
             value: record.value.map(<[u8]>::to_vec),
-            headers: record.headers.to_vec(),
+            headers: record.headers.iter().map(|&(name, value)| (name.to_owned(), value.to_vec())).collect(),
             timestamp: record.timestamp,
         }
     }

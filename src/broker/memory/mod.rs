@@ -128,7 +128,7 @@ impl Memory {
     /// partition from dropping anything.
     pub fn produce(&self, record: Outgoing) -> Result<(PartitionId, Offset), BrokerError> {
         let mut state = self.shared.lock();
-        let (id, contents) = state.logs.place(record.lent())?;
+        let (id, contents) = record.lend(|record| state.logs.place(record))?;
         if state.is_stuffed(id) {
             return Err(BrokerError::Client {
                 what: format!("embedded log, {}", state.logs.name(id)),

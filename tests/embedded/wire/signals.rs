@@ -8,6 +8,7 @@ use tideline::domain::{Stage, Tier, Timestamp, UserId};
 use tideline::emit::protobuf::schema;
 use tideline::emit::{Emitter, Output, OutputFormat};
 use tideline::engine::{Forecast, Reason, Signal, SignalKind, SilenceEvidence, TierEvidence};
+use tideline::record::Outgoing;
 use tideline::rules::{Model, Rules};
 
 use super::coordinates;
@@ -20,6 +21,12 @@ fn emitter_of(rules: &Rules, rule_version: &str, format: OutputFormat) -> Emitte
         source: "tideline".to_owned(),
     };
     Emitter::new(rules, rule_version, output)
+}
+
+fn record_of(signal: &Signal, format: OutputFormat) -> Outgoing {
+    // What an earlier signal has left there must not show.
+    let mut room = b"used".to_vec();
+    emitter_of(&Rules::default(), "9f2c41d0", format).lend(signal, &mut room, |record| record.into())
 }
 
 fn emitter() -> Emitter {
@@ -256,7 +263,7 @@ fn a_record_is_keyed_by_user_and_says_in_headers_what_it_is() {
         for (format, content_type) in
             [(OutputFormat::Json, "application/json"), (OutputFormat::Protobuf, "application/protobuf")]
         {
-            let record = emitter_of(&Rules::default(), "9f2c41d0", format).record(&signal);
+            let record = record_of(&signal, format);
             assert_eq!(&*record.topic, topic);
             assert_eq!((record.partition, record.key.as_deref()), (None, Some(&b"u1"[..])));
             assert_eq!(record.timestamp, None, "retention goes by the time of sending");
@@ -281,7 +288,7 @@ fn a_record_is_keyed_by_user_and_says_in_headers_what_it_is() {
 }
 
 fn protobuf_of(signal: &Signal) -> schema::Signal {
-    let record = emitter_of(&Rules::default(), "9f2c41d0", OutputFormat::Protobuf).record(signal);
+    let record = record_of(signal, OutputFormat::Protobuf);
     schema::Signal::decode(record.value.unwrap().as_slice()).unwrap()
 }
 

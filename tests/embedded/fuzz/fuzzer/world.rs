@@ -47,6 +47,7 @@ pub struct World {
     pub given: u64,
     engine: Arc<Engine>,
     emitter: Emitter,
+    room: Vec<u8>,
     shards: Vec<Shard>,
     sequences: HashMap<UserId, u64>,
     signals: Vec<Signal>,
@@ -72,6 +73,7 @@ impl World {
             books: Default::default(),
             given: 0,
             emitter: Emitter::new(engine.rules().rules(), engine.rule_version(), output),
+            room: Vec::new(),
             shards: (0..PARTITIONS).map(|_| Shard::new(&engine)).collect(),
             engine,
             sequences: HashMap::new(),
@@ -124,8 +126,7 @@ impl World {
             if stays {
                 return Err(format!("a change to the same tier: {signal:?}"));
             }
-            let record = self.emitter.record(&signal);
-            let value = record.value.unwrap_or_default();
+            let value = self.emitter.lend(&signal, &mut self.room, |record| record.value.unwrap_or_default().to_vec());
             serde_json::from_slice::<serde_json::Value>(&value).map_err(|error| format!("{error} in an output"))?;
         }
         Ok(())
