@@ -65,6 +65,8 @@ fn run_under(protocol: GroupProtocol, runs: u64, users: u32) -> bool {
         all.push(took);
         processes[dead] = Some(application.start(INSTANCES[dead]));
     }
+    // The last one started must serve before it is stopped.
+    settle(&processes, &pulse, &application);
     summary("kill to detection", &all, |took| took.detected);
     summary("detection to first output", &all, |took| took.first.saturating_sub(took.detected));
     summary("kill to first output", &all, |took| took.first);
