@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::broker::{Broker, Polled, Source};
-use crate::domain::{Input, PartitionId};
+use crate::domain::{Input, PartitionId, Timestamp};
 use crate::merge::Flow;
 use crate::runtime::LaneError;
 use crate::runtime::calls::{Call, Calling};
@@ -253,11 +253,13 @@ impl<B: Broker> Lane<B> {
         let calling = self.calling(None, Call::Poll);
         let outcome = self.source.poll(self.company.clock.wait(timeout), &mut polled);
         drop(calling);
-        let now_ms = self.company.clock.monotonic_ms();
+        let (now, now_ms) = (self.company.clock.wall(), self.company.clock.monotonic_ms());
         self.look_at_the_board(now_ms);
         for item in polled.drain(..) {
             match item {
-                Polled::Record { input, partition, message } => self.receive(input, partition, message, now_ms)?,
+                Polled::Record { input, partition, message } => {
+                    self.receive(input, partition, message, now, now_ms)?;
+                }
                 Polled::End { input, partition, offset } => {
                     if let Some(serving) = self.serving(partition) {
                         serving.receive_end(input, offset);
@@ -282,9 +284,9 @@ impl<B: Broker> Lane<B> {
         input: Input,
         partition: PartitionId,
         message: B::Message,
+        now: Timestamp,
         now_ms: u64,
     ) -> Result<(), LaneError> {
-        let now = self.company.clock.wall();
         let job = self.job.clone();
         // Of a partition that doesn't flow: void, it is read again.
         let Some(serving) = self.serving(partition) else { return Ok(()) };
