@@ -3,7 +3,7 @@
 use std::fmt;
 
 use arrayvec::ArrayString;
-use xxhash_rust::xxh3::xxh3_64_with_seed;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::Source;
 
@@ -46,12 +46,19 @@ impl EventId {
     pub const MAX_BYTES: usize = 128;
 
     pub fn new(source: Source, id: &str) -> Self {
-        Self(xxh3_64_with_seed(id.as_bytes(), source as u64 + 1))
+        Self::of(source as u8 + 1, id)
     }
 
     /// What a full refund takes back, whatever the source that tells of it.
     pub fn refunded(original_id: &str) -> Self {
-        Self(xxh3_64_with_seed(original_id.as_bytes(), 0))
+        Self::of(0, original_id)
+    }
+
+    /// What the id is told by is hashed with it. As the hash's seed it would only flip a few bits of a short id: `e1011000`
+    /// of one source and `e1020000` of another would be one event.
+    fn of(told_by: u8, id: &str) -> Self {
+        let [a, b, c, d, e, f, g, h] = xxh3_64(id.as_bytes()).to_le_bytes();
+        Self(xxh3_64(&[told_by, a, b, c, d, e, f, g, h]))
     }
 }
 
@@ -125,6 +132,18 @@ mod tests {
         ];
         for (key, hash) in cases {
             assert_eq!(murmur2(key) as i32, hash, "{key:?}");
+        }
+    }
+
+    #[test]
+    fn ids_of_different_sources_are_different_events() {
+        let mut seen = std::collections::HashSet::new();
+        for number in 0..200_000 {
+            let id = format!("e{}", 1_000_000 + 7 * number);
+            let told = Source::ALL.map(|source| EventId::new(source, &id));
+            for event in told.into_iter().chain([EventId::refunded(&id)]) {
+                assert!(seen.insert(event), "{id} is taken for another event");
+            }
         }
     }
 
