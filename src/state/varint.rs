@@ -27,6 +27,7 @@ impl<'a> Reader<'a> {
         Ok(byte)
     }
 
+    #[inline]
     pub fn unsigned(&mut self) -> Result<u64, StateError> {
         let mut value = 0u64;
         for shift in (0..64).step_by(7) {
@@ -39,6 +40,7 @@ impl<'a> Reader<'a> {
         Err(StateError::Damaged("a number too long"))
     }
 
+    #[inline]
     pub fn signed(&mut self) -> Result<i64, StateError> {
         self.unsigned().map(|value| (value >> 1) as i64 ^ -((value & 1) as i64))
     }
