@@ -74,7 +74,7 @@ impl Timestamp {
         let ms = self.0.rem_euclid(DAY_MS);
         let digit = |number: i64| char::from(b'0' + (number % 10) as u8);
         let mut text = TimeText::new();
-        // A time that can't be an event's, such as that of what is never due, may have ten digits.
+        // Of a time that no event can have, such as that of what is never due, it may have nine digits and a sign.
         let written = write!(text, "{year:04}");
         debug_assert!(written.is_ok(), "no year is longer");
         let pairs = [('-', month), ('-', day), ('T', ms / HOUR_MS), (':', ms / MINUTE_MS % 60), (':', ms / 1000 % 60)];
@@ -326,6 +326,13 @@ mod tests {
         for (text, shown) in cases {
             assert_eq!(at(text).to_string(), shown);
         }
+    }
+
+    #[test]
+    fn every_time_has_a_text_an_impossible_one_too() {
+        assert_eq!(Timestamp::MAX.to_string(), "9998-12-31T00:00:00.000Z");
+        assert_eq!(Timestamp::NEVER.to_string(), "292278994-08-17T07:12:55.807Z");
+        assert_eq!(Timestamp::of_millis(i64::MIN).to_string(), "-292275055-05-16T16:47:04.192Z");
     }
 
     #[test]

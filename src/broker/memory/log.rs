@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use crate::broker::Marks;
-use crate::record::{Lent, Message, Offset};
+use crate::record::{Lent, Message, Offset, Outgoing};
 
 /// What a record costs besides its own bytes; so that a flood of empty ones is bounded, too.
 const RECORD_OVERHEAD_BYTES: u64 = 64;
@@ -31,12 +31,8 @@ impl Contents {
 
 impl From<Lent<'_>> for Contents {
     fn from(record: Lent<'_>) -> Self {
-        Self {
-            key: record.key.map(<[u8]>::to_vec),
-            value: record.value.map(<[u8]>::to_vec),
-            headers: record.headers.iter().map(|&(name, value)| (name.to_owned(), value.to_vec())).collect(),
-            timestamp: record.timestamp,
-        }
+        let Outgoing { key, value, headers, timestamp, .. } = record.into();
+        Self { key, value, headers, timestamp }
     }
 }
 
