@@ -38,6 +38,20 @@ pub struct Topics {
 }
 
 impl Topics {
+    /// For unit tests: with these inputs.
+    #[cfg(test)]
+    pub(crate) fn of(inputs: &[&str], partitions: i32) -> Self {
+        Self {
+            inputs: inputs.iter().map(|&input| input.into()).collect(),
+            changelog: "changelog".into(),
+            tier_changes: "tiers".into(),
+            dormancy_risk: "risks".into(),
+            user_profiles: "profiles".into(),
+            dead_letters: "dead".into(),
+            partitions,
+        }
+    }
+
     /// The input that carries records of other partitions: the last.
     pub fn rekey_input(&self) -> Input {
         Input((self.inputs.len() - 1) as u8)

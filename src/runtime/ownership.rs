@@ -320,15 +320,7 @@ mod tests {
     }
 
     fn topics() -> Topics {
-        Topics {
-            inputs: vec!["app".into(), "sms".into(), "rekey".into()],
-            changelog: "changelog".into(),
-            tier_changes: "tiers".into(),
-            dormancy_risk: "risk".into(),
-            user_profiles: "profiles".into(),
-            dead_letters: "dead".into(),
-            partitions: 4,
-        }
+        Topics::of(&["app", "sms", "rekey"], 4)
     }
 
     fn record() -> PartitionRecord {

@@ -18,8 +18,9 @@ pub fn settings(protocol: GroupProtocol) -> KafkaSettings {
 }
 
 pub fn settings_for(cluster: &Cluster, protocol: GroupProtocol) -> KafkaSettings {
-    // The client reads the level of the log when it is made. RUST_LOG shows it all; the first test sets it up.
-    let filter = tracing_subscriber::EnvFilter::from_default_env();
+    // The client reads the level of the log when it is made. RUST_LOG shows more; the first test sets it up.
+    let warnings = tracing_subscriber::filter::LevelFilter::WARN.into();
+    let filter = tracing_subscriber::EnvFilter::builder().with_default_directive(warnings).from_env_lossy();
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
     KafkaSettings {
         bootstrap_servers: cluster.bootstrap_servers(),

@@ -300,15 +300,7 @@ mod tests {
     use super::*;
 
     fn topics() -> Topics {
-        Topics {
-            inputs: vec!["app".into(), "rekey".into()],
-            changelog: "changelog".into(),
-            tier_changes: "tiers".into(),
-            dormancy_risk: "risks".into(),
-            user_profiles: "profiles".into(),
-            dead_letters: "dead".into(),
-            partitions: 8,
-        }
+        Topics::of(&["app", "rekey"], 8)
     }
 
     fn as_wished(wishes: &[TopicWish]) -> Vec<TopicFacts> {

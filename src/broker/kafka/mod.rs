@@ -7,6 +7,7 @@
 //! an error is sorted in `triage` and nowhere else.
 
 pub mod admin;
+mod aside;
 mod assignment;
 mod bound;
 mod companion;

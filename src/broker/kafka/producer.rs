@@ -25,6 +25,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use crate::broker::{BrokerError, ErrorClass, OffsetCommit, Producer, Topics, Transaction, TransactionError};
 use crate::record::Lent;
 
+use super::aside;
 use super::bound::Bound;
 use super::context::ProducerWatch;
 use super::settings::KafkaSettings;
@@ -38,7 +39,7 @@ const DRAIN_PAUSE: Duration = Duration::from_micros(200);
 const ABORT_DRAIN_BOUND: Duration = Duration::from_millis(500);
 
 pub struct KafkaProducer {
-    client: BaseProducer<ProducerWatch>,
+    client: Arc<BaseProducer<ProducerWatch>>,
     transactional_id: Arc<str>,
     settings: Arc<KafkaSettings>,
     topics: Arc<Topics>,
@@ -60,6 +61,7 @@ impl KafkaProducer {
         let client =
             BaseProducer::from_config_and_context(&settings.transactional(transactional_id), ProducerWatch::default())
                 .map_err(|error| triage::client_error(what(), &error))?;
+        let client = Arc::new(client);
         let transactional_id = transactional_id.into();
         let mut producer = Self { client, transactional_id, settings, topics, unsafe_since: None, failures: 0 };
         let bound = Bound::of(producer.settings.retry_bound);
@@ -82,16 +84,8 @@ impl KafkaProducer {
         }
     }
 
-    /// Serves what the client has for us; it hands over one event a call.
     fn serve(&self) {
-        let watch = &self.client.context().watch;
-        loop {
-            let served = watch.served();
-            self.client.poll(Duration::ZERO);
-            if watch.served() == served {
-                return;
-            }
-        }
+        serve(&self.client);
     }
 
     /// Until every record is acknowledged or given up. Says whether that came about within the bound.
@@ -115,7 +109,11 @@ impl KafkaProducer {
     }
 
     /// The same call again while it is retriable and within the bound.
-    fn insist(&self, call: &'static str, mut attempt: impl FnMut() -> KafkaResult<()>) -> Result<(), Failure> {
+    fn insist<R: Into<Refusal>>(
+        &self,
+        call: &'static str,
+        mut attempt: impl FnMut() -> Result<(), R>,
+    ) -> Result<(), Failure> {
         let bound = Bound::of(self.settings.retry_bound);
         for attempts in 1.. {
             let one = Bound::of(2 * self.settings.call_timeout);
@@ -124,15 +122,42 @@ impl KafkaProducer {
                 tracing::warn!(call, took = ?one.elapsed(), id = &*self.transactional_id, "the client overran its time-out");
             }
             self.serve();
-            let Err(error) = outcome else { break };
-            let class = triage::of_transaction(&error);
+            let Err(refusal) = outcome else { break };
+            let Refusal { class, reason } = refusal.into();
             if class != ErrorClass::Retriable || bound.is_over() {
-                return Err(Failure { call, class, attempts, took: bound.elapsed(), reason: error.to_string() });
+                return Err(Failure { call, class, attempts, took: bound.elapsed(), reason });
             }
-            tracing::debug!(call, %error, id = &*self.transactional_id, "again");
+            tracing::debug!(call, reason, id = &*self.transactional_id, "again");
             bound.pause(self.settings.retry_pause);
         }
         Ok(())
+    }
+
+    /// One attempt. The client's time-out for this call holds for none of its waits, and a broker that left the cluster while
+    /// the call waits for it makes that last for minutes (librdkafka's issues 5456 and 5511). The transaction is lost by then:
+    /// the broker aborts it when its time has passed.
+    fn send_list(
+        &self,
+        list: &TopicPartitionList,
+        generation: &KafkaGeneration,
+        hangs: &mut bool,
+    ) -> Result<(), Refusal> {
+        let (list, generation, timeout) = (list.clone(), generation.0.clone(), self.settings.call_timeout);
+        let (client, tended) = (self.client.clone(), self.client.clone());
+        let send = move || client.send_offsets_to_transaction(&list, &generation, timeout);
+        let bound = self.settings.transaction_timeout;
+        match aside::call(bound, send, move || serve(&tended)) {
+            Ok(Some(outcome)) => Ok(outcome?),
+            Ok(None) => {
+                *hangs = true;
+                let reason = format!("the client did not return in {bound:?}; it is left behind");
+                Err(Refusal { class: ErrorClass::Fatal, reason })
+            }
+            Err(error) => Err(Refusal {
+                class: ErrorClass::Abortable,
+                reason: format!("no thread to call the client on: {error}"),
+            }),
+        }
     }
 
     fn abort(&self) -> Result<(), TransactionError> {
@@ -216,6 +241,30 @@ impl Producer for KafkaProducer {
     }
 }
 
+/// Serves what the client has for us; it hands over one event a call.
+fn serve(client: &BaseProducer<ProducerWatch>) {
+    let watch = &client.context().watch;
+    loop {
+        let served = watch.served();
+        client.poll(Duration::ZERO);
+        if watch.served() == served {
+            return;
+        }
+    }
+}
+
+/// What one attempt at a call came to.
+struct Refusal {
+    class: ErrorClass,
+    reason: String,
+}
+
+impl From<KafkaError> for Refusal {
+    fn from(error: KafkaError) -> Self {
+        Self { class: triage::of_transaction(&error), reason: error.to_string() }
+    }
+}
+
 /// What a call came to, with all its attempts.
 #[derive(Debug)]
 struct Failure {
@@ -289,10 +338,14 @@ impl Transaction for KafkaTransaction<'_> {
         producer.check_written(call)?;
         let list = offset_list(&producer.settings, &producer.topics, offsets)
             .map_err(|error| TransactionError::Abortable { call, reason: error.to_string() })?;
-        producer.insist(call, || {
-            producer.client.send_offsets_to_transaction(&list, &generation.0, producer.settings.call_timeout)
-        })?;
-        Ok(())
+        let mut hangs = false;
+        let outcome = producer.insist(call, || producer.send_list(&list, generation, &mut hangs));
+        if hangs {
+            // The client would refuse the abort for as long as its other call goes on.
+            self.open = false;
+            self.producer.unsafe_since = Some(format!("{call} never returned"));
+        }
+        Ok(outcome?)
     }
 
     fn commit(mut self) -> Result<(), TransactionError> {
@@ -351,4 +404,45 @@ fn offset_list(settings: &KafkaSettings, topics: &Topics, offsets: &[OffsetCommi
         element.set_metadata(commit.note.to_string());
     }
     Ok(list)
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::consumer::{BaseConsumer, Consumer as _};
+    use rdkafka::mocking::{MockCluster, MockCoordinator};
+
+    use super::*;
+    use crate::broker::CommitNote;
+    use crate::broker::kafka::Isolation;
+    use crate::domain::{Input, PartitionId};
+
+    /// The coordinator of the group goes away and is not replaced.
+    #[test]
+    fn a_call_that_never_returns_is_given_up_with_its_producer() {
+        let cluster = MockCluster::new(2).expect("a cluster");
+        let settings = Arc::new(KafkaSettings {
+            bootstrap_servers: cluster.bootstrap_servers(),
+            transaction_timeout: Duration::from_secs(2),
+            call_timeout: Duration::from_millis(100),
+            retry_bound: Duration::from_secs(1),
+            ..KafkaSettings::default()
+        });
+        let topics = Arc::new(Topics::of(&["rekey"], 1));
+        cluster.coordinator(MockCoordinator::Transaction("lane".into()), 1).expect("a coordinator");
+        cluster.coordinator(MockCoordinator::Group(settings.group_id.clone()), 2).expect("a coordinator");
+        let member: BaseConsumer = settings.observer(Isolation::Committed).create().expect("a consumer");
+        let generation = KafkaGeneration(Arc::new(member.group_metadata().expect("of a group")));
+        let note = CommitNote { transactional_id: "lane".into(), number: 1 };
+        let offsets = [OffsetCommit { input: Input(0), partition: PartitionId(0), offset: 1, note }];
+
+        let mut producer = KafkaProducer::take(settings, topics, "lane").expect("a producer");
+        let mut transaction = producer.begin().expect("begin");
+        cluster.broker_down(2).expect("broker 2 goes");
+        let outcome = transaction.send_offsets(&offsets, &generation);
+        let is_left = matches!(&outcome, Err(TransactionError::Fatal { reason, .. }) if reason.contains("left behind"));
+        assert!(is_left, "{outcome:?}");
+        drop(transaction);
+        let Err(TransactionError::Fatal { reason, .. }) = producer.begin() else { panic!("its client is busy") };
+        assert_eq!(reason, "send_offsets never returned", "nothing was tried meanwhile");
+    }
 }

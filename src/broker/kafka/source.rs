@@ -35,7 +35,7 @@ const MAX_EVENTS_A_POLL: usize = 1_000;
 type Client = BaseConsumer<MemberContext>;
 
 /// Proof of membership, as the broker checks it at a commit.
-pub struct KafkaGeneration(pub(super) ConsumerGroupMetadata);
+pub struct KafkaGeneration(pub(super) Arc<ConsumerGroupMetadata>);
 
 pub struct KafkaSource {
     settings: Arc<KafkaSettings>,
@@ -313,7 +313,7 @@ impl Source for KafkaSource {
     }
 
     fn generation(&self) -> Result<KafkaGeneration, BrokerError> {
-        self.consumer.group_metadata().map(KafkaGeneration).ok_or_else(|| BrokerError::Client {
+        self.consumer.group_metadata().map(|it| KafkaGeneration(Arc::new(it))).ok_or_else(|| BrokerError::Client {
             what: format!("ask for our generation in group {}", self.settings.group_id),
             reason: "the client belongs to no group".into(),
             class: ErrorClass::Fatal,

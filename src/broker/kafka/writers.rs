@@ -91,15 +91,7 @@ mod tests {
 
     #[test]
     fn the_first_changelog_record_of_each_partition_is_signed() {
-        let topics = Topics {
-            inputs: vec!["rekey".into()],
-            changelog: "changelog".into(),
-            tier_changes: "tiers".into(),
-            dormancy_risk: "risks".into(),
-            user_profiles: "profiles".into(),
-            dead_letters: "dead".into(),
-            partitions: 2,
-        };
+        let topics = Topics::of(&["rekey"], 2);
         let mut signatures = Signatures::default();
         let cases = [("tiers", 0, false), ("changelog", 0, true), ("changelog", 0, false), ("changelog", 1, true)];
         for (topic, partition, expected) in cases {
