@@ -157,6 +157,9 @@ pub trait Transaction {
     fn send_offsets(&mut self, offsets: &[OffsetCommit], generation: &Self::Generation)
     -> Result<(), TransactionError>;
 
+    /// Changes no offset of the group; but what hangs of its offsets (see [`Broker::drop_pending`]) ends as this transaction does.
+    fn touch_offsets(&mut self) -> Result<(), TransactionError>;
+
     fn commit(self) -> Result<(), TransactionError>;
 
     fn abort(self) -> Result<(), TransactionError>;
@@ -284,11 +287,26 @@ pub trait Broker: Clone + Send + Sync + 'static {
         self.producer(transactional_id).map(drop)
     }
 
-    /// Ends what still stands open in these partitions of the changelog although its transaction is over for its coordinator,
-    /// as a lone broker that was stopped or killed may leave it: only another transaction of the same id that writes there
-    /// ends it, as it ends itself. What was aborted is aborted in the outputs, too; what was committed, the next transaction
-    /// that writes there commits, since to touch them here would show a record that says nothing. Whoever holds the id is
-    /// fenced.
+    /// Drops the offsets that hang under the id that was just taken: pending, although their transaction is over for its
+    /// coordinator, as a lone broker that was stopped or killed may leave them. Else the next transaction of the id would
+    /// commit them, whatever became of their own. No offset of a committed transaction is missed: the partition's record has
+    /// it.
+    fn drop_pending(&self, producer: &mut Self::Producer) -> Result<(), BrokerError> {
+        let dropped = producer.begin().and_then(|mut transaction| {
+            transaction.touch_offsets()?;
+            transaction.abort()
+        });
+        dropped.map_err(|error| BrokerError::Client {
+            what: "drop what was left pending of the group's offsets".to_owned(),
+            reason: error.to_string(),
+            class: ErrorClass::Retriable,
+        })
+    }
+
+    /// Ends what hangs under an id in these partitions of the changelog and of the outputs: open, although its transaction is
+    /// over for its coordinator. Only another transaction of the same id that writes there ends it, as it ends itself. What
+    /// was committed is ended in the outputs where something stands open only: the record that does it, without a value, is
+    /// seen. Offsets that hang are dropped. Whoever holds the id is fenced.
     fn release(
         &self,
         transactional_id: &str,
@@ -297,17 +315,26 @@ pub trait Broker: Clone + Send + Sync + 'static {
     ) -> Result<(), BrokerError> {
         let topics = self.topics();
         let mut producer = self.producer(transactional_id)?;
-        let ended = producer.begin().and_then(|mut transaction| {
-            for &partition in partitions {
-                let key = topics.key_on(partition);
-                let touch = topics.to_changelog(partition, &key, None);
-                transaction.lend(touch)?;
-                if ending == Ending::Abort {
-                    // By key, as outputs are: a topic with other partitions than the inputs' may lack this one.
-                    for topic in [&topics.tier_changes, &topics.dormancy_risk, &topics.dead_letters] {
-                        transaction.lend(Lent { topic, partition: None, ..touch })?;
-                    }
+        self.drop_pending(&mut producer)?;
+        if partitions.is_empty() {
+            return Ok(());
+        }
+        let mut places = Vec::new();
+        for &partition in partitions {
+            places.push((&topics.changelog, partition));
+            for topic in [&topics.tier_changes, &topics.dormancy_risk, &topics.dead_letters] {
+                if ending == Ending::Abort || self.is_open(topic, partition)? {
+                    places.push((topic, partition));
                 }
+            }
+        }
+        let ended = producer.begin().and_then(|mut transaction| {
+            for (topic, partition) in places {
+                let key = topics.key_on(partition);
+                // By key, as outputs are: a topic with other partitions than the inputs' may lack this one.
+                let partition = (*topic == topics.changelog).then_some(partition);
+                let touch = Lent { topic, partition, key: Some(&key), value: None, headers: &[], timestamp: None };
+                transaction.lend(touch)?;
             }
             match ending {
                 Ending::Commit => transaction.commit(),
@@ -315,7 +342,7 @@ pub trait Broker: Clone + Send + Sync + 'static {
             }
         });
         ended.map_err(|error| BrokerError::Client {
-            what: format!("end what {transactional_id} left open in partitions {partitions:?} of the changelog"),
+            what: format!("end what {transactional_id} left open in partitions {partitions:?}"),
             reason: error.to_string(),
             class: ErrorClass::Retriable,
         })
@@ -326,6 +353,10 @@ pub trait Broker: Clone + Send + Sync + 'static {
 
     /// Opens a partition of the changelog up to its high watermark. Fence first: an open transaction would hide the end.
     fn changelog(&self, partition: PartitionId) -> Result<Self::Changelog, BrokerError>;
+
+    /// Whether something in a partition of a topic is neither committed nor aborted, though it had time to be. No such
+    /// partition: it isn't.
+    fn is_open(&self, topic: &str, partition: PartitionId) -> Result<bool, BrokerError>;
 
     /// The transactional ids that may have something open in this partition: in its changelog, or in the group's offsets.
     /// Who owns the partition now fences them before it reads either. Empty after a planned hand-over, so that no living

@@ -48,7 +48,7 @@ impl<B: Broker> Lane<B> {
                 self.count_batch(&partitions, writes, now_ms);
                 self.count(|transactions| transactions.committed += 1);
                 self.install(&partitions, &note);
-                self.last_written = partitions;
+                self.committed_to.extend(partitions);
                 self.succeeded(Doing::Commit);
                 Ok(())
             }

@@ -118,8 +118,8 @@ pub struct Lane<B: Broker> {
     pub(super) leaving: BTreeSet<PartitionId>,
     /// A transaction whose outcome is not known.
     pub(super) unsettled: Option<Unsettled>,
-    /// What the last transaction wrote about that is known as committed.
-    pub(super) last_written: BTreeSet<PartitionId>,
+    /// What transactions that are known as committed have written about since the id was taken.
+    pub(super) committed_to: BTreeSet<PartitionId>,
     /// Under way while there is no producer.
     pub(super) recovery: Option<Errand<Recovery<B>>>,
     pub(super) manner: Manner,
@@ -166,7 +166,7 @@ impl<B: Broker> Lane<B> {
             batch: None,
             leaving: BTreeSet::new(),
             unsettled: None,
-            last_written: BTreeSet::new(),
+            committed_to: BTreeSet::new(),
             recovery: None,
             manner,
             next_number: 1,

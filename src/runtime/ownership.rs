@@ -52,10 +52,13 @@ pub fn is_current(written: Option<&CommitNote>, positions: &[Offset], found: &[C
 /// those of the one that hangs.
 pub fn ending_of_hanging(record: Option<&PartitionRecord>, writer: &str, found: &[Committed]) -> Ending {
     let Notes::Of(last) = sole_note(found) else { return Ending::Abort };
-    let is_recorded = record.is_some_and(|record| {
-        record.transactional_id == *last.transactional_id && record.transaction_number == last.number
-    });
+    let is_recorded = record.is_some_and(|record| note_of(record) == *last);
     if !is_recorded && *last.transactional_id == *writer { Ending::Commit } else { Ending::Abort }
+}
+
+/// The transaction that wrote a record.
+pub fn note_of(record: &PartitionRecord) -> CommitNote {
+    CommitNote { transactional_id: record.transactional_id.as_str().into(), number: record.transaction_number }
 }
 
 enum Notes<'a> {
@@ -160,6 +163,8 @@ pub struct Start {
     pub positions: Vec<Option<Offset>>,
     /// Who wrote the partition last.
     pub written: Option<CommitNote>,
+    /// Who committed the group's offsets, where that was before the record.
+    pub overtaken: Option<CommitNote>,
 }
 
 /// Judges what a changelog and the group's offsets say of a partition. The record is the truth; whatever contradicts it
@@ -172,7 +177,10 @@ pub fn judge(
 ) -> Result<Start, Refusal> {
     let Some(record) = record else {
         return match (users, found) {
-            (0, []) => Ok(Start { record: None, positions: vec![None; expected.topics.inputs.len()], written: None }),
+            (0, []) => {
+                let positions = vec![None; expected.topics.inputs.len()];
+                Ok(Start { record: None, positions, written: None, overtaken: None })
+            }
             (0, _) => Err(Refusal::OffsetsWithoutRecord),
             _ => Err(Refusal::StateWithoutRecord { users }),
         };
@@ -184,10 +192,27 @@ pub fn judge(
     let record = PartitionRecord { inputs: in_order(&record.inputs, expected.topics)?, ..record };
     let positions: Vec<_> =
         record.inputs.iter().map(|input| (input.next_offset >= 0).then_some(input.next_offset)).collect();
-    agree(&positions, found, expected.topics)?;
-    let written =
-        CommitNote { transactional_id: record.transactional_id.as_str().into(), number: record.transaction_number };
-    Ok(Start { record: Some(record), positions, written: Some(written) })
+    let written = Some(note_of(&record));
+    let overtaken = overtaken(found, written.as_ref(), &positions).cloned();
+    if overtaken.is_none() {
+        agree(&positions, found, expected.topics)?;
+    }
+    Ok(Start { record: Some(record), positions, written, overtaken })
+}
+
+/// Who committed the offsets, if that was an earlier transaction of ours than the record's, whose own hung and were dropped
+/// ([`crate::broker::Broker::drop_pending`]). The record is the truth. Whoever else moves offsets leaves no note.
+fn overtaken<'a>(
+    found: &'a [Committed],
+    written: Option<&CommitNote>,
+    positions: &[Option<Offset>],
+) -> Option<&'a CommitNote> {
+    let is_behind =
+        |it: &Committed| positions.get(it.input.index()).is_some_and(|&recorded| Some(it.offset) <= recorded);
+    match sole_note(found) {
+        Notes::Of(note) if Some(note) != written && found.iter().all(is_behind) => Some(note),
+        _ => None,
+    }
 }
 
 /// Every transaction commits a partition's record and the offsets of all its inputs together, and both are read when nobody
@@ -369,6 +394,27 @@ mod tests {
         }
         let older_rules = judged(|record| record.rules_generation = 2, &AS_RECORDED);
         assert!(older_rules.is_ok(), "the engine re-evaluates");
+    }
+
+    #[test]
+    fn a_record_that_is_newer_than_the_groups_offsets_is_the_truth_if_they_are_ours() {
+        let judged = |note: Option<CommitNote>, offsets: [Offset; 3]| {
+            let topics = topics();
+            let of_input = |(&offset, input)| Committed { input: Input(input), offset, note: note.clone() };
+            let found: Vec<_> = offsets.iter().zip(0u8..).map(of_input).collect();
+            let expected = Expected { topics: &topics, zone: "UTC", generation: 3, digest: "d" };
+            judge(Some(record()), 1, &found, expected).map(|start| (start.positions, start.overtaken))
+        };
+        let earlier = Some(note("b", 3));
+        assert_eq!(judged(earlier.clone(), [8, 5, 0]), Ok((AS_RECORDED.to_vec(), earlier.clone())));
+        assert_eq!(judged(Some(note("a", 8)), [9, 5, 0]), Ok((AS_RECORDED.to_vec(), None)));
+        for (case, note, offsets) in [
+            ("moved back by somebody else", None, [8, 5, 0]),
+            ("of the record's own transaction", Some(note("a", 8)), [8, 5, 0]),
+            ("ahead", earlier, [8, 6, 0]),
+        ] {
+            assert!(judged(note, offsets).is_err(), "{case}");
+        }
     }
 
     #[test]

@@ -4,21 +4,23 @@
 //! or restored. A partition that is revoked leaves the doubt with it: whoever owns it next restores it.
 //!
 //! The order: take the id (what an earlier holder had open is aborted, and nothing of it can come any more), only then ask
-//! for the offsets; their notes tell which transaction was the last. What still hangs of it (see [`Broker::release`]) the next
-//! transaction would commit or abort as itself: so it is ended first, as it was for its coordinator. Where that was an
-//! abort, without looking: outputs that hang can't be told from those of others.
+//! for the offsets; their notes tell which transaction was the last. Offsets that hung were dropped with the taking: then the
+//! changelog tells. What still hangs of a transaction (see [`Broker::release`]) the next one would commit or abort as itself:
+//! so it is ended first, as it was for its coordinator. Where that was an abort, without looking: outputs that hang can't be
+//! told from those of others.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::broker::{Broker, BrokerError, CommitNote, Committed, Ending};
+use crate::broker::{Broker, BrokerError, ChangelogReader as _, ChangelogRecord, CommitNote, Committed, Ending};
 use crate::domain::PartitionId;
 use crate::runtime::LaneError;
 use crate::runtime::calls::Call;
 use crate::runtime::errand::{Errand, Work};
 use crate::runtime::failures::Doing;
 use crate::runtime::lane::{Lane, Next};
-use crate::runtime::ownership::{Verdict, verdict};
+use crate::runtime::ownership::{Verdict, note_of, verdict};
 use crate::runtime::restore::Tools;
+use crate::state::PartitionRecord;
 
 /// A transaction whose outcome must be learnt before anything of its partitions is handled.
 #[derive(Debug)]
@@ -35,11 +37,15 @@ pub(super) struct Recovery<B: Broker> {
     producer: Option<B::Producer>,
     /// The transaction in doubt, and all partitions that it wrote about.
     doubt: Option<(CommitNote, BTreeSet<PartitionId>)>,
-    /// Partitions that the last transaction which is known as committed wrote about.
+    /// Partitions that transactions which are known as committed wrote about.
     committed: BTreeSet<PartitionId>,
+    /// Whether offsets of the transaction in doubt hung, and so say nothing of it; none before that was asked.
+    hung: Option<bool>,
     /// Whose offsets are still to be read, and those that were.
     unread: BTreeSet<PartitionId>,
     found: Found,
+    /// Whether the transaction in doubt was committed; none before that is known.
+    is_committed: Option<bool>,
     /// Partitions in which something of ours may still be open, by how it must end; none before the offsets are known.
     hanging: Option<Vec<(Ending, BTreeSet<PartitionId>)>>,
 }
@@ -47,13 +53,15 @@ pub(super) struct Recovery<B: Broker> {
 /// By partition the group's offsets; none where somebody else keeps them from being read.
 type Found = BTreeMap<PartitionId, Option<Vec<Committed>>>;
 
+/// The id, the offsets, and whether the transaction in doubt was committed.
+type Recovered<P> = (P, Found, bool);
+
 impl<B: Broker> Work for Recovery<B> {
-    type Output = (B::Producer, Found);
+    type Output = Recovered<B::Producer>;
 
     fn step(&mut self) -> Result<Option<Self::Output>, LaneError> {
         let Some(producer) = self.producer.take() else {
-            let _calling = self.tools.calling(None, Call::TakeId);
-            self.producer = Some(self.tools.broker.producer(&self.tools.own_id)?);
+            self.producer = Some(self.take_id()?);
             return Ok(None);
         };
         if let Some(&partition) = self.unread.first() {
@@ -68,7 +76,8 @@ impl<B: Broker> Work for Recovery<B> {
             None => self.find_hanging()?,
         };
         let Some((ending, partitions)) = hanging.last() else {
-            return Ok(Some((producer, std::mem::take(&mut self.found))));
+            let is_committed = self.is_committed.unwrap_or_default();
+            return Ok(Some((producer, std::mem::take(&mut self.found), is_committed)));
         };
         // To end it takes the id; it is taken anew afterwards.
         drop(producer);
@@ -82,6 +91,19 @@ impl<B: Broker> Work for Recovery<B> {
 }
 
 impl<B: Broker> Recovery<B> {
+    /// Takes the id. Whether offsets hang can be told only then, when the coordinator is done with all that came before, and
+    /// before they are dropped.
+    fn take_id(&mut self) -> Result<B::Producer, LaneError> {
+        let _calling = self.tools.calling(None, Call::TakeId);
+        let broker = &self.tools.broker;
+        let mut producer = broker.producer(&self.tools.own_id)?;
+        if let (None, Some(&partition)) = (self.hung, self.doubt.as_ref().and_then(|(_, written)| written.first())) {
+            self.hung = Some(broker.standing(partition)?.is_pending);
+        }
+        broker.drop_pending(&mut producer)?;
+        Ok(producer)
+    }
+
     fn committed(&self, partition: PartitionId) -> Result<Option<Vec<Committed>>, LaneError> {
         let _calling = self.tools.calling(None, Call::CommittedOffsets);
         match self.tools.broker.committed(partition) {
@@ -92,28 +114,64 @@ impl<B: Broker> Recovery<B> {
         }
     }
 
-    fn find_hanging(&self) -> Result<Vec<(Ending, BTreeSet<PartitionId>)>, LaneError> {
+    fn find_hanging(&mut self) -> Result<Vec<(Ending, BTreeSet<PartitionId>)>, LaneError> {
         let mut committed = self.committed.clone();
         let mut aborted = BTreeSet::new();
-        let found: Vec<_> = self.found.values().flatten().collect();
-        if let Some((note, written)) = self.doubt.as_ref().filter(|_| !found.is_empty()) {
-            if found.iter().any(|found| verdict(note, None, found) == Verdict::Committed) {
+        if let Some((note, written)) = self.doubt.as_ref().filter(|_| self.found.values().any(Option::is_some)) {
+            let is_committed = self.was_committed(note, written)?;
+            if is_committed {
                 committed.extend(written);
             } else {
-                // It could not write where the one before it was not over.
+                // Where an earlier one hangs as well, both end alike: they can't be told apart.
                 committed.retain(|partition| !written.contains(partition));
                 aborted.clone_from(written);
             }
+            self.is_committed = Some(is_committed);
         }
         let mut hanging = BTreeSet::new();
         for partition in committed {
-            let _calling = self.tools.calling(Some(partition), Call::OpenWriters);
-            if self.tools.broker.open_writers(partition)?.contains(&self.tools.own_id) {
+            if self.is_open(partition)? {
                 hanging.insert(partition);
             }
         }
-        let all = [(Ending::Commit, hanging), (Ending::Abort, aborted)];
+        let all = [(Ending::Abort, aborted), (Ending::Commit, hanging)];
         Ok(all.into_iter().filter(|(_, partitions)| !partitions.is_empty()).collect())
+    }
+
+    /// Of the transaction in doubt: its offsets say so, or if they hung, the record of a partition that it wrote about.
+    fn was_committed(&self, note: &CommitNote, written: &BTreeSet<PartitionId>) -> Result<bool, LaneError> {
+        let mut found = self.found.values().flatten();
+        if found.any(|found| verdict(note, None, found) == Verdict::Committed) {
+            return Ok(true);
+        }
+        for &partition in written.iter().filter(|_| self.hung == Some(true)) {
+            if !self.is_open(partition)? && self.last_written(partition)?.as_ref() == Some(note) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether something of ours stands open in a partition of the changelog.
+    fn is_open(&self, partition: PartitionId) -> Result<bool, LaneError> {
+        let _calling = self.tools.calling(Some(partition), Call::OpenWriters);
+        Ok(self.tools.broker.open_writers(partition)?.contains(&self.tools.own_id))
+    }
+
+    /// The last transaction that shows in a partition of the changelog.
+    fn last_written(&self, partition: PartitionId) -> Result<Option<CommitNote>, LaneError> {
+        let _calling = self.tools.calling(Some(partition), Call::ReadChangelog);
+        let mut changelog = self.tools.broker.changelog(partition)?;
+        let timeout = self.tools.clock.wait(self.tools.job.settings.restore_timeout);
+        let mut record = None;
+        let mut take = |it: ChangelogRecord<'_>| {
+            if it.key == PartitionRecord::KEY {
+                record = it.value.map(PartitionRecord::decode);
+            }
+        };
+        while !changelog.read(timeout, &mut take)?.done {}
+        // One that can't be read is the restore's to name.
+        Ok(record.and_then(Result::ok).map(|record| note_of(&record)))
     }
 
     fn end(&self, partitions: &BTreeSet<PartitionId>, ending: Ending) -> Result<(), LaneError> {
@@ -138,9 +196,11 @@ impl<B: Broker> Lane<B> {
                 tools: self.tools(),
                 producer: None,
                 doubt: doubt.map(|it| (it.note.clone(), it.written.clone())),
-                committed: self.last_written.clone(),
+                committed: self.committed_to.clone(),
+                hung: None,
                 unread: doubt.map(|it| it.written.clone()).unwrap_or_default(),
                 found: Found::new(),
+                is_committed: None,
                 hanging: None,
             })
         });
@@ -153,31 +213,40 @@ impl<B: Broker> Lane<B> {
                 self.recovery = Some(errand);
                 self.failed(Doing::Recover, error, now_ms)
             }
-            Ok(Some((producer, found))) => {
+            Ok(Some((producer, found, is_committed))) => {
                 self.producer = Some(producer);
+                self.committed_to.clear();
                 self.succeeded(Doing::Recover);
                 // Whatever is decided: first hear whether the partitions are still ours.
                 self.next = Next::Poll;
-                self.settle(found, now_ms)
+                self.settle(found, is_committed, now_ms)
             }
         }
     }
 
     /// Installs what was committed, rolls back what was not, and restores where somebody else has written.
-    fn settle(&mut self, mut found: Found, now_ms: u64) -> Result<(), LaneError> {
+    fn settle(&mut self, mut found: Found, is_committed: bool, now_ms: u64) -> Result<(), LaneError> {
         // Without those that were revoked since the offsets were asked for.
         let Some(Unsettled { note, written, partitions }) = self.unsettled.take() else { return Ok(()) };
         for partition in partitions {
             let found = found.remove(&partition).flatten();
             let Some(serving) = self.serving(partition) else { continue };
             let before = serving.written.clone();
-            let verdict = found.map_or(Verdict::Unknown, |found| verdict(&note, before.as_ref(), &found));
+            let mut verdict = found.map_or(Verdict::Unknown, |found| verdict(&note, before.as_ref(), &found));
+            // Its offsets hung, and were dropped.
+            let offsets_lag = is_committed && verdict == Verdict::NotCommitted;
+            if offsets_lag {
+                verdict = Verdict::Committed;
+            }
             tracing::info!(partition = partition.0, number = note.number, ?verdict, "settled");
             let only = BTreeSet::from([partition]);
             match verdict {
                 Verdict::Committed => {
-                    self.last_written.clone_from(&written);
+                    self.committed_to.extend(&written);
                     self.install(&only, &note);
+                    if let Some(serving) = self.serving(partition) {
+                        serving.overtaken = offsets_lag.then(|| before.unwrap_or(note.clone()));
+                    }
                 }
                 Verdict::NotCommitted => self.roll_back(&only, now_ms)?,
                 Verdict::Unknown => {

@@ -61,6 +61,8 @@ pub(super) struct Restore<B: Broker> {
     slot: Option<Slot>,
     /// The partition record before the place where nothing came any more, though whoever had something open was fenced.
     stalled_after: Option<Option<PartitionRecord>>,
+    /// The group's offsets could not be read, though whoever had some pending was fenced.
+    offsets_hang: bool,
     told: Arc<Told>,
 }
 
@@ -128,6 +130,7 @@ impl<B: Broker> Restore<B> {
             half: None,
             slot: None,
             stalled_after: None,
+            offsets_hang: false,
             told,
         }
     }
@@ -146,13 +149,16 @@ impl<B: Broker> Restore<B> {
     fn fence(&mut self, mut writers: Vec<Arc<str>>) -> Result<Step, LaneError> {
         let Some(writer) = writers.pop() else { return Ok(Step::AskOffsets) };
         // Our own earlier self was fenced when the producer was made. What stands open all the same hangs.
-        if writer != self.tools.own_id || self.stalled_after.is_some() {
+        if writer != self.tools.own_id || self.stalled_after.is_some() || self.offsets_hang {
             let (partition, predecessor) = (self.partition.0, &*writer);
             let _calling = self.tools.calling(Some(self.partition), Call::Fence);
             if let Some(record) = &self.stalled_after {
                 let ending = ownership::ending_of_hanging(record.as_ref(), &writer, &self.committed);
                 tracing::warn!(partition, predecessor, ?ending, "end what hangs, as its coordinator has");
                 self.tools.broker.release(&writer, &BTreeSet::from([self.partition]), ending)?;
+            } else if self.offsets_hang {
+                tracing::warn!(partition, predecessor, "drop offsets that hang");
+                self.tools.broker.drop_pending(&mut self.tools.broker.producer(&writer)?)?;
             } else {
                 tracing::warn!(partition, predecessor, "fence what was left open");
                 self.tools.broker.fence(&writer)?;
@@ -230,7 +236,8 @@ impl<B: Broker> Restore<B> {
             return Ok(Restored::Refused(refusal));
         }
         let now_ms = self.tools.clock.monotonic_ms();
-        let serving = Serving::new(self.partition, engine, positions, start.written, job, now_ms);
+        let mut serving = Serving::new(self.partition, engine, positions, start.written, job, now_ms);
+        serving.overtaken = start.overtaken;
         Ok(Restored::Read(Box::new(serving)))
     }
 
@@ -279,8 +286,11 @@ impl<B: Broker> Work for Restore<B> {
 
     fn step(&mut self) -> Result<Option<Self::Output>, LaneError> {
         let outcome = self.go_on();
-        if let (Err(LaneError::Broker(BrokerError::NoProgress { .. })), Some(half)) = (&outcome, &self.half) {
-            self.stalled_after = half.found.record().ok();
+        if matches!(outcome, Err(LaneError::Broker(BrokerError::NoProgress { .. }))) {
+            match &self.half {
+                Some(half) => self.stalled_after = half.found.record().ok(),
+                None => self.offsets_hang = true,
+            }
         }
         if !matches!(outcome, Ok(None)) {
             // One that failed and rests must not keep others from being restored.

@@ -169,9 +169,10 @@ impl<B: Broker> Lane<B> {
     /// Lets a partition flow from what is committed.
     fn serve(&mut self, serving: Box<Serving<B::Message>>, now_ms: u64) -> Result<(), LaneError> {
         let partition = serving.id;
-        if let Some(written) = serving.written.as_ref().filter(|it| it.transactional_id == self.transactional_id) {
+        let notes = serving.written.iter().chain(&serving.overtaken);
+        for note in notes.filter(|it| it.transactional_id == self.transactional_id) {
             // Numbers must not come twice, or an old note could pass for a new one's.
-            self.next_number = self.next_number.max(written.number + 1);
+            self.next_number = self.next_number.max(note.number + 1);
         }
         let positions = serving.positions();
         let index = self.index;

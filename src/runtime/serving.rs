@@ -55,6 +55,8 @@ pub(super) struct Serving<M> {
     committed: Vec<Offset>,
     /// The transaction that last wrote the partition.
     pub written: Option<CommitNote>,
+    /// Who committed the group's offsets, where that was before `written`: they must be sent again, though nothing else changes.
+    pub overtaken: Option<CommitNote>,
     hand: Hand,
     time: TimeMove,
     /// Whether the last move of a run until the end was asked for.
@@ -76,6 +78,7 @@ struct Hand {
     tally: Vec<Tally>,
     consumed: usize,
     is_slice: bool,
+    renews_offsets: bool,
     /// Where the values of signals are written, one after the other.
     room: Vec<u8>,
 }
@@ -117,6 +120,7 @@ impl<M: Message> Serving<M> {
             ends: vec![None; job.inputs()],
             committed,
             written,
+            overtaken: None,
             hand,
             // Users whose state older rules wrote wait for the engine's first call.
             time: TimeMove::Asked(None),
@@ -153,6 +157,7 @@ impl<M: Message> Serving<M> {
         flow_ms: u64,
         resumed: &mut Vec<(Input, PartitionId)>,
     ) -> Result<Turn, StateError> {
+        self.hand.renews_offsets = self.overtaken.is_some();
         if self.hand.is_slice || !self.move_time()? {
             return Ok(Turn::Slice);
         }
@@ -241,7 +246,7 @@ impl<M: Message> Serving<M> {
 
     /// Whether a transaction must write something of this partition.
     pub fn has_in_hand(&self) -> bool {
-        self.hand.consumed > 0 || self.hand.is_slice || self.engine.is_dirty()
+        self.hand.consumed > 0 || self.hand.is_slice || self.hand.renews_offsets || self.engine.is_dirty()
     }
 
     pub fn is_slice(&self) -> bool {
@@ -259,7 +264,8 @@ impl<M: Message> Serving<M> {
 
     /// Whether a call of [`Self::handle`] would do anything but wait.
     pub fn has_work(&mut self, flow_ms: u64) -> bool {
-        matches!(self.time, TimeMove::Asked(_)) || matches!(self.merge.next(flow_ms), Next::Ready(_))
+        let renews = self.overtaken.is_some() && !self.hand.renews_offsets;
+        renews || matches!(self.time, TimeMove::Asked(_)) || matches!(self.merge.next(flow_ms), Next::Ready(_))
     }
 
     /// Whether every input is at its end and all of it has been handled.
@@ -339,6 +345,7 @@ impl<M: Message> Serving<M> {
         let fired_before = self.engine.timers_fired();
         self.engine.install();
         self.written = Some(note);
+        self.overtaken = None;
         self.committed.clone_from(&self.hand.positions);
         if matches!(self.time, TimeMove::InHand(_)) {
             self.time = TimeMove::None;
@@ -372,6 +379,7 @@ impl<M: Message> Serving<M> {
         self.hand.staged_bytes = 0;
         self.hand.consumed = 0;
         self.hand.is_slice = false;
+        self.hand.renews_offsets = false;
     }
 
     /// By input, where to read on from what is committed.

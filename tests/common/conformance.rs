@@ -33,6 +33,7 @@ macro_rules! conformance_suite {
             transactions::a_generation_from_before_a_partition_was_lost_is_refused,
             transactions::committed_offsets_wait_for_an_open_transaction,
             transactions::who_has_something_open_is_named_until_it_is_fenced,
+            transactions::what_hangs_is_ended_beside_a_living_member_and_no_offset_changes,
             transactions::a_member_that_left_commits_no_offsets,
             transactions::transactions_side_by_side_in_a_partition_are_each_whole,
             transactions::a_record_without_a_partition_goes_where_its_key_belongs,

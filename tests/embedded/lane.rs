@@ -363,6 +363,59 @@ fn what_hangs_of_a_transaction_in_doubt_is_ended_before_the_next() {
     }
 }
 
+/// The next commit of the same id would commit them, whatever became of their transaction: somebody would find offsets for
+/// which there are no outputs.
+#[test]
+fn offsets_that_hang_end_as_their_transaction_did_before_the_next() {
+    for applied in [false, true] {
+        let world = World::new(|options| options.partitions = 2);
+        feed_some(&world);
+        let mut lane = world.lane(0);
+        for fault in [Fault::OutcomeUnknown { applied }, Fault::OffsetsHang] {
+            world.broker.inject(fault);
+        }
+        let is_pending = || [P0, P1].map(|partition| world.broker.standing(partition).unwrap().is_pending);
+        world.step_until(&mut lane, "the offsets hang", |world| world.broker.waiting_faults().is_empty());
+        assert!(applied || is_pending() == [false; 2], "they are dropped as the id is taken");
+        world.step_until(&mut lane, "they end", |_| is_pending() == [false; 2]);
+        let transactions = of_lane(&world, 0).transactions;
+        assert_eq!((transactions.committed, transactions.unknown), (0, 1), "before the next commit");
+        world.step_until(&mut lane, "all is read", |world| {
+            let are_served = [P0, P1].into_iter().all(|partition| phase(world, partition) == Phase::Serving);
+            assert!(are_served, "applied: {applied}; memory knows what became of it");
+            world.lag() == 0
+        });
+        drop(lane);
+
+        let world = world.again(1, |_| {});
+        let mut lane = world.lane(0);
+        world.drain(&mut lane);
+        assert_eq!(world.outputs().len(), 6, "applied: {applied}");
+    }
+}
+
+/// Nobody holds the id any more under which they are pending; what had been committed stands in the record.
+#[test]
+fn offsets_that_a_dead_owner_left_hanging_are_dropped_by_the_next() {
+    let world = World::new(|options| options.partitions = 1);
+    feed_some(&world);
+    let mut dead = world.lane(1);
+    world.drain(&mut dead);
+    world.feed(APP, &payment(&users_on(P0, 1, 1)[0], "more", 4 * DAY_MS));
+    for fault in [Fault::OutcomeUnknown { applied: true }, Fault::OffsetsHang] {
+        world.broker.inject(fault);
+    }
+    world.step_until(&mut dead, "the offsets hang", |world| world.broker.waiting_faults().is_empty());
+    drop(dead);
+
+    let world = world.again(1, |_| {});
+    let mut lane = world.lane(0);
+    world.step_until(&mut lane, "served", |world| phase(world, P0) == Phase::Serving);
+    world.drain(&mut lane);
+    assert_eq!(tally(&world).consumed, 0, "all was in the record");
+    assert_eq!(world.lag(), 0, "and the offsets are sent again");
+}
+
 fn run_refused(world: &World) -> String {
     let mut lane = world.lane(0);
     for _ in 0..1_000 {

@@ -43,6 +43,14 @@ fn promises_hold_through_six_thousand_steps_of_every_fault_seeds_31_to_50() {
     all_hold(31..=50, 6_000);
 }
 
+/// A new holder of an id counted its transactions anew, and one of its own took an old note of the offsets for its own.
+#[test]
+fn promises_hold_in_schedules_that_failed_once() {
+    for seed in [2229, 2392] {
+        println!("seed {seed}: {}", schedule::run(seed, 6_000));
+    }
+}
+
 #[test]
 fn preloaded_ordered_input_gives_the_outputs_of_a_run_without_faults() {
     for seed in 1..=10 {

@@ -144,6 +144,10 @@ impl Broker for Spy {
         self.log.changelog(partition)
     }
 
+    fn is_open(&self, topic: &str, partition: PartitionId) -> Result<bool, BrokerError> {
+        self.log.is_open(topic, partition)
+    }
+
     fn open_writers(&self, partition: PartitionId) -> Result<Vec<Arc<str>>, BrokerError> {
         self.pass(At::OpenWriters(partition))?;
         self.log.open_writers(partition)
@@ -220,6 +224,10 @@ impl Transaction for SpyTransaction<'_> {
         self.1.uses.lock().unwrap().push((*taken, self.1.polls.load(Ordering::Relaxed)));
         self.1.pass(At::SendOffsets).expect("a gate only");
         self.0.send_offsets(offsets, generation)
+    }
+
+    fn touch_offsets(&mut self) -> Result<(), TransactionError> {
+        self.0.touch_offsets()
     }
 
     fn commit(self) -> Result<(), TransactionError> {

@@ -123,6 +123,11 @@ impl Broker for KafkaBroker {
         KafkaChangelog::open(settings, observers, self.topics.changelog.clone(), partition)
     }
 
+    fn is_open(&self, topic: &str, partition: PartitionId) -> Result<bool, BrokerError> {
+        let has_it = partition.0 < self.observers.partitions(&self.settings, topic)?;
+        Ok(has_it && writers::open_span(&self.settings, &self.observers, topic, partition)?.is_some())
+    }
+
     fn open_writers(&self, partition: PartitionId) -> Result<Vec<Arc<str>>, BrokerError> {
         writers::open_writers(&self.settings, &self.observers, &self.topics, partition)
     }

@@ -133,6 +133,15 @@ impl Observers {
         })
     }
 
+    /// How many partitions a topic has; none if there is no such topic.
+    pub fn partitions(&self, settings: &KafkaSettings, topic: &str) -> Result<i32, BrokerError> {
+        let client = self.client(settings, Isolation::Committed)?;
+        retry(settings, &format!("ask for the partitions of {topic}"), || {
+            let metadata = client.fetch_metadata(Some(topic), settings.call_timeout)?;
+            Ok(metadata.topics().first().map_or(0, |topic| topic.partitions().len() as i32))
+        })
+    }
+
     /// By input, the first offset whose record was written at that time or later; past all offsets where there is none.
     pub fn at(
         &self,

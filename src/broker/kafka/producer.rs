@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use rdkafka::TopicPartitionList;
 use rdkafka::config::FromClientConfigAndContext as _;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
@@ -27,8 +28,8 @@ use crate::record::Lent;
 
 use super::aside;
 use super::bound::Bound;
-use super::context::ProducerWatch;
-use super::settings::KafkaSettings;
+use super::context::{self, ProducerWatch};
+use super::settings::{Isolation, KafkaSettings};
 use super::source::KafkaGeneration;
 use super::triage;
 use super::writers::{SIGNATURE, Signatures};
@@ -133,10 +134,10 @@ impl KafkaProducer {
         Ok(())
     }
 
-    /// One attempt. The client's time-out for this call holds for none of its waits, and a broker that left the cluster while
+    /// The client's time-out for this call holds for none of its waits, and a broker that left the cluster while
     /// the call waits for it makes that last for minutes (librdkafka's issues 5456 and 5511). The transaction is lost by then:
     /// the broker aborts it when its time has passed.
-    fn send_list(
+    fn try_send_list(
         &self,
         list: &TopicPartitionList,
         generation: &KafkaGeneration,
@@ -296,6 +297,24 @@ pub struct KafkaTransaction<'a> {
 }
 
 impl KafkaTransaction<'_> {
+    fn send_list(
+        &mut self,
+        call: &'static str,
+        list: &TopicPartitionList,
+        generation: &KafkaGeneration,
+    ) -> Result<(), TransactionError> {
+        // So that a pending offset never stands without the signature of its writer.
+        self.producer.check_written(call)?;
+        let mut hangs = false;
+        let outcome = self.producer.insist(call, || self.producer.try_send_list(list, generation, &mut hangs));
+        if hangs {
+            // The client would refuse the abort for as long as its other call goes on.
+            self.open = false;
+            self.producer.unsafe_since = Some(format!("{call} never returned"));
+        }
+        Ok(outcome?)
+    }
+
     fn abort_open(&mut self) -> Result<(), TransactionError> {
         self.open = false;
         let aborted = self.producer.abort();
@@ -334,18 +353,21 @@ impl Transaction for KafkaTransaction<'_> {
         if offsets.is_empty() {
             return Ok(());
         }
-        // So that a pending offset never stands without the signature of its writer.
-        producer.check_written(call)?;
         let list = offset_list(&producer.settings, &producer.topics, offsets)
             .map_err(|error| TransactionError::Abortable { call, reason: error.to_string() })?;
-        let mut hangs = false;
-        let outcome = producer.insist(call, || producer.send_list(&list, generation, &mut hangs));
-        if hangs {
-            // The client would refuse the abort for as long as its other call goes on.
-            self.open = false;
-            self.producer.unsafe_since = Some(format!("{call} never returned"));
-        }
-        Ok(outcome?)
+        self.send_list(call, &list, generation)
+    }
+
+    /// The client adds the group's offsets to a transaction with an offset only: that of a topic which nobody reads by them,
+    /// by nobody of the group.
+    fn touch_offsets(&mut self) -> Result<(), TransactionError> {
+        let call = "touch_offsets";
+        let failed = |error: KafkaError| TransactionError::Abortable { call, reason: error.to_string() };
+        let nobody: BaseConsumer = self.producer.settings.observer(Isolation::Committed).create().map_err(failed)?;
+        let Some(generation) = nobody.group_metadata() else { return Ok(()) };
+        let unread = (self.producer.topics.changelog.to_string(), 0);
+        let list = context::list_of(&[unread], rdkafka::Offset::Offset(0)).map_err(failed)?;
+        self.send_list(call, &list, &KafkaGeneration(Arc::new(generation)))
     }
 
     fn commit(mut self) -> Result<(), TransactionError> {
@@ -408,12 +430,10 @@ fn offset_list(settings: &KafkaSettings, topics: &Topics, offsets: &[OffsetCommi
 
 #[cfg(test)]
 mod tests {
-    use rdkafka::consumer::{BaseConsumer, Consumer as _};
     use rdkafka::mocking::{MockCluster, MockCoordinator};
 
     use super::*;
     use crate::broker::CommitNote;
-    use crate::broker::kafka::Isolation;
     use crate::domain::{Input, PartitionId};
 
     /// The coordinator of the group goes away and is not replaced.

@@ -14,7 +14,7 @@ use rdkafka::message::{BorrowedMessage, Headers as _};
 
 use crate::broker::{BrokerError, Topics};
 use crate::domain::{PartitionId, partition_of};
-use crate::record::Lent;
+use crate::record::{Lent, Offset};
 
 use super::bound::Bound;
 use super::offsets::Observers;
@@ -26,6 +26,8 @@ pub(super) const SIGNATURE: &str = "tideline-writer";
 /// A commit returns a little before its markers are written. What is still open after that is taken for open.
 const MARKER_GRACE: Duration = Duration::from_millis(300);
 const MARKER_PAUSE: Duration = Duration::from_millis(10);
+/// The last signature of a log is looked for that far back first, then twice as far, and so on.
+const SIGNED_WITHIN: Offset = 1_000;
 
 /// Signatures are for the first changelog record of each partition in one transaction.
 #[derive(Debug, Default)]
@@ -51,32 +53,70 @@ pub(super) fn open_writers(
     topics: &Topics,
     partition: PartitionId,
 ) -> Result<Vec<Arc<str>>, BrokerError> {
-    let marks = |isolation| observers.watermarks(settings, &topics.changelog, partition, isolation);
-    let bound = Bound::of(MARKER_GRACE);
-    let (stable, end) = loop {
-        // In this order: what is written in between only makes the first look older.
-        let end = marks(Isolation::Uncommitted)?.high;
-        let stable = marks(Isolation::Committed)?.high;
-        if stable >= end {
-            return Ok(Vec::new());
-        }
-        if bound.is_over() {
-            break (stable, end);
-        }
-        bound.pause(MARKER_PAUSE);
-    };
-    let span = Span { from: stable, end };
+    let read =
+        |span, each: &mut dyn FnMut(Arc<str>)| read_signatures(settings, observers, topics, partition, span, each);
     let mut found = BTreeSet::new();
-    let (settings_, observers_) = (Arc::clone(settings), Arc::clone(observers));
-    let mut reader =
-        LogReader::open(settings_, observers_, topics.changelog.clone(), partition, Isolation::Uncommitted, span)?;
-    while !reader.read(settings.call_timeout, &mut |message| found.extend(signature(message)))?.done {}
+    if let Some(span) = open_span(settings, observers, &topics.changelog, partition)? {
+        read(span, &mut |signature| _ = found.insert(signature))?;
+    } else if observers.is_pending(settings, topics, partition)? {
+        // Offsets alone are open. Whoever sent them had signed before.
+        let marks = observers.watermarks(settings, &topics.changelog, partition, Isolation::Uncommitted)?;
+        let (mut last, mut from, mut back) = (None, marks.high, SIGNED_WITHIN);
+        while last.is_none() && from > marks.low {
+            from = marks.low.max(marks.high - back);
+            read(Span { from, end: marks.high }, &mut |signature| last = Some(signature))?;
+            back *= 2;
+        }
+        found.extend(last);
+    } else {
+        return Ok(Vec::new());
+    }
     if found.is_empty() {
         // Unsigned: by an older program. Who committed last is the best guess.
         let last = observers.last_committed(settings, topics, partition)?;
         found.extend(last.into_iter().filter_map(|committed| Some(committed.note?.transactional_id)));
     }
     Ok(found.into_iter().collect())
+}
+
+/// Where something stands open, though it had time to end.
+pub(super) fn open_span(
+    settings: &KafkaSettings,
+    observers: &Observers,
+    topic: &str,
+    partition: PartitionId,
+) -> Result<Option<Span>, BrokerError> {
+    let marks = |isolation| observers.watermarks(settings, topic, partition, isolation);
+    let bound = Bound::of(MARKER_GRACE);
+    loop {
+        // In this order: what is written in between only makes the first look older.
+        let end = marks(Isolation::Uncommitted)?.high;
+        let stable = marks(Isolation::Committed)?.high;
+        if stable >= end {
+            return Ok(None);
+        }
+        if bound.is_over() {
+            return Ok(Some(Span { from: stable, end }));
+        }
+        bound.pause(MARKER_PAUSE);
+    }
+}
+
+fn read_signatures(
+    settings: &Arc<KafkaSettings>,
+    observers: &Arc<Observers>,
+    topics: &Topics,
+    partition: PartitionId,
+    span: Span,
+    each: &mut dyn FnMut(Arc<str>),
+) -> Result<(), BrokerError> {
+    let (settings_, observers_) = (Arc::clone(settings), Arc::clone(observers));
+    let mut reader =
+        LogReader::open(settings_, observers_, topics.changelog.clone(), partition, Isolation::Uncommitted, span)?;
+    while !reader.read(settings.call_timeout, &mut |message| signature(message).into_iter().for_each(&mut *each))?.done
+    {
+    }
+    Ok(())
 }
 
 fn signature(message: &BorrowedMessage<'_>) -> Option<Arc<str>> {

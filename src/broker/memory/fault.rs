@@ -24,10 +24,13 @@ pub enum Fault {
     PartitionLost,
     /// A transaction that is dropped stays open, as that of a killed process does, until its id is taken again.
     LeftOpen,
+    /// A transaction ends everywhere but in the group's offsets, as a lone broker that stops may end it. They stay pending
+    /// until the next transaction of the id that sends or touches offsets ends.
+    OffsetsHang,
 }
 
 impl Fault {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::AbortOnCommit,
         Self::FencedOnSendOffsets,
         Self::FencedOnCommit,
@@ -37,6 +40,7 @@ impl Fault {
         Self::SendOffsetsRefused,
         Self::PartitionLost,
         Self::LeftOpen,
+        Self::OffsetsHang,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -50,6 +54,7 @@ impl Fault {
             Self::SendOffsetsRefused => "send_offsets_refused",
             Self::PartitionLost => "partition_lost",
             Self::LeftOpen => "left_open",
+            Self::OffsetsHang => "offsets_hang",
         }
     }
 
@@ -60,6 +65,7 @@ impl Fault {
             Self::AbortOnCommit | Self::FencedOnCommit | Self::OutcomeUnknown { .. } => Operation::Commit,
             Self::PartitionLost => Operation::Poll,
             Self::LeftOpen => Operation::Drop,
+            Self::OffsetsHang => Operation::End,
         }
     }
 }
@@ -74,6 +80,8 @@ pub(super) enum Operation {
     Poll,
     /// Of a transaction, without commit or abort.
     Drop,
+    /// Of a transaction that has sent offsets.
+    End,
 }
 
 /// Faults in the order in which they were queued. Bounded by who queues them: tests.

@@ -284,6 +284,12 @@ impl Broker for Memory {
         MemoryChangelog::open(self.shared.clone(), &self.topics.changelog, partition)
     }
 
+    fn is_open(&self, topic: &str, partition: PartitionId) -> Result<bool, BrokerError> {
+        let state = self.shared.lock();
+        let marks = state.logs[state.logs.id(topic, partition)?].marks();
+        Ok(marks.stable < marks.end)
+    }
+
     fn open_writers(&self, partition: PartitionId) -> Result<Vec<Arc<str>>, BrokerError> {
         let state = self.shared.lock();
         let changelog = state.logs.id(&self.topics.changelog, partition)?;

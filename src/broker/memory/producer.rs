@@ -168,6 +168,15 @@ impl Transaction for MemoryTransaction<'_> {
         held.map_err(|Fenced| self.producer.die(CALL, FENCED))
     }
 
+    fn touch_offsets(&mut self) -> Result<(), TransactionError> {
+        const CALL: &str = "touch_offsets";
+        let shared = self.producer.shared.clone();
+        let mut state = shared.lock();
+        self.check_standing(&state, CALL)?;
+        let held = state.hold_offsets((&self.producer.id, self.producer.epoch), []);
+        held.map_err(|Fenced| self.producer.die(CALL, FENCED))
+    }
+
     fn commit(mut self) -> Result<(), TransactionError> {
         self.is_over = true;
         let shared = self.producer.shared.clone();

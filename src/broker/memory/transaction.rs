@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 
-use super::fault::Faults;
+use super::fault::{Faults, Operation};
 use super::group::Group;
 use super::journal::{Frame, Journal, Misplaced, Part};
 use super::log::{Cleanup, Contents, Dropped, TransactionNumber};
@@ -28,6 +28,8 @@ pub(super) struct Epoch(u64);
 struct Holder {
     epoch: Epoch,
     open: Option<Open>,
+    /// Of a transaction that ended everywhere else.
+    hanging: Offsets,
 }
 
 /// A committed offset of the group.
@@ -45,6 +47,7 @@ struct Open {
     number: TransactionNumber,
     logs: BTreeSet<LogId>,
     offsets: Offsets,
+    touches_offsets: bool,
     bytes: u64,
 }
 
@@ -97,9 +100,8 @@ impl State {
     /// Takes an id: the earlier holder is fenced, what it had open is aborted.
     pub fn take(&mut self, id: &Arc<str>) -> io::Result<Epoch> {
         self.end(id, false)?;
-        let epoch = self.holders.get(id).map_or(Epoch(0), |holder| Epoch(holder.epoch.0 + 1));
-        self.holders.insert(id.clone(), Holder { epoch, open: None });
-        Ok(epoch)
+        let holder = self.holders.entry(id.clone()).and_modify(|holder| holder.epoch.0 += 1);
+        Ok(holder.or_insert_with(|| Holder { epoch: Epoch(0), open: None, hanging: Offsets::new() }).epoch)
     }
 
     pub fn holds(&self, id: &Arc<str>, epoch: Epoch) -> bool {
@@ -122,27 +124,39 @@ impl State {
         holder: (&Arc<str>, Epoch),
         offsets: impl IntoIterator<Item = ((PartitionId, Input), StoredOffset)>,
     ) -> Result<(), Fenced> {
-        self.open(holder)?.offsets.extend(offsets);
+        let open = self.open(holder)?;
+        open.touches_offsets = true;
+        open.offsets.extend(offsets);
         Ok(())
     }
 
-    /// The id whose open transaction holds an offset of this partition.
+    /// The id by which an offset of this partition is pending.
     pub fn holder_of_offsets(&self, partition: PartitionId) -> Option<&Arc<str>> {
-        let holds = |open: &Open| open.offsets.keys().any(|key| key.0 == partition);
-        self.holders.iter().find(|(_, holder)| holder.open.as_ref().is_some_and(holds)).map(|(id, _)| id)
+        let holds = |offsets: &Offsets| offsets.keys().any(|key| key.0 == partition);
+        let is_pending =
+            |holder: &Holder| holds(&holder.hanging) || holder.open.as_ref().is_some_and(|open| holds(&open.offsets));
+        self.holders.iter().find(|(_, holder)| is_pending(holder)).map(|(id, _)| id)
     }
 
     /// The ids that have something open in this changelog partition, or in the offsets of its partition.
     pub fn open_writers(&self, changelog: LogId) -> impl Iterator<Item = &Arc<str>> {
-        let writes = move |open: &Open| {
-            open.logs.contains(&changelog) || open.offsets.keys().any(|key| key.0 == changelog.partition)
-        };
-        self.holders.iter().filter(move |(_, holder)| holder.open.as_ref().is_some_and(writes)).map(|(id, _)| id)
+        let holds = move |offsets: &Offsets| offsets.keys().any(|key| key.0 == changelog.partition);
+        let writes = move |open: &Open| open.logs.contains(&changelog) || holds(&open.offsets);
+        let is_open = move |holder: &Holder| holds(&holder.hanging) || holder.open.as_ref().is_some_and(writes);
+        self.holders.iter().filter(move |(_, holder)| is_open(holder)).map(|(id, _)| id)
     }
 
     /// Commits or aborts what `id` has open, if anything. After an error nothing has changed.
     pub fn end(&mut self, id: &Arc<str>, commit: bool) -> io::Result<()> {
-        let Some(open) = self.holders.get_mut(id).and_then(|holder| holder.open.take()) else { return Ok(()) };
+        let Some(holder) = self.holders.get_mut(id) else { return Ok(()) };
+        let Some(mut open) = holder.open.take() else { return Ok(()) };
+        if open.touches_offsets {
+            let own = std::mem::replace(&mut open.offsets, std::mem::take(&mut holder.hanging));
+            open.offsets.extend(own);
+            if !open.offsets.is_empty() && self.faults.take(Operation::End).is_some() {
+                holder.hanging = std::mem::take(&mut open.offsets);
+            }
+        }
         if let Err(error) = self.write(|logs| frame_of(logs, &open, commit)) {
             if let Some(holder) = self.holders.get_mut(id) {
                 holder.open = Some(open);
@@ -216,6 +230,7 @@ impl State {
             number,
             logs: BTreeSet::new(),
             offsets: BTreeMap::new(),
+            touches_offsets: false,
             bytes: 0,
         }))
     }

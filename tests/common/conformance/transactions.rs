@@ -1,6 +1,6 @@
 //! Laws of transactions: whole or not at all, fenced by id and by generation.
 
-use tideline::broker::{Broker, Producer, Source, Transaction};
+use tideline::broker::{Broker, Ending, Producer, Source, Transaction};
 use tideline::domain::{PartitionId, partition_of};
 
 use super::reading::wait_until_stored;
@@ -200,6 +200,12 @@ pub fn who_has_something_open_is_named_until_it_is_fenced<H: Harness>() {
     assert_eq!(open_writers(P0), [], "a committed transaction is not open");
 
     let mut transaction = producer.begin().expect("begin");
+    transaction.send_offsets(&[offset.clone()], &generation).expect("send_offsets");
+    assert_eq!(open_writers(P0), std::slice::from_ref(&holder), "its offsets alone are open");
+    transaction.abort().expect("abort");
+    assert_eq!(open_writers(P0), [], "an aborted transaction is not open");
+
+    let mut transaction = producer.begin().expect("begin");
     transaction.send(record(&changelog, P0, "k", "open")).expect("send");
     transaction.send_offsets(&[offset], &generation).expect("send_offsets");
     wait_until_stored(&harness, &changelog, 2);
@@ -209,6 +215,26 @@ pub fn who_has_something_open_is_named_until_it_is_fenced<H: Harness>() {
     harness.broker().fence(&holder).expect("fence");
     assert_eq!(open_writers(P0), []);
     assert_fatal(transaction.commit());
+}
+
+pub fn what_hangs_is_ended_beside_a_living_member_and_no_offset_changes<H: Harness>() {
+    let harness = H::fresh(1, 1);
+    let member = Member::alone(&harness);
+    let commit = |offset, number| {
+        let generation = member.source.generation().expect("generation");
+        let mut producer = producer(&harness, "lane");
+        let mut transaction = producer.begin().expect("begin");
+        transaction.send_offsets(&[commit_of(I0, P0, offset, number)], &generation).expect("send_offsets");
+        transaction.commit().expect("commit");
+        Some(Committed { input: I0, offset, note: Some(note(number)) })
+    };
+    let before = commit(7, 1);
+    for ending in [Ending::Abort, Ending::Commit] {
+        harness.broker().release(&id(&harness, "lane"), &[P0].into(), ending).expect("release");
+        assert_eq!(committed(&harness, I0, P0), before, "{ending:?}");
+    }
+    let after = commit(8, 2);
+    assert_eq!(committed(&harness, I0, P0), after, "the member goes on");
 }
 
 pub fn a_member_that_left_commits_no_offsets<H: Harness>() {

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use tideline::broker::Broker as _;
 use tideline::broker::memory::{Fault, Memory};
+use tideline::domain::PartitionId;
 use tideline::runtime::status::{LaneStatus, Phase};
 use tideline::runtime::{Lane, Stepped};
 
@@ -11,7 +13,8 @@ use super::Counts;
 use super::dice::Dice;
 
 const LANES: usize = 3;
-const FAULTS: [Fault; 7] = [
+const PARTITIONS: i32 = 4;
+const FAULTS: [Fault; 8] = [
     Fault::AbortOnCommit,
     Fault::SendRefused,
     Fault::SendOffsetsRefused,
@@ -19,11 +22,12 @@ const FAULTS: [Fault; 7] = [
     Fault::FencedOnCommit,
     Fault::OutcomeUnknown { applied: true },
     Fault::OutcomeUnknown { applied: false },
+    Fault::OffsetsHang,
 ];
 
 /// Small bounds everywhere, so that each is met often.
 pub fn options(options: &mut Options, merge_wait_ms: u64) {
-    options.partitions = 4;
+    options.partitions = PARTITIONS;
     options.max_effects = 3;
     options.poll_records = 40;
     let settings = &mut options.settings;
@@ -125,8 +129,10 @@ impl<'a> Chaos<'a> {
             }
             36..76 if self.world.broker.waiting_faults().is_empty() => {
                 let fault = self.dice.pick(&FAULTS);
-                self.count(fault.as_str());
-                self.world.broker.inject(fault);
+                if fault != Fault::OffsetsHang || self.can_hang() {
+                    self.count(fault.as_str());
+                    self.world.broker.inject(fault);
+                }
             }
             76..80 if self.world.broker.waiting_faults().is_empty() => {
                 self.count(Fault::PartitionLost.as_str());
@@ -213,6 +219,9 @@ impl<'a> Chaos<'a> {
         }
         let applied = self.dice.once_in(2);
         self.world.broker.inject(Fault::OutcomeUnknown { applied });
+        if self.dice.once_in(3) && self.can_hang() {
+            self.world.broker.inject(Fault::OffsetsHang);
+        }
         for _ in 0..60 {
             if self.processes[index].is_none() || self.world.broker.waiting_faults().is_empty() {
                 break;
@@ -224,6 +233,12 @@ impl<'a> Chaos<'a> {
         } else {
             self.world.broker.clear_faults();
         }
+    }
+
+    /// Of a partition that never had any, offsets that hang can't be told from offsets that were deleted.
+    fn can_hang(&self) -> bool {
+        let standing = |partition| self.world.broker.standing(PartitionId(partition)).unwrap();
+        (0..PARTITIONS).all(|partition| !standing(partition).committed.is_empty())
     }
 
     /// A clean stop; it is started again later.
@@ -267,6 +282,10 @@ impl<'a> Chaos<'a> {
                     self.start(index);
                 }
                 self.step_lane(index);
+            }
+            // Offsets of the last commit may hang: whoever comes next finds it, or writes again.
+            if step % 2_000 == 1_999 {
+                self.restart(step / 2_000 % LANES);
             }
             if step % 50 == 0 && self.world.lag() == 0 {
                 (0..LANES).for_each(|index| self.restart(index));
