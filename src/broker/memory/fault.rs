@@ -30,19 +30,6 @@ pub enum Fault {
 }
 
 impl Fault {
-    pub const ALL: [Self; 10] = [
-        Self::AbortOnCommit,
-        Self::FencedOnSendOffsets,
-        Self::FencedOnCommit,
-        Self::OutcomeUnknown { applied: true },
-        Self::OutcomeUnknown { applied: false },
-        Self::SendRefused,
-        Self::SendOffsetsRefused,
-        Self::PartitionLost,
-        Self::LeftOpen,
-        Self::OffsetsHang,
-    ];
-
     pub fn as_str(self) -> &'static str {
         match self {
             Self::AbortOnCommit => "abort_on_commit",
