@@ -24,6 +24,7 @@ mod proxy;
 #[path = "end_to_end"]
 mod modes {
     pub mod bare;
+    pub mod calls;
     #[path = "../common/committed.rs"]
     pub mod committed;
     pub mod compare;
@@ -52,7 +53,8 @@ const USAGE: &str = "usage: cargo bench --bench end_to_end -- MODE
   latency [SECONDS [RATE]…]                from an event to its output, at steady rates (60 1000 5000 20000)
   restore [USERS]…                         from the start to serving, and what is held (1000000 10000000)
   scale [EVENTS [MOST_USERS]]              cost per event as users, partitions, lanes grow (1000000 10000000)
-  flow [EVENTS]                            a backlog behind a slow broker, one input far ahead (5000000)";
+  flow [EVENTS]                            a backlog behind a slow broker, one input far ahead (5000000)
+  calls                                    the client's calls, one by one and in native batches";
 
 fn main() -> ExitCode {
     // Cargo adds `--bench`.
@@ -91,6 +93,7 @@ fn run(words: &[&str]) -> Option<bool> {
         "restore" if !numbers.is_empty() => Some(modes::restore::run(&numbers)),
         "restore" => Some(modes::restore::run(&[1_000_000, 10_000_000])),
         "scale" => Some(modes::scale::run(number(0, 1_000_000), number(1, 10_000_000))),
+        "calls" => Some(modes::calls::run()),
         "flow" => Some(modes::flow::run(number(0, 5_000_000))),
         _ => None,
     }
