@@ -316,9 +316,6 @@ pub trait Broker: Clone + Send + Sync + 'static {
         let topics = self.topics();
         let mut producer = self.producer(transactional_id)?;
         self.drop_pending(&mut producer)?;
-        if partitions.is_empty() {
-            return Ok(());
-        }
         let mut places = Vec::new();
         for &partition in partitions {
             places.push((&topics.changelog, partition));
@@ -331,10 +328,10 @@ pub trait Broker: Clone + Send + Sync + 'static {
         let ended = producer.begin().and_then(|mut transaction| {
             for (topic, partition) in places {
                 let key = topics.key_on(partition);
+                let touch = topics.to_changelog(partition, &key, None);
                 // By key, as outputs are: a topic with other partitions than the inputs' may lack this one.
-                let partition = (*topic == topics.changelog).then_some(partition);
-                let touch = Lent { topic, partition, key: Some(&key), value: None, headers: &[], timestamp: None };
-                transaction.lend(touch)?;
+                let partition = touch.partition.filter(|_| *topic == topics.changelog);
+                transaction.lend(Lent { topic, partition, ..touch })?;
             }
             match ending {
                 Ending::Commit => transaction.commit(),

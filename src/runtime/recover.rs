@@ -44,8 +44,8 @@ pub(super) struct Recovery<B: Broker> {
     /// Whose offsets are still to be read, and those that were.
     unread: BTreeSet<PartitionId>,
     found: Found,
-    /// Whether the transaction in doubt was committed; none before that is known.
-    is_committed: Option<bool>,
+    /// Whether the transaction in doubt is known as committed.
+    is_committed: bool,
     /// Partitions in which something of ours may still be open, by how it must end; none before the offsets are known.
     hanging: Option<Vec<(Ending, BTreeSet<PartitionId>)>>,
 }
@@ -76,8 +76,7 @@ impl<B: Broker> Work for Recovery<B> {
             None => self.find_hanging()?,
         };
         let Some((ending, partitions)) = hanging.last() else {
-            let is_committed = self.is_committed.unwrap_or_default();
-            return Ok(Some((producer, std::mem::take(&mut self.found), is_committed)));
+            return Ok(Some((producer, std::mem::take(&mut self.found), self.is_committed)));
         };
         // To end it takes the id; it is taken anew afterwards.
         drop(producer);
@@ -126,7 +125,7 @@ impl<B: Broker> Recovery<B> {
                 committed.retain(|partition| !written.contains(partition));
                 aborted.clone_from(written);
             }
-            self.is_committed = Some(is_committed);
+            self.is_committed = is_committed;
         }
         let mut hanging = BTreeSet::new();
         for partition in committed {
@@ -200,7 +199,7 @@ impl<B: Broker> Lane<B> {
                 hung: None,
                 unread: doubt.map(|it| it.written.clone()).unwrap_or_default(),
                 found: Found::new(),
-                is_committed: None,
+                is_committed: false,
                 hanging: None,
             })
         });

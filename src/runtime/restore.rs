@@ -264,8 +264,10 @@ impl<B: Broker> Restore<B> {
             Step::Fence(writers) => self.fence(writers)?,
             Step::AskOffsets => {
                 let calling = self.tools.calling(Some(self.partition), Call::CommittedOffsets);
-                self.committed = self.tools.broker.committed(self.partition)?;
+                let committed = self.tools.broker.committed(self.partition);
                 drop(calling);
+                self.offsets_hang = matches!(committed, Err(BrokerError::NoProgress { .. }));
+                self.committed = committed?;
                 if let Some(mut parked) = self.parked.take_if(|parked| is_current(parked, &self.committed)) {
                     parked.last_record_ms = self.tools.clock.monotonic_ms();
                     return Ok(Some(Restored::Returned(parked)));
@@ -286,11 +288,8 @@ impl<B: Broker> Work for Restore<B> {
 
     fn step(&mut self) -> Result<Option<Self::Output>, LaneError> {
         let outcome = self.go_on();
-        if matches!(outcome, Err(LaneError::Broker(BrokerError::NoProgress { .. }))) {
-            match &self.half {
-                Some(half) => self.stalled_after = half.found.record().ok(),
-                None => self.offsets_hang = true,
-            }
+        if let (Err(LaneError::Broker(BrokerError::NoProgress { .. })), Some(half)) = (&outcome, &self.half) {
+            self.stalled_after = half.found.record().ok();
         }
         if !matches!(outcome, Ok(None)) {
             // One that failed and rests must not keep others from being restored.

@@ -227,11 +227,17 @@ impl Application {
         read_partition(&self.settings(), topic, partition, shown, to).expect("read a partition")
     }
 
-    /// The values of a topic of JSON, as a read_committed reader sees them. (A record without one ends what a broker left
-    /// hanging, and tells nothing.)
+    /// The values of a topic of JSON, as a read_committed reader sees them.
     pub fn read(&self, topic: &str) -> Vec<Value> {
-        let records = self.partitions().flat_map(|partition| self.committed(topic, partition));
-        records.filter_map(|record| Some(serde_json::from_slice(record.value()?).expect("JSON"))).collect()
+        let told = self.partitions().flat_map(|partition| self.told(topic, partition));
+        told.map(|record| serde_json::from_slice(record.value().expect("a value")).expect("JSON")).collect()
+    }
+
+    /// What is committed, but for what only ends that which a broker left hanging.
+    fn told(&self, topic: &str, partition: PartitionId) -> impl Iterator<Item = KafkaMessage> {
+        let ends =
+            |it: &KafkaMessage| it.value().is_none() && it.key().is_some_and(|key| key.starts_with(b"released-"));
+        self.committed(topic, partition).into_iter().filter(move |record| !ends(record))
     }
 
     pub fn outputs(&self) -> Vec<Value> {
@@ -240,8 +246,7 @@ impl Application {
     }
 
     pub fn dead_letters(&self) -> usize {
-        let letters = self.partitions().flat_map(|it| self.committed(&self.config.topics.dead_letters, it));
-        letters.filter(|letter| letter.headers().next().is_some()).count()
+        self.partitions().map(|partition| self.told(&self.config.topics.dead_letters, partition).count()).sum()
     }
 }
 

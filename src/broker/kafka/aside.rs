@@ -9,7 +9,7 @@ use std::time::Duration;
 const TEND_EVERY: Duration = Duration::from_millis(100);
 
 /// What `call` returned within `bound`; nothing if it didn't. It then goes on by itself, and `tend` is called again and again
-/// until it returns. Fails if no thread could be had.
+/// until it returns. Fails if there is no thread to make it on.
 pub(super) fn call<T: Send + 'static>(
     bound: Duration,
     call: impl FnOnce() -> T + Send + 'static,
@@ -26,7 +26,9 @@ pub(super) fn call<T: Send + 'static>(
             tend();
         }
     };
-    thread::Builder::new().name("client-given-up".to_owned()).spawn(tend)?;
+    if let Err(error) = thread::Builder::new().name("client-given-up".to_owned()).spawn(tend) {
+        tracing::warn!(%error, "nobody tends a client that was given up");
+    }
     Ok(None)
 }
 

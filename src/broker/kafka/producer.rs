@@ -364,7 +364,9 @@ impl Transaction for KafkaTransaction<'_> {
         let call = "touch_offsets";
         let failed = |error: KafkaError| TransactionError::Abortable { call, reason: error.to_string() };
         let nobody: BaseConsumer = self.producer.settings.observer(Isolation::Committed).create().map_err(failed)?;
-        let Some(generation) = nobody.group_metadata() else { return Ok(()) };
+        let generation = nobody
+            .group_metadata()
+            .ok_or_else(|| TransactionError::Abortable { call, reason: "the client belongs to no group".into() })?;
         let unread = (self.producer.topics.changelog.to_string(), 0);
         let list = context::list_of(&[unread], rdkafka::Offset::Offset(0)).map_err(failed)?;
         self.send_list(call, &list, &KafkaGeneration(Arc::new(generation)))

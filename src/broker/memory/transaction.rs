@@ -146,7 +146,7 @@ impl State {
         self.holders.iter().filter(move |(_, holder)| is_open(holder)).map(|(id, _)| id)
     }
 
-    /// Commits or aborts what `id` has open, if anything. After an error nothing has changed.
+    /// Commits or aborts what `id` has open, if anything, and what hangs of its offsets with it. After an error it is open still.
     pub fn end(&mut self, id: &Arc<str>, commit: bool) -> io::Result<()> {
         let Some(holder) = self.holders.get_mut(id) else { return Ok(()) };
         let Some(mut open) = holder.open.take() else { return Ok(()) };
