@@ -104,7 +104,7 @@ fn the_copied_cases_and_data_are_unchanged() {
         println!("no ../shared beside this checkout: nothing to compare with");
         return;
     }
-    for (theirs, ours) in [("vectors", "tests/vectors"), ("data/journey", "tests/journey")] {
+    for (theirs, ours) in [("vectors", "tests/vectors"), ("cases", "tests/cases"), ("data/journey", "tests/journey")] {
         let theirs = shared.join(theirs);
         let originals = files(&theirs);
         assert!(!originals.is_empty());
