@@ -81,6 +81,21 @@ fn rdkafka_lives_in_one_folder() {
 }
 
 #[test]
+fn unsafe_lives_in_one_file() {
+    let native = root().join("src/broker/kafka/native.rs");
+    let is_unsafe = |path: &Path| {
+        let text = fs::read_to_string(path).unwrap();
+        let lines = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+        lines.flat_map(|line| line.split(|c: char| c != '_' && !c.is_alphanumeric())).any(|word| word == "unsafe")
+    };
+    assert!(is_unsafe(&native));
+    let sources = ["src", "tests"].into_iter().flat_map(rust_files);
+    let others = sources.filter(|file| *file != native && !file.ends_with("tests/embedded/house.rs"));
+    let found: Vec<_> = others.filter(|file| is_unsafe(file)).collect();
+    assert!(found.is_empty(), "unsafe outside of native.rs: {found:?}");
+}
+
+#[test]
 fn a_file_can_be_held_in_mind() {
     for file in rust_files("src") {
         let lines = fs::read_to_string(&file).unwrap().split("#[cfg(test)]").next().unwrap().lines().count();

@@ -1,9 +1,11 @@
 //! A record as it was read, owned: one allocation for its bytes, one for its headers if it has any.
 
 use rdkafka::Message as _;
-use rdkafka::message::{BorrowedMessage, Headers as _};
+use rdkafka::message::BorrowedMessage;
 
 use crate::record::{Message, Offset};
+
+use super::native;
 
 /// A record of an input.
 #[derive(Debug, Clone)]
@@ -22,10 +24,11 @@ type Header = (Box<str>, Box<[u8]>);
 impl KafkaMessage {
     pub(super) fn copy(message: &BorrowedMessage<'_>) -> Self {
         let (key, value) = (message.key(), message.payload());
-        let headers = message.headers().map_or_else(Box::default, |headers| {
-            // A header without a value stands for an empty one: no reader of ours tells them apart.
-            headers.iter().map(|header| (header.key.into(), header.value.unwrap_or_default().into())).collect()
-        });
+        // A header without a value stands for an empty one: no reader of ours tells them apart.
+        let headers = native::headers(message).unwrap_or_default().into_iter();
+        let headers = headers
+            .map(|(name, value)| (String::from_utf8_lossy(name).into(), value.unwrap_or_default().into()))
+            .collect();
         Self {
             offset: message.offset(),
             timestamp: message.timestamp().to_millis(),

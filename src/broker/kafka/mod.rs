@@ -1,4 +1,4 @@
-//! A real Kafka broker behind the seam: the only module that names rdkafka.
+//! A real Kafka broker behind the seam: the only module that names rdkafka; `native` is the only file with `unsafe`.
 //!
 //! Every call blocks its thread for as long as its bound in [`KafkaSettings`] says, so none runs on a worker of an async
 //! runtime. Set up the log before making a [`KafkaBroker`]: the client reads its level once.
@@ -13,6 +13,7 @@ mod bound;
 mod companion;
 mod context;
 mod message;
+mod native;
 mod offsets;
 mod plain;
 mod producer;

@@ -20,7 +20,7 @@ use rdkafka::TopicPartitionList;
 use rdkafka::config::FromClientConfigAndContext as _;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
-use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::message::OwnedHeaders;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 
 use crate::broker::{BrokerError, ErrorClass, OffsetCommit, Producer, Topics, Transaction, TransactionError};
@@ -29,6 +29,7 @@ use crate::record::Lent;
 use super::aside;
 use super::bound::Bound;
 use super::context::{self, ProducerWatch};
+use super::native;
 use super::settings::{Isolation, KafkaSettings};
 use super::source::KafkaGeneration;
 use super::triage;
@@ -415,8 +416,11 @@ fn headers_of(record: Lent<'_>, signature: Option<&str>) -> Option<OwnedHeaders>
     }
     let signature = signature.map(|id| (SIGNATURE, id.as_bytes()));
     let empty = OwnedHeaders::new_with_capacity(record.headers.len() + 1);
-    let all = record.headers.iter().copied().chain(signature);
-    Some(all.fold(empty, |headers, (key, value)| headers.insert(Header { key, value: Some(value) })))
+    let mut headers = empty;
+    for (name, value) in record.headers.iter().copied().chain(signature) {
+        native::add_header(&mut headers, name.as_bytes(), Some(value));
+    }
+    Some(headers)
 }
 
 /// Without those of partitions that an input doesn't have.

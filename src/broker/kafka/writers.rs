@@ -9,14 +9,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdkafka::Message as _;
-use rdkafka::message::{BorrowedMessage, Headers as _};
+use rdkafka::message::BorrowedMessage;
 
 use crate::broker::{BrokerError, Topics};
 use crate::domain::{PartitionId, partition_of};
 use crate::record::{Lent, Offset};
 
 use super::bound::Bound;
+use super::native;
 use super::offsets::Observers;
 use super::reader::{LogReader, Span};
 use super::settings::{Isolation, KafkaSettings};
@@ -120,9 +120,9 @@ fn read_signatures(
 }
 
 fn signature(message: &BorrowedMessage<'_>) -> Option<Arc<str>> {
-    let headers = message.headers()?;
-    let header = headers.iter().find(|header| header.key == SIGNATURE)?;
-    std::str::from_utf8(header.value?).ok().map(Into::into)
+    let headers = native::headers(message).ok()?;
+    let (_, id) = headers.into_iter().find(|(name, _)| *name == SIGNATURE.as_bytes())?;
+    std::str::from_utf8(id?).ok().map(Into::into)
 }
 
 #[cfg(test)]
