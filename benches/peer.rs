@@ -23,7 +23,7 @@ use tideline::domain::{DAY_MS, Event, HOUR_MS, Input, Origin, PartitionId, Sourc
 use tideline::engine::{Disposition, Engine, Handled, Partition, Settings, Signal, SignalKind};
 use tideline::ingest::{Decoded, Decoder, Format, InputSpec};
 use tideline::merge::{Bounds, Merge, Next};
-use tideline::record::{Coordinates, Message};
+use tideline::record::{Coordinates, Header, Message};
 use tideline::rules::Rules;
 
 const PARTITIONS: i32 = 4;
@@ -149,7 +149,7 @@ impl Message for Record<'_> {
         Some(self.value)
     }
 
-    fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
+    fn headers(&self) -> impl Iterator<Item = Header<'_>> {
         std::iter::empty()
     }
 }

@@ -7,6 +7,22 @@ use crate::domain::PartitionId;
 /// The position of a record in a partition. Offsets have gaps: a commit and an abort each burn one.
 pub type Offset = i64;
 
+/// A header as it was read: name and value. Kafka's names are text by convention only, and a null value is no empty one.
+pub type Header<'a> = (&'a [u8], Option<&'a [u8]>);
+
+/// A header to be written.
+pub type OwnedHeader = (Vec<u8>, Option<Vec<u8>>);
+
+/// A header with a text for a name, as ours are.
+pub fn text_header(name: &str, value: impl Into<Vec<u8>>) -> OwnedHeader {
+    (name.into(), Some(value.into()))
+}
+
+/// Whether a header has one of these names.
+pub fn is_named(name: &[u8], names: &[&str]) -> bool {
+    names.iter().any(|it| it.as_bytes() == name)
+}
+
 /// A record as it was read. Borrowed from the client where the client allows it.
 pub trait Message: Send {
     fn offset(&self) -> Offset;
@@ -14,11 +30,16 @@ pub trait Message: Send {
     fn timestamp(&self) -> Option<i64>;
     fn key(&self) -> Option<&[u8]>;
     fn value(&self) -> Option<&[u8]>;
-    fn headers(&self) -> impl Iterator<Item = (&str, &[u8])>;
+    fn headers(&self) -> impl Iterator<Item = Header<'_>>;
 
-    /// The last header of that name, as Kafka's own `lastHeader`.
+    /// The value of the last header of that name, as Kafka's own `lastHeader`; none where that is null.
     fn header(&self, name: &str) -> Option<&[u8]> {
-        self.headers().filter(|(n, _)| *n == name).last().map(|(_, value)| value)
+        self.headers().filter(|(n, _)| *n == name.as_bytes()).last().and_then(|(_, value)| value)
+    }
+
+    /// Why the record couldn't be read whole. Then it has no headers, and maybe neither key nor value.
+    fn damage(&self) -> Option<&str> {
+        None
     }
 }
 
@@ -39,7 +60,7 @@ pub struct Outgoing {
     pub key: Option<Vec<u8>>,
     /// `None` is a tombstone.
     pub value: Option<Vec<u8>>,
-    pub headers: Vec<(String, Vec<u8>)>,
+    pub headers: Vec<OwnedHeader>,
     /// Milliseconds since the epoch; `None`: the time of sending.
     pub timestamp: Option<i64>,
 }
@@ -47,7 +68,7 @@ pub struct Outgoing {
 impl Outgoing {
     /// Lends it to `to`.
     pub fn lend<T>(&self, to: impl FnOnce(Lent<'_>) -> T) -> T {
-        let headers: Vec<_> = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
+        let headers: Vec<_> = self.headers.iter().map(borrowed).collect();
         to(Lent {
             topic: &self.topic,
             partition: self.partition,
@@ -59,6 +80,16 @@ impl Outgoing {
     }
 }
 
+/// A header to be written, lent.
+pub fn borrowed((name, value): &OwnedHeader) -> Header<'_> {
+    (name, value.as_deref())
+}
+
+/// A header to be kept.
+pub fn owned((name, value): &Header<'_>) -> OwnedHeader {
+    (name.to_vec(), value.map(<[u8]>::to_vec))
+}
+
 /// A record to be written, lent for the time of the call: whoever writes it copies it once, to where it leaves from.
 /// Its fields are those of [`Outgoing`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +98,7 @@ pub struct Lent<'a> {
     pub partition: Option<PartitionId>,
     pub key: Option<&'a [u8]>,
     pub value: Option<&'a [u8]>,
-    pub headers: &'a [(&'a str, &'a [u8])],
+    pub headers: &'a [Header<'a>],
     pub timestamp: Option<i64>,
 }
 
@@ -78,7 +109,7 @@ impl From<Lent<'_>> for Outgoing {
             partition: record.partition,
             key: record.key.map(<[u8]>::to_vec),
             value: record.value.map(<[u8]>::to_vec),
-            headers: record.headers.iter().map(|&(name, value)| (name.to_owned(), value.to_vec())).collect(),
+            headers: record.headers.iter().map(owned).collect(),
             timestamp: record.timestamp,
         }
     }

@@ -7,7 +7,7 @@ use tideline::domain::{Body, DAY_MS, Event, EventId, HOUR_MS, Input, Origin, Par
 use tideline::engine::{Engine, Handled, Partition, Settings};
 use tideline::ingest::protobuf::schema;
 use tideline::ingest::{Decoded, Decoder, Format, InputSpec};
-use tideline::record::{Coordinates, Message};
+use tideline::record::{Coordinates, Header, Message};
 use tideline::rules::Rules;
 
 /// Events a batch: what a lane folds between two commits.
@@ -104,7 +104,7 @@ impl Message for Value {
         Some(&self.0)
     }
 
-    fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
+    fn headers(&self) -> impl Iterator<Item = Header<'_>> {
         std::iter::empty()
     }
 }

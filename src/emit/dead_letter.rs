@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 
 use crate::ingest::Reject;
-use crate::record::{Coordinates, Message, Outgoing};
+use crate::record::{Coordinates, Message, Outgoing, is_named, owned, text_header};
 
 /// The headers that a dead letter is given. They differ from those of `rekey`, which a forwarded record keeps.
 pub mod header {
@@ -43,9 +43,9 @@ pub fn dead_letter(
     topic: &Arc<str>,
     limit: usize,
 ) -> Outgoing {
-    let kept = message.headers().filter(|(name, _)| !header::ALL.contains(name));
-    let mut headers: Vec<_> = kept.map(|(name, value)| (name.to_owned(), value.to_vec())).collect();
-    let mut add = |name: &str, value: String| headers.push((name.to_owned(), value.into_bytes()));
+    let kept = message.headers().filter(|(name, _)| !is_named(name, &header::ALL));
+    let mut headers: Vec<_> = kept.map(|header| owned(&header)).collect();
+    let mut add = |name: &str, value: String| headers.push(text_header(name, value));
     add(header::REASON, reject.reason.as_str().to_owned());
     add(header::ERROR, reject.detail.clone());
     add(header::TOPIC, at.topic.as_ref().to_owned());
@@ -53,13 +53,14 @@ pub fn dead_letter(
     add(header::OFFSET, at.offset.to_string());
 
     let key = message.key().map(<[u8]>::to_vec);
-    let header_bytes: usize = headers.iter().map(|(name, value)| name.len() + value.len() + HEADER_BYTES).sum();
+    let header_bytes: usize =
+        headers.iter().map(|(name, value)| name.len() + value.as_ref().map_or(0, Vec::len) + HEADER_BYTES).sum();
     let others = FRAME_BYTES + header_bytes + key.as_ref().map_or(0, Vec::len);
     let value = message.value().map(|value| {
         let cut = Cut::new(value, limit.saturating_sub(others));
         if let Some(whole) = &cut.whole {
-            headers.push((header::LENGTH.to_owned(), whole.length.to_string().into_bytes()));
-            headers.push((header::SHA256.to_owned(), whole.sha256.clone().into_bytes()));
+            headers.push(text_header(header::LENGTH, whole.length.to_string()));
+            headers.push(text_header(header::SHA256, whole.sha256.clone()));
         }
         cut.kept.to_vec()
     });

@@ -108,7 +108,7 @@ impl Emitter {
             partition: None,
             key: Some(signal.user.as_bytes()),
             value: Some(room),
-            headers: &headers.map(|(name, value)| (name, value.as_bytes())),
+            headers: &headers.map(|(name, value)| (name.as_bytes(), Some(value.as_bytes()))),
             timestamp: None,
         })
     }

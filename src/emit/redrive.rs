@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::dead_letter::header as dead;
 use crate::domain::{PartitionId, Timestamp};
 use crate::ingest::{self, Reason};
-use crate::record::{Message, Offset, Outgoing};
+use crate::record::{Message, Offset, Outgoing, is_named, owned, text_header};
 
 /// The headers of a record that was sent again, and of a note.
 pub mod header {
@@ -105,9 +105,9 @@ impl Letter {
     pub fn again(&self, message: &impl Message, partition: PartitionId) -> Outgoing {
         let of_rekey: &[&str] = if self.is_forwarded { &ingest::header::ALL } else { &[] };
         let ours = [of_rekey, &dead::ALL, &header::ALL].concat();
-        let kept = message.headers().filter(|(name, _)| !ours.contains(name));
-        let mut headers: Vec<_> = kept.map(|(name, value)| (name.to_owned(), value.to_vec())).collect();
-        let mut add = |name: &str, value: String| headers.push((name.to_owned(), value.into_bytes()));
+        let kept = message.headers().filter(|(name, _)| !is_named(name, &ours));
+        let mut headers: Vec<_> = kept.map(|header| owned(&header)).collect();
+        let mut add = |name: &str, value: String| headers.push(text_header(name, value));
         add(header::TIMES, self.times.saturating_add(1).to_string());
         add(header::REASON, self.reason.as_str().to_owned());
         add(header::ERROR, self.error.clone());
@@ -144,7 +144,7 @@ pub fn note(dead_letters: &Arc<str>, partition: PartitionId, offsets: &[Offset])
         partition: Some(partition),
         key: None,
         value: Some(listed.join(",").into_bytes()),
-        headers: vec![(header::NOTE.to_owned(), offsets.len().to_string().into_bytes())],
+        headers: vec![text_header(header::NOTE, offsets.len().to_string())],
         timestamp: None,
     }
 }

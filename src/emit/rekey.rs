@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::domain::{Event, Origin, PartitionId};
 use crate::ingest::{Shape, header};
-use crate::record::{Coordinates, Message, Outgoing};
+use crate::record::{Coordinates, Message, Outgoing, is_named, owned, text_header};
 
 /// The record to be written to `rekey`, from the parts of [`crate::ingest::Decoded::Rekey`]. Value and headers are kept;
 /// headers of the same names, which mean nothing outside of `rekey`, are replaced.
@@ -18,9 +18,9 @@ pub fn rekey(
     from: &Coordinates,
     topic: &Arc<str>,
 ) -> Outgoing {
-    let kept = message.headers().filter(|(name, _)| !header::ALL.contains(name));
-    let mut headers: Vec<_> = kept.map(|(name, value)| (name.to_owned(), value.to_vec())).collect();
-    let mut add = |name: &str, value: String| headers.push((name.to_owned(), value.into_bytes()));
+    let kept = message.headers().filter(|(name, _)| !is_named(name, &header::ALL));
+    let mut headers: Vec<_> = kept.map(|header| owned(&header)).collect();
+    let mut add = |name: &str, value: String| headers.push(text_header(name, value));
     add(header::SOURCE, event.source.as_str().to_owned());
     add(header::FORMAT, shape.as_str().to_owned());
     add(header::ORIGIN, origin_name(event.origin).to_owned());

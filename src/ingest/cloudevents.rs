@@ -63,16 +63,18 @@ pub(super) fn binary(
     let mut version = Raw::Absent;
     let mut media = None;
     for (name, value) in message.headers() {
-        match name.strip_prefix(CLOUDEVENTS_PREFIX) {
-            Some("specversion") => version = text(Version, value)?,
-            Some("id") => envelope.id = text(Id(source), value)?,
-            Some("subject") => envelope.user = text(User, value)?,
-            Some("type") => envelope.event_type = text(TypeName, value)?,
-            Some("time") => envelope.time = time(value)?,
-            Some("channel") => envelope.channel = text(ChannelName, value)?,
-            Some("origin") => envelope.origin = text(OriginName, value)?,
+        // A null value says as little as an empty one.
+        let value = value.unwrap_or_default();
+        match name.strip_prefix(CLOUDEVENTS_PREFIX.as_bytes()) {
+            Some(b"specversion") => version = text(Version, value)?,
+            Some(b"id") => envelope.id = text(Id(source), value)?,
+            Some(b"subject") => envelope.user = text(User, value)?,
+            Some(b"type") => envelope.event_type = text(TypeName, value)?,
+            Some(b"time") => envelope.time = time(value)?,
+            Some(b"channel") => envelope.channel = text(ChannelName, value)?,
+            Some(b"origin") => envelope.origin = text(OriginName, value)?,
             Some(_) => {}
-            None if name.eq_ignore_ascii_case(CONTENT_TYPE) => media = Some(MediaType::of(value)?),
+            None if name.eq_ignore_ascii_case(CONTENT_TYPE.as_bytes()) => media = Some(MediaType::of(value)?),
             None => {}
         }
     }

@@ -133,6 +133,9 @@ impl Decoder {
     }
 
     fn value<'m>(&self, message: &'m impl Message) -> Result<&'m [u8], Reject> {
+        if let Some(damage) = message.damage() {
+            return Err(Reject::new(Reason::Malformed, damage));
+        }
         match message.value() {
             None => Err(Reject::new(Reason::Empty, "null value")),
             Some([]) => Err(Reject::new(Reason::Empty, "empty value")),

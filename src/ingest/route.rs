@@ -33,7 +33,7 @@ impl Forwarded {
     pub(super) fn read(message: &impl Message) -> Result<Self, Reject> {
         let [mut source, mut format, mut origin, mut topic, mut partition, mut offset] = [None; 6];
         for (name, value) in message.headers() {
-            let field = match name {
+            let field = match std::str::from_utf8(name).unwrap_or_default() {
                 header::SOURCE => &mut source,
                 header::FORMAT => &mut format,
                 header::ORIGIN => &mut origin,
@@ -42,7 +42,7 @@ impl Forwarded {
                 header::OFFSET => &mut offset,
                 _ => continue,
             };
-            *field = std::str::from_utf8(value).ok();
+            *field = value.and_then(|value| std::str::from_utf8(value).ok());
         }
         let from = Coordinates {
             topic: Arc::from(told(header::TOPIC, topic, |name| (!name.is_empty()).then_some(name))?),

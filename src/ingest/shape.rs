@@ -54,10 +54,10 @@ pub(super) fn shape(message: &impl Message, format: Format) -> Result<Shape, Rej
     let mut content_type = None;
     let mut binary = false;
     for (name, value) in message.headers() {
-        if name.eq_ignore_ascii_case(CONTENT_TYPE) {
-            content_type = Some(value);
+        if name.eq_ignore_ascii_case(CONTENT_TYPE.as_bytes()) {
+            content_type = Some(value.unwrap_or_default());
         }
-        binary |= name.starts_with(CLOUDEVENTS_PREFIX);
+        binary |= name.starts_with(CLOUDEVENTS_PREFIX.as_bytes());
     }
     let media = content_type.map(MediaType::of).transpose()?;
     // As the protocol binding of CloudEvents has it: the content type alone says that an event is structured.

@@ -417,5 +417,7 @@ impl<M: Message> Serving<M> {
 
 fn bytes_of(record: &Outgoing) -> usize {
     let of = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
-    of(&record.key) + of(&record.value) + record.headers.iter().map(|(n, v)| n.len() + v.len()).sum::<usize>()
+    of(&record.key)
+        + of(&record.value)
+        + record.headers.iter().map(|(name, value)| name.len() + of(value)).sum::<usize>()
 }

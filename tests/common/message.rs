@@ -1,13 +1,13 @@
 //! A record as a test writes it down.
 
-use tideline::record::{Message, Offset};
+use tideline::record::{Header, Message, Offset, OwnedHeader, borrowed, text_header};
 
 #[derive(Debug, Clone, Default)]
 pub struct TestMessage {
     pub offset: Offset,
     pub key: Option<Vec<u8>>,
     pub value: Option<Vec<u8>>,
-    pub headers: Vec<(String, Vec<u8>)>,
+    pub headers: Vec<OwnedHeader>,
 }
 
 impl TestMessage {
@@ -17,7 +17,20 @@ impl TestMessage {
 
     #[allow(dead_code, reason = "not everyone who writes records gives them headers")]
     pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
-        self.headers.push((name.to_owned(), value.as_ref().to_vec()));
+        self.headers.push(text_header(name, value.as_ref()));
+        self
+    }
+
+    /// Headers of the kinds that a program may trip over: no UTF-8, no name, no value, one name twice.
+    #[allow(dead_code, reason = "not everyone who writes records gives them headers")]
+    pub fn odd_headers(mut self) -> Self {
+        self.headers.extend([
+            (b"\xc3\x28".to_vec(), Some(b"1".to_vec())),
+            (Vec::new(), Some(Vec::new())),
+            (b"trace".to_vec(), None),
+            (b"trace".to_vec(), Some(b"\xff\x00".to_vec())),
+            (b"\xff".to_vec(), None),
+        ]);
         self
     }
 
@@ -45,7 +58,7 @@ impl Message for TestMessage {
         self.value.as_deref()
     }
 
-    fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice()))
+    fn headers(&self) -> impl Iterator<Item = Header<'_>> {
+        self.headers.iter().map(borrowed)
     }
 }

@@ -12,7 +12,7 @@ use tideline::emit::{self, header};
 use tideline::engine::{Disposition, Engine, Handled, Partition, Settings, Signal};
 use tideline::ingest::protobuf::schema;
 use tideline::ingest::{self, Decoded, Decoder, Format, InputSpec, Reason, Reject};
-use tideline::record::{Coordinates, Message as _, Outgoing};
+use tideline::record::{Coordinates, Message as _, Outgoing, text_header};
 use tideline::rules::Rules;
 
 use crate::common::message::TestMessage;
@@ -46,7 +46,7 @@ impl Case {
     }
 
     fn header(mut self, name: &str, value: &str) -> Self {
-        self.record.headers.push((name.to_owned(), value.as_bytes().to_vec()));
+        self.record.headers.push(text_header(name, value));
         self
     }
 
@@ -316,8 +316,8 @@ fn every_dead_letter_holds_its_record_and_says_why_and_whence() {
     let mut cases = cases();
     for letter in run(|_| true).letters {
         let told = |name: &str| {
-            let of_name = letter.headers.iter().find(|(n, _)| n == name);
-            of_name.map(|(_, value)| std::str::from_utf8(value).expect("text"))
+            let of_name = letter.headers.iter().find(|(n, _)| n == name.as_bytes());
+            of_name.and_then(|(_, value)| value.as_deref()).map(|value| std::str::from_utf8(value).expect("text"))
         };
         let offset: usize = told(header::OFFSET).expect("an offset").parse().expect("a number");
         let Case { what, record, source, partition, forwarded, expected } = &mut cases[offset];

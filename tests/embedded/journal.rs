@@ -5,7 +5,7 @@ use std::path::Path;
 
 use tideline::broker::memory::{Dropped, Fault, Isolation, JournalError, Memory, MemorySettings};
 use tideline::broker::{Broker, Producer, Source, Transaction};
-use tideline::record::{Message, Offset, Outgoing};
+use tideline::record::{Message, Offset, Outgoing, text_header};
 
 use crate::common::memory::{P0, commit_of, committed_offset, committed_values, member, record, topics};
 
@@ -36,7 +36,7 @@ fn history(directory: &Path) -> Vec<(u64, Contents)> {
     let memory = open(directory).expect("open");
     let size = || fs::metadata(directory.join("journal")).expect("journal").len();
     let mut steps = vec![(size(), contents(&memory))];
-    let headers = vec![("content-type".to_owned(), b"application/json".to_vec())];
+    let headers = vec![text_header("content-type", "application/json")];
     memory.produce(Outgoing { headers, timestamp: Some(7), ..record("input-0", "user", "plain") }).expect("produce");
     steps.push((size(), contents(&memory)));
 

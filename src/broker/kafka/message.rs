@@ -3,7 +3,7 @@
 use rdkafka::Message as _;
 use rdkafka::message::BorrowedMessage;
 
-use crate::record::{Message, Offset};
+use crate::record::{Header, Message, Offset};
 
 use super::native;
 
@@ -12,30 +12,39 @@ use super::native;
 pub struct KafkaMessage {
     offset: Offset,
     timestamp: Option<i64>,
-    /// The key, then the value.
+    /// The key, the value, then name and value of each header.
     bytes: Box<[u8]>,
     key_len: Option<usize>,
-    has_value: bool,
-    headers: Box<[Header]>,
+    value_len: Option<usize>,
+    /// By header, the lengths of name and value.
+    headers: Box<[(usize, Option<usize>)]>,
+    damage: Option<Box<str>>,
 }
-
-type Header = (Box<str>, Box<[u8]>);
 
 impl KafkaMessage {
     pub(super) fn copy(message: &BorrowedMessage<'_>) -> Self {
         let (key, value) = (message.key(), message.payload());
-        // A header without a value stands for an empty one: no reader of ours tells them apart.
-        let headers = native::headers(message).unwrap_or_default().into_iter();
-        let headers = headers
-            .map(|(name, value)| (String::from_utf8_lossy(name).into(), value.unwrap_or_default().into()))
-            .collect();
+        let (headers, damage) = match native::headers(message) {
+            Ok(headers) => (headers, None),
+            Err(error) => (Vec::new(), Some(format!("headers: the client can't read them ({error})").into())),
+        };
+        let of = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
+        let of_headers: usize = headers.iter().map(|(name, value)| name.len() + of(*value)).sum();
+        let mut bytes = Vec::with_capacity(of(key) + of(value) + of_headers);
+        bytes.extend_from_slice(key.unwrap_or_default());
+        bytes.extend_from_slice(value.unwrap_or_default());
+        for (name, value) in &headers {
+            bytes.extend_from_slice(name);
+            bytes.extend_from_slice(value.unwrap_or_default());
+        }
         Self {
             offset: message.offset(),
             timestamp: message.timestamp().to_millis(),
-            bytes: [key.unwrap_or_default(), value.unwrap_or_default()].concat().into(),
+            bytes: bytes.into(),
             key_len: key.map(<[u8]>::len),
-            has_value: value.is_some(),
-            headers,
+            value_len: value.map(<[u8]>::len),
+            headers: headers.iter().map(|(name, value)| (name.len(), value.map(<[u8]>::len))).collect(),
+            damage,
         }
     }
 }
@@ -54,10 +63,82 @@ impl Message for KafkaMessage {
     }
 
     fn value(&self) -> Option<&[u8]> {
-        self.has_value.then(|| &self.bytes[self.key_len.unwrap_or(0)..])
+        let from = self.key_len.unwrap_or(0);
+        self.value_len.map(|len| &self.bytes[from..from + len])
     }
 
-    fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.headers.iter().map(|(name, value)| (&**name, &**value))
+    fn headers(&self) -> impl Iterator<Item = Header<'_>> {
+        let mut rest = &self.bytes[self.key_len.unwrap_or(0) + self.value_len.unwrap_or(0)..];
+        let mut take = move |len: usize| {
+            let (taken, left) = rest.split_at(len);
+            rest = left;
+            taken
+        };
+        self.headers.iter().map(move |&(name, value)| (take(name), value.map(&mut take)))
+    }
+
+    fn damage(&self) -> Option<&str> {
+        self.damage.as_deref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rdkafka::consumer::{BaseConsumer, Consumer as _};
+    use rdkafka::mocking::MockCluster;
+
+    use super::*;
+    use crate::broker::kafka::{Isolation, KafkaSettings, PlainProducer};
+    use crate::record::{Outgoing, OwnedHeader, owned, text_header};
+
+    /// As it comes back from the client's own mock of a broker, which keeps records as bytes.
+    fn through_the_client(record: &Outgoing) -> KafkaMessage {
+        let cluster = MockCluster::new(1).expect("a cluster");
+        cluster.create_topic(&record.topic, 1, 1).expect("a topic");
+        let settings = KafkaSettings { bootstrap_servers: cluster.bootstrap_servers(), ..KafkaSettings::default() };
+        PlainProducer::new(settings.clone()).expect("a producer").write(record).expect("written");
+        let consumer: BaseConsumer = settings.reader(Isolation::Committed).create().expect("a consumer");
+        let mut list = rdkafka::TopicPartitionList::new();
+        list.add_partition_offset(&record.topic, 0, rdkafka::Offset::Beginning).expect("a partition");
+        consumer.assign(&list).expect("assigned");
+        let polled = consumer.poll(Duration::from_secs(30)).expect("a record in time").expect("a record");
+        KafkaMessage::copy(&polled)
+    }
+
+    fn record(headers: Vec<OwnedHeader>) -> Outgoing {
+        let (key, value) = (Some(b"\xffkey".to_vec()), Some(b"value".to_vec()));
+        Outgoing { topic: "t".into(), partition: None, key, value, headers, timestamp: Some(7) }
+    }
+
+    #[test]
+    fn what_is_written_comes_back_whatever_names_and_values_headers_have() {
+        let headers = vec![
+            (b"\xc3\x28".to_vec(), Some(b"no UTF-8".to_vec())),
+            (Vec::new(), Some(Vec::new())),
+            text_header("trace", "1"),
+            (b"trace".to_vec(), None),
+            (vec![b'n'; 100_000], Some(vec![0; 300_000])),
+            (b"\xff".to_vec(), None),
+        ];
+        let written = record(headers);
+        let read = through_the_client(&written);
+        assert_eq!((read.offset(), read.timestamp(), read.damage()), (0, Some(7), None));
+        assert_eq!((read.key(), read.value()), (written.key.as_deref(), written.value.as_deref()));
+        assert_eq!(read.headers().map(|header| owned(&header)).collect::<Vec<_>>(), written.headers);
+        assert_eq!(read.header("trace"), None, "the last of that name is null");
+        let bare = through_the_client(&Outgoing { key: None, value: None, ..record(Vec::new()) });
+        assert_eq!((bare.key(), bare.value(), bare.headers().count()), (None, None, 0));
+    }
+
+    /// The client refuses more than 100,000 headers, which a broker accepts.
+    #[test]
+    fn headers_that_the_client_cannot_read_leave_key_and_value_and_say_so() {
+        let written = record(vec![(b"h".to_vec(), None); 100_001]);
+        let read = through_the_client(&written);
+        assert!(read.damage().is_some_and(|damage| damage.starts_with("headers: ")), "{:?}", read.damage());
+        assert_eq!((read.key(), read.value()), (written.key.as_deref(), written.value.as_deref()));
+        assert_eq!(read.headers().count(), 0);
     }
 }

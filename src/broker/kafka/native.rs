@@ -11,10 +11,9 @@ use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::{BorrowedMessage, OwnedHeaders};
 use rdkafka_sys as sys;
 
-// ---- headers of records: rdkafka 0.39 panics on a name that is not UTF-8, which a broker accepts ----
+use crate::record::Header;
 
-/// Name and value of a header, as they were written; without a value it is null, which is not an empty one.
-pub(super) type Header<'m> = (&'m [u8], Option<&'m [u8]>);
+// ---- headers of records: rdkafka 0.39 panics on a name that is not UTF-8, which a broker accepts ----
 
 /// The headers of a record, in order. A name is told up to its first NUL byte: the client gives out no more of it.
 ///

@@ -414,11 +414,11 @@ fn headers_of(record: Lent<'_>, signature: Option<&str>) -> Option<OwnedHeaders>
     if record.headers.is_empty() && signature.is_none() {
         return None;
     }
-    let signature = signature.map(|id| (SIGNATURE, id.as_bytes()));
+    let signature = signature.map(|id| (SIGNATURE.as_bytes(), Some(id.as_bytes())));
     let empty = OwnedHeaders::new_with_capacity(record.headers.len() + 1);
     let mut headers = empty;
     for (name, value) in record.headers.iter().copied().chain(signature) {
-        native::add_header(&mut headers, name.as_bytes(), Some(value));
+        native::add_header(&mut headers, name, value);
     }
     Some(headers)
 }

@@ -1,4 +1,5 @@
-//! A journal frame as bytes: counts and lengths as u32, numbers as i64, little endian, in the order of the fields.
+//! A journal frame as bytes: counts and lengths as u32 (of a null header value its largest), numbers as i64, little endian, in
+//! the order of the fields.
 
 use std::sync::Arc;
 
@@ -51,6 +52,9 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Frame> {
     input.0.is_empty().then_some(Frame { parts, offsets })
 }
 
+/// The length of a header's value that is null: no value is as long.
+const NULL: u32 = u32::MAX;
+
 struct Writer(Vec<u8>);
 
 impl Writer {
@@ -85,8 +89,11 @@ impl Writer {
         self.optional(contents.value.as_ref(), |out, value| out.bytes(value));
         self.optional(contents.timestamp, Self::number);
         self.list(&contents.headers, |out, (name, value)| {
-            out.bytes(name.as_bytes());
-            out.bytes(value);
+            out.bytes(name);
+            match value {
+                Some(value) => out.bytes(value),
+                None => out.0.extend(NULL.to_le_bytes()),
+            }
         });
     }
 }
@@ -113,6 +120,14 @@ impl<'a> Reader<'a> {
         let (taken, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
         Some(taken)
+    }
+
+    fn nullable(&mut self) -> Option<Option<&'a [u8]>> {
+        if let Some(rest) = self.0.strip_prefix(&NULL.to_le_bytes()) {
+            self.0 = rest;
+            return Some(None);
+        }
+        self.bytes().map(Some)
     }
 
     fn text(&mut self) -> Option<String> {
@@ -142,7 +157,7 @@ impl<'a> Reader<'a> {
             key: self.optional(|input| Some(input.bytes()?.to_vec()))?,
             value: self.optional(|input| Some(input.bytes()?.to_vec()))?,
             timestamp: self.optional(Self::number)?,
-            headers: self.list(|input| Some((input.text()?, input.bytes()?.to_vec())))?,
+            headers: self.list(|input| Some((input.bytes()?.to_vec(), input.nullable()?.map(<[u8]>::to_vec))))?,
         })
     }
 }
@@ -156,7 +171,7 @@ mod tests {
         let contents = Contents {
             key: Some(b"k".to_vec()),
             value: None,
-            headers: vec![("name".to_owned(), b"\xff".to_vec())],
+            headers: vec![(b"\xfename".to_vec(), Some(b"\xff".to_vec())), (b"null".to_vec(), None)],
             timestamp: Some(-1),
         };
         let part = Part {

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use crate::broker::Marks;
-use crate::record::{Lent, Message, Offset, Outgoing};
+use crate::record::{Header, Lent, Message, Offset, Outgoing, OwnedHeader, borrowed};
 
 /// What a record costs besides its own bytes; so that a flood of empty ones is bounded, too.
 const RECORD_OVERHEAD_BYTES: u64 = 64;
@@ -17,14 +17,14 @@ const RECORD_OVERHEAD_BYTES: u64 = 64;
 pub(super) struct Contents {
     pub key: Option<Vec<u8>>,
     pub value: Option<Vec<u8>>,
-    pub headers: Vec<(String, Vec<u8>)>,
+    pub headers: Vec<OwnedHeader>,
     pub timestamp: Option<i64>,
 }
 
 impl Contents {
     pub fn bytes(&self) -> u64 {
         let of = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
-        let headers: usize = self.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let headers: usize = self.headers.iter().map(|(name, value)| name.len() + of(value)).sum();
         RECORD_OVERHEAD_BYTES + (of(&self.key) + of(&self.value) + headers) as u64
     }
 }
@@ -61,8 +61,8 @@ impl Message for MemoryMessage {
         self.contents.value.as_deref()
     }
 
-    fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.contents.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice()))
+    fn headers(&self) -> impl Iterator<Item = Header<'_>> {
+        self.contents.headers.iter().map(borrowed)
     }
 }
 

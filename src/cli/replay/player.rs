@@ -16,7 +16,7 @@ use crate::emit::{self, Emitter, OutputFormat};
 use crate::engine::{Disposition, Engine, Handled, Partition, Signal, Slice};
 use crate::ingest::{Decoded, Decoder, Reject};
 use crate::merge::{Bounds, Merge, Next};
-use crate::record::{Coordinates, Message, Offset};
+use crate::record::{Coordinates, Header, Message, Offset};
 use crate::runtime::status::Tally;
 
 /// The one partition that all files are.
@@ -46,7 +46,7 @@ impl Message for Line<'_> {
         Some(self.value)
     }
 
-    fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
+    fn headers(&self) -> impl Iterator<Item = Header<'_>> {
         std::iter::empty()
     }
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use tideline::broker::{Broker, Polled, Source};
 use tideline::domain::{Input, PartitionId};
-use tideline::record::{Message, Offset};
+use tideline::record::{Message, Offset, OwnedHeader, owned};
 
 use super::{Harness, patiently, text};
 
@@ -26,7 +26,7 @@ pub struct Seen {
     pub offset: Offset,
     pub key: String,
     pub value: String,
-    pub headers: Vec<(String, Vec<u8>)>,
+    pub headers: Vec<OwnedHeader>,
     pub timestamp: Option<i64>,
 }
 
@@ -58,7 +58,7 @@ impl<H: Harness> Member<H> {
                     offset: message.offset(),
                     key: text(message.key()),
                     value: text(message.value()),
-                    headers: message.headers().map(|(name, value)| (name.to_owned(), value.to_vec())).collect(),
+                    headers: message.headers().map(|header| owned(&header)).collect(),
                     timestamp: message.timestamp(),
                 }),
                 Polled::End { input, partition, offset } => self.ends.push((input, partition, offset)),

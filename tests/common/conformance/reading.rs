@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use tideline::broker::{Broker, ChangelogReader, Producer, Source, Transaction};
+use tideline::record::text_header;
 
 use super::*;
 
@@ -129,7 +130,13 @@ pub fn pausing_one_input_holds_it_and_loses_nothing<H: Harness>() {
 pub fn a_message_keeps_its_key_value_headers_and_time<H: Harness>() {
     let harness = H::fresh(1, 1);
     let topic = harness.broker().topics().input(I0).clone();
-    let headers = vec![("twice".to_owned(), b"1".to_vec()), ("twice".to_owned(), b"\xff\x00".to_vec())];
+    let headers = vec![
+        text_header("twice", b"1"),
+        text_header("twice", b"\xff\x00"),
+        text_header("", b""),
+        (b"null".to_vec(), None),
+        (b"\xc3\x28 no UTF-8".to_vec(), Some(b"1".to_vec())),
+    ];
     harness.produce(Outgoing {
         headers: headers.clone(),
         timestamp: Some(1_770_256_800_123),

@@ -6,6 +6,7 @@ use fuzzer::corpus::{Corpus, parse, written};
 use fuzzer::{TARGETS, run};
 
 use crate::common::message::TestMessage;
+use tideline::record::text_header;
 
 const INPUTS: u64 = 200_000;
 const SEED: u64 = 1;
@@ -99,7 +100,7 @@ fn an_input_that_is_kept_reads_back() {
         offset: 77,
         key: Some(b"u\n: \xff".to_vec()),
         value: Some(b"a\n\nb\xff".to_vec()),
-        headers: vec![("na: me\u{e9}".to_owned(), b"\0\\x".to_vec()), ("".to_owned(), Vec::new())],
+        headers: vec![text_header("na: me\u{e9}", b"\0\\x"), text_header("", b""), (b"\xff".to_vec(), None)],
     };
     for input in [TestMessage { value: None, ..input.clone() }, input] {
         let bytes = written(&input);

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+use tideline::domain::{PartitionId, Source};
 use tideline::emit::line::write_dead_letter;
 use tideline::emit::{dead_letter, header};
-use tideline::ingest::{self, Reason, Reject};
-use tideline::record::Outgoing;
+use tideline::ingest::{self, Decoded, Decoder, Format, Reason, Reject};
+use tideline::record::{Header, Message, Outgoing, text_header};
 
-use super::{TestMessage, coordinates};
+use super::{MAX_SKEW_MS, TestMessage, coordinates, input};
 
 fn reject() -> Reject {
     Reject::new(Reason::BadValue, "data.amount: expected an integer")
@@ -20,8 +21,8 @@ fn letter(record: &TestMessage, limit: usize) -> Outgoing {
 }
 
 fn headers_of(letter: &Outgoing, name: &str) -> Vec<String> {
-    let named = letter.headers.iter().filter(|(n, _)| n == name);
-    named.map(|(_, value)| String::from_utf8(value.clone()).unwrap()).collect()
+    let named = letter.headers.iter().filter(|(n, _)| n == name.as_bytes());
+    named.map(|(_, value)| String::from_utf8(value.clone().unwrap()).unwrap()).collect()
 }
 
 #[test]
@@ -37,8 +38,6 @@ fn a_dead_letter_keeps_key_value_and_headers_and_says_why_and_whence() {
     // The broker's clock: retention must not take a dead letter before anyone has seen it.
     assert_eq!(letter.timestamp, None);
     assert_eq!(letter.headers[..3], record.headers[..]);
-    let added: Vec<_> =
-        letter.headers[3..].iter().map(|(n, v)| (n.as_str(), std::str::from_utf8(v).unwrap())).collect();
     let expected = [
         (header::REASON, "bad_value"),
         (header::ERROR, "data.amount: expected an integer"),
@@ -46,7 +45,46 @@ fn a_dead_letter_keeps_key_value_and_headers_and_says_why_and_whence() {
         (header::PARTITION, "3"),
         (header::OFFSET, "8812"),
     ];
-    assert_eq!(added, expected);
+    assert_eq!(letter.headers[3..], expected.map(|(name, value)| text_header(name, value)));
+}
+
+#[test]
+fn headers_that_are_no_text_and_null_values_stay_as_they_were() {
+    let record = TestMessage::of_value("{}").odd_headers();
+    let letter = letter(&record, 100_000);
+    assert_eq!(letter.headers[..record.headers.len()], record.headers[..]);
+}
+
+#[test]
+fn a_record_that_could_not_be_read_whole_is_malformed_whatever_is_left_of_it() {
+    struct Damaged(TestMessage);
+    impl Message for Damaged {
+        fn offset(&self) -> i64 {
+            7
+        }
+        fn timestamp(&self) -> Option<i64> {
+            None
+        }
+        fn key(&self) -> Option<&[u8]> {
+            self.0.key.as_deref()
+        }
+        fn value(&self) -> Option<&[u8]> {
+            self.0.value.as_deref()
+        }
+        fn headers(&self) -> impl Iterator<Item = Header<'_>> {
+            std::iter::empty()
+        }
+        fn damage(&self) -> Option<&str> {
+            Some("headers: the client can't read them")
+        }
+    }
+    let event = json!({"id": "e1", "user_id": "u1", "type": "app.opened", "time": 1});
+    for record in [TestMessage::of_value(event.to_string()).key("u1"), TestMessage::default()] {
+        let decoder = Decoder::new(input(Source::App, Format::Json), 1, MAX_SKEW_MS);
+        let decoded = decoder.decode(&Damaged(record), PartitionId(0), None);
+        let expected = Reject::new(Reason::Malformed, "headers: the client can't read them");
+        assert_eq!(decoded, Decoded::Reject(expected));
+    }
 }
 
 #[test]
@@ -78,7 +116,7 @@ fn a_record_beyond_the_limit_has_its_value_cut_and_its_length_and_digest_told() 
     let value: Vec<u8> = (0..5000).map(|n| n as u8).collect();
     let digest = hex::encode(Sha256::digest(&value));
     let size = |letter: &Outgoing| {
-        let headers: usize = letter.headers.iter().map(|(n, v)| n.len() + v.len()).sum();
+        let headers: usize = letter.headers.iter().map(|(n, v)| n.len() + v.as_ref().map_or(0, Vec::len)).sum();
         headers + letter.key.as_ref().map_or(0, Vec::len) + letter.value.as_ref().map_or(0, Vec::len)
     };
     for limit in [0, 300, 1000, 3000, 5000, 5500] {

@@ -71,7 +71,7 @@ fn key_and_partition_must_be_the_users() {
 #[test]
 fn a_forwarded_record_is_read_as_what_it_was_in_every_shape() {
     for (shape, record, format) in shapes(&event()) {
-        let record = record.key("someone else").header("trace", "t1").header(header::TOPIC, "a lie");
+        let record = record.key("someone else").header("trace", "t1").header(header::TOPIC, "a lie").odd_headers();
         let decoder = Decoder::new(input(Source::Merchant, format), PARTITIONS, MAX_SKEW_MS);
         let Decoded::Rekey { event, to, shape: found } = decoder.decode(&record, elsewhere(), None) else {
             panic!("{shape}: not forwarded");
@@ -83,11 +83,11 @@ fn a_forwarded_record_is_read_as_what_it_was_in_every_shape() {
         assert_eq!(outgoing.key.as_deref(), Some(&b"u1"[..]));
         assert_eq!(outgoing.value, record.value);
         let forwarded = written(outgoing);
-        for kept in record.headers.iter().filter(|(name, _)| name != header::TOPIC) {
+        for kept in record.headers.iter().filter(|(name, _)| name != header::TOPIC.as_bytes()) {
             assert!(forwarded.headers.contains(kept), "{shape}: {kept:?}");
         }
         for name in header::ALL {
-            assert_eq!(forwarded.headers.iter().filter(|(n, _)| n == name).count(), 1, "{shape}: {name}");
+            assert_eq!(forwarded.headers.iter().filter(|(n, _)| n == name.as_bytes()).count(), 1, "{shape}: {name}");
         }
 
         let decoder = Decoder::new(rekey_input(), PARTITIONS, MAX_SKEW_MS);

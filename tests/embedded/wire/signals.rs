@@ -8,7 +8,7 @@ use tideline::domain::{Stage, Tier, Timestamp, UserId};
 use tideline::emit::protobuf::schema;
 use tideline::emit::{Emitter, Output, OutputFormat};
 use tideline::engine::{Forecast, Reason, Signal, SignalKind, SilenceEvidence, TierEvidence};
-use tideline::record::Outgoing;
+use tideline::record::{Outgoing, text_header};
 use tideline::rules::{Model, Rules};
 
 use super::coordinates;
@@ -278,7 +278,7 @@ fn a_record_is_keyed_by_user_and_says_in_headers_what_it_is() {
                 ("ce_subject", "u1"),
                 ("content-type", content_type),
             ]
-            .map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
+            .map(|(name, value)| text_header(name, value));
             assert_eq!(record.headers, expected);
             if format == OutputFormat::Json {
                 assert_eq!(record.value.unwrap(), json_of(&signal).into_bytes());

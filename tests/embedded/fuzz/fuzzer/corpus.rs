@@ -65,8 +65,9 @@ pub fn parse(mut bytes: &[u8]) -> Option<TestMessage> {
             None if name == "offset" => record.offset = value.parse().ok()?,
             None if name == "key" => record.key = Some(unescaped(value)?),
             Some(("no", "value")) => has_value = false,
+            Some(("null", name)) => record.headers.push((unescaped(name)?, None)),
             Some(("header", name)) => {
-                record.headers.push((String::from_utf8(unescaped(name)?).ok()?, unescaped(value)?));
+                record.headers.push((unescaped(name)?, Some(unescaped(value)?)));
             }
             _ => return None,
         }
@@ -108,9 +109,10 @@ pub fn written(input: &TestMessage) -> Vec<u8> {
         line("no value", String::new());
     }
     for (name, value) in &input.headers {
+        let kind = if value.is_some() { "header" } else { "null" };
         line(
-            &format!("header {}", name.as_bytes().escape_ascii()).replace(':', "\\x3a"),
-            value.escape_ascii().to_string(),
+            &format!("{kind} {}", name.escape_ascii()).replace(':', "\\x3a"),
+            value.as_deref().unwrap_or_default().escape_ascii().to_string(),
         );
     }
     bytes.push(b'\n');

@@ -53,7 +53,10 @@ fn protobuf(value: &[u8], decoded: &Decoded) -> Result<(), String> {
 /// not taken. None where it isn't JSON, or would be too long.
 pub fn not_plain(record: &TestMessage, max_value: usize) -> Option<TestMessage> {
     let inner = record.value.as_deref()?.strip_prefix(b"{")?;
-    let is_protobuf = record.headers.iter().any(|(_, value)| String::from_utf8_lossy(value).contains("protobuf"));
+    let is_protobuf = record
+        .headers
+        .iter()
+        .any(|(_, value)| String::from_utf8_lossy(value.as_deref().unwrap_or_default()).contains("protobuf"));
     let is_empty = inner.trim_ascii_start().starts_with(b"}");
     let member: &[u8] = if is_empty { b"{\"\\u0000\":0" } else { b"{\"\\u0000\":0," };
     let value = [member, inner].concat();

@@ -3,6 +3,7 @@
 use rand::RngExt;
 use tideline::domain::{DAY_MS, HOUR_MS, Timestamp};
 use tideline::ingest::header;
+use tideline::record::text_header;
 
 use super::{Random, bytes, pick};
 use crate::common::message::TestMessage;
@@ -178,11 +179,13 @@ pub fn change(record: &mut TestMessage, random: &mut Random) {
             let again = record.headers[at].clone();
             record.headers.push(again);
         }
-        8..11 if at < record.headers.len() => bytes::change(&mut record.headers[at].1, b"app", random),
-        11 if at < record.headers.len() => record.headers[at].0 = (*pick(random, &HEADERS)).to_owned(),
-        12 if at < record.headers.len() => record.headers[at].1 = value(random),
+        8..11 if at < record.headers.len() => {
+            bytes::change(record.headers[at].1.get_or_insert_default(), b"app", random);
+        }
+        11 if at < record.headers.len() => record.headers[at].0 = pick(random, &HEADERS).as_bytes().to_vec(),
+        12 if at < record.headers.len() => record.headers[at].1 = Some(value(random)),
         _ => {
-            let header = ((*pick(random, &HEADERS)).to_owned(), value(random));
+            let header = (pick(random, &HEADERS).as_bytes().to_vec(), Some(value(random)));
             record.headers.insert(at, header);
         }
     }
@@ -200,7 +203,7 @@ fn value(random: &mut Random) -> Vec<u8> {
 /// Says something else, and good, in the attributes of a binary CloudEvent.
 pub fn change_attributes(record: &mut TestMessage, now: Timestamp, random: &mut Random) {
     for (name, value) in &mut record.headers {
-        let text = match name.as_str() {
+        let text = match std::str::from_utf8(name).unwrap_or_default() {
             "ce_id" => id(random),
             "ce_subject" => user(random),
             "ce_time" => time(now, random).to_string(),
@@ -209,7 +212,7 @@ pub fn change_attributes(record: &mut TestMessage, now: Timestamp, random: &mut 
             "ce_origin" => (*pick(random, &ORIGINS)).to_owned(),
             _ => continue,
         };
-        *value = text.into_bytes();
+        *value = Some(text.into_bytes());
     }
 }
 
@@ -227,6 +230,6 @@ pub fn forward(record: &mut TestMessage, random: &mut Random) {
         (header::PARTITION, *pick(random, &["0", "1", "2", "3"])),
         (header::OFFSET, offset.as_str()),
     ] {
-        record.headers.push((name.to_owned(), value.as_bytes().to_vec()));
+        record.headers.push(text_header(name, value));
     }
 }
