@@ -115,13 +115,13 @@ fn write(config: &Config, producer: &PlainProducer, home: PartitionId, folded: &
     let unread = |topic: &Arc<str>| InputPosition {
         topic: topic.as_ref().to_owned(),
         next_offset: -1,
-        newest: None,
-        silent: false,
+        ..InputPosition::default()
     };
     let mut record = PartitionRecord {
         inputs: config.topic_names().inputs.iter().map(unread).collect(),
         transactional_id: "fill".to_owned(),
         transaction_number: 1,
+        partitioner: config.topics.partitioner,
         ..PartitionRecord::default()
     };
     folded.fill_record(&mut record);

@@ -89,7 +89,11 @@ struct Court<'a> {
 pub fn judge(config: &Config, now: Timestamp) -> Judgement {
     let engine = Engine::new(config.engine_settings()).expect("sound rules");
     let (partitions, skew_ms) = (config.topics.partitions, config.stream.max_skew.millis());
-    let decoders = config.input_specs().into_iter().map(|spec| Decoder::new(spec, partitions, skew_ms)).collect();
+    let decoders = config
+        .input_specs()
+        .into_iter()
+        .map(|spec| Decoder::new(spec, partitions, skew_ms).partitioned_by(config.topics.partitioner))
+        .collect();
     let court = Court { config, engine, decoders, now };
     let (next, all) = (AtomicI32::new(0), Mutex::new(Judgement::default()));
     thread::scope(|scope| {

@@ -171,10 +171,12 @@ pub(super) fn feed(config: &Config, generator: Generator) -> Result<()> {
     let mut written = 0u64;
     for record in generator {
         let Some(input) = topic_of(record.source) else { continue };
+        let key = record.user.to_string().into_bytes();
+        let partitions = input.partitions.unwrap_or(config.topics.partitions);
         producer.send(&Outgoing {
             topic: input.topic.as_str().into(),
-            partition: None,
-            key: Some(record.user.to_string().into_bytes()),
+            partition: Some(config.topics.partitioner.partition_of(&key, partitions)),
+            key: Some(key),
             value: Some(record.value),
             headers: Vec::new(),
             timestamp: Some(record.arrival.millis()),

@@ -50,6 +50,7 @@ impl Config {
             patience: stream.patience.duration(),
             stall_after: stream.stall_after.duration(),
             dead_letter_limit: stream.dead_letter_limit.bytes(),
+            partitioner: self.topics.partitioner,
             mode,
         }
     }

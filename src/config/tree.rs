@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::kafka::Kafka;
 use super::units::{Period, Size};
-use crate::domain::{Origin, Source, Timestamp};
+use crate::domain::{Origin, Partitioner, Source, Timestamp};
 use crate::emit::OutputFormat;
 use crate::ingest::Format;
 use crate::rules::Rules;
@@ -78,6 +78,9 @@ pub struct InputConfig {
 pub struct TopicsConfig {
     /// Partitions of every input, of `rekey` and of `changelog`. Can't be changed under a living changelog. Default 8.
     pub partitions: i32,
+    /// What puts users on partitions, one for all inputs: `murmur2` (Java's default), `consistent` (CRC32, librdkafka's default)
+    /// or `fnv1a` (sarama's). Can't be changed under a living changelog. Default `murmur2`.
+    pub partitioner: Partitioner,
     /// Copies of a topic that `tideline topics` creates; 0: as the broker has it. Default 0.
     pub replication: u16,
     /// Default `tier-changes`.
@@ -234,6 +237,7 @@ impl Default for TopicsConfig {
     fn default() -> Self {
         Self {
             partitions: 8,
+            partitioner: Partitioner::default(),
             replication: 0,
             tier_changes: "tier-changes".to_owned(),
             dormancy_risk: "dormancy-risk".to_owned(),

@@ -82,58 +82,9 @@ impl fmt::Display for PartitionId {
     }
 }
 
-/// The partition of a key among `partitions`, as the Java client's default partitioner has it:
-/// murmur2 with seed 0x9747b28c, made positive, modulo the count.
-pub fn partition_of(key: &[u8], partitions: i32) -> PartitionId {
-    let positive = (murmur2(key) & 0x7fff_ffff) as i32;
-    PartitionId(positive % partitions.max(1))
-}
-
-/// Kafka's 32-bit MurmurHash2 (`org.apache.kafka.common.utils.Utils.murmur2`).
-fn murmur2(data: &[u8]) -> u32 {
-    const SEED: u32 = 0x9747_b28c;
-    const M: u32 = 0x5bd1_e995;
-    const R: u32 = 24;
-
-    let mut h = SEED ^ data.len() as u32;
-    let mut words = data.chunks_exact(4);
-    for word in &mut words {
-        let mut k = word.iter().rev().fold(0u32, |k, &byte| k << 8 | u32::from(byte));
-        k = k.wrapping_mul(M);
-        k ^= k >> R;
-        k = k.wrapping_mul(M);
-        h = h.wrapping_mul(M) ^ k;
-    }
-    let rest = words.remainder();
-    if !rest.is_empty() {
-        h ^= rest.iter().rev().fold(0u32, |k, &byte| k << 8 | u32::from(byte));
-        h = h.wrapping_mul(M);
-    }
-    h ^= h >> 13;
-    h = h.wrapping_mul(M);
-    h ^ h >> 15
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn murmur2_agrees_with_the_java_client() {
-        // The cases of org.apache.kafka.common.utils.UtilsTest.
-        let cases: [(&[u8], i32); 7] = [
-            (b"21", -973_932_308),
-            (b"foobar", -790_332_482),
-            (b"a-little-bit-long-string", -985_981_536),
-            (b"a-little-bit-longer-string", -1_486_304_829),
-            (b"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58_897_971),
-            (b"abc", 479_470_107),
-            (b"", 275_646_681),
-        ];
-        for (key, hash) in cases {
-            assert_eq!(murmur2(key) as i32, hash, "{key:?}");
-        }
-    }
 
     #[test]
     fn ids_of_different_sources_are_different_events() {

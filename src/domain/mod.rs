@@ -4,10 +4,12 @@
 
 mod event;
 mod ids;
+mod partitioner;
 mod tier;
 mod time;
 
 pub use event::{Body, Channel, Event, EventType, MessageEvent, Origin, Source, Token};
-pub use ids::{EventId, Input, PartitionId, UserId, partition_of};
+pub use ids::{EventId, Input, PartitionId, UserId};
+pub use partitioner::{Partitioner, partition_of};
 pub use tier::{Stage, Tier};
 pub use time::{DAY_MS, Day, HOUR_MS, MINUTE_MS, TimeError, TimeText, Timestamp, UnknownZone, Zone};

@@ -107,8 +107,7 @@ mod tests {
 
     /// The clock as a restart would find it.
     fn restored(clock: &StreamClock) -> StreamClock {
-        let position =
-            |topic: &str| InputPosition { topic: topic.to_owned(), next_offset: 0, newest: None, silent: false };
+        let position = |topic: &str| InputPosition { topic: topic.to_owned(), ..InputPosition::default() };
         let mut record =
             PartitionRecord { inputs: vec![position("speaker"), position("silent")], ..PartitionRecord::default() };
         clock.fill_record(&mut record);

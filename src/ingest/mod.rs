@@ -26,7 +26,7 @@ pub use reject::{Reason, Reject};
 pub use route::header;
 pub use shape::Shape;
 
-use crate::domain::{Event, Origin, PartitionId, Source, Timestamp};
+use crate::domain::{Event, Origin, PartitionId, Partitioner, Source, Timestamp};
 use crate::record::{Coordinates, Message};
 use field::Raw;
 use members::Members;
@@ -78,6 +78,7 @@ pub enum Decoded {
 pub struct Decoder {
     input: InputSpec,
     partitions: i32,
+    partitioner: Partitioner,
     max_skew_ms: i64,
 }
 
@@ -85,7 +86,12 @@ impl Decoder {
     /// `partitions`: of every co-partitioned topic. `max_skew_ms`: how far ahead of the clock an event may be. An input
     /// without a source is `rekey`.
     pub fn new(input: InputSpec, partitions: i32, max_skew_ms: i64) -> Self {
-        Self { input, partitions, max_skew_ms }
+        Self { input, partitions, partitioner: Partitioner::default(), max_skew_ms }
+    }
+
+    /// Users belong where that one puts their keys; Java's default does, unless this is called.
+    pub fn partitioned_by(self, partitioner: Partitioner) -> Self {
+        Self { partitioner, ..self }
     }
 
     pub fn input(&self) -> &InputSpec {
@@ -111,10 +117,18 @@ impl Decoder {
         let value = self.value(message)?;
         let shape = shape::shape(message, self.input.format)?;
         let event = self.event(message, value, shape, source, self.input.origin, now)?;
-        Ok(match route::forward_to(message.key(), self.input.keyed, &event, partition, self.partitions) {
-            None => Decoded::Event { event, origin: None },
-            Some(to) => Decoded::Rekey { event, to, shape },
-        })
+        Ok(
+            match route::forward_to(
+                message.key(),
+                self.input.keyed,
+                &event,
+                partition,
+                (self.partitioner, self.partitions),
+            ) {
+                None => Decoded::Event { event, origin: None },
+                Some(to) => Decoded::Rekey { event, to, shape },
+            },
+        )
     }
 
     fn forwarded(
@@ -126,7 +140,7 @@ impl Decoder {
         let value = self.value(message)?;
         let Forwarded { source, shape, origin, from } = Forwarded::read(message)?;
         let event = self.event(message, value, shape, source, origin, now)?;
-        if crate::domain::partition_of(event.user.as_bytes(), self.partitions) != partition {
+        if self.partitioner.partition_of(event.user.as_bytes(), self.partitions) != partition {
             return Err(Reject::new(Reason::Misrouted, "forwarded before, and still not its user's partition"));
         }
         Ok(Decoded::Event { event, origin: Some(from) })

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Reason, Reject, Shape};
-use crate::domain::{Event, Origin, PartitionId, Source, partition_of};
+use crate::domain::{Event, Origin, PartitionId, Partitioner, Source};
 use crate::record::{Coordinates, Message};
 
 /// Headers of a record in `rekey`: where it stood, whose event it is, and how to read it. All are required there, and
@@ -72,9 +72,9 @@ pub(super) fn forward_to(
     keyed: bool,
     event: &Event,
     partition: PartitionId,
-    partitions: i32,
+    (partitioner, partitions): (Partitioner, i32),
 ) -> Option<PartitionId> {
-    let home = partition_of(event.user.as_bytes(), partitions);
+    let home = partitioner.partition_of(event.user.as_bytes(), partitions);
     let key_agrees = match key {
         Some(key) => key == event.user.as_bytes(),
         None => partitions == 1,

@@ -34,7 +34,8 @@ impl Job {
         settings: Settings,
     ) -> Arc<Self> {
         let partitions = topics.partitions;
-        let decoder = |input| Decoder::new(input, partitions, max_skew_ms);
+        let partitioner = settings.partitioner;
+        let decoder = |input| Decoder::new(input, partitions, max_skew_ms).partitioned_by(partitioner);
         let output = Output {
             tier_changes: topics.tier_changes.clone(),
             dormancy_risk: topics.dormancy_risk.clone(),
@@ -55,6 +56,7 @@ impl Job {
         let rules = self.engine.rules();
         Expected {
             topics: &self.topics,
+            partitioner: self.settings.partitioner,
             zone: rules.zone().name(),
             generation: rules.generation(),
             digest: rules.version(),

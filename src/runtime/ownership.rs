@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::broker::{CommitNote, Committed, Ending, Topics};
-use crate::domain::Input;
+use crate::domain::{Input, Partitioner};
 use crate::record::Offset;
 use crate::rules::Rules;
 use crate::state::partition_record::UnreadableRecord;
@@ -149,6 +149,7 @@ pub fn cut(record: &PartitionRecord, found: &Population) -> Option<Refusal> {
 #[derive(Debug, Clone, Copy)]
 pub struct Expected<'a> {
     pub topics: &'a Topics,
+    pub partitioner: Partitioner,
     pub zone: &'a str,
     pub generation: u32,
     pub digest: &'a str,
@@ -188,6 +189,7 @@ pub fn judge(
     unchanged("zone", &record.zone, &expected.zone)?;
     unchanged("a horizon in days of", &record.horizon_days, &Rules::HORIZON_DAYS)?;
     unchanged("a partition count of", &record.partitions, &expected.topics.partitions)?;
+    unchanged("topics.partitioner", &record.partitioner, &expected.partitioner)?;
     same_rules(&record, expected)?;
     let record = PartitionRecord { inputs: in_order(&record.inputs, expected.topics)?, ..record };
     let positions: Vec<_> =
@@ -269,8 +271,7 @@ pub(super) fn in_order(recorded: &[InputPosition], topics: &Topics) -> Result<Ve
         by_topic.remove(&**topic).cloned().unwrap_or_else(|| InputPosition {
             topic: topic.as_ref().to_owned(),
             next_offset: -1,
-            newest: None,
-            silent: false,
+            ..InputPosition::default()
         })
     });
     let ordered = ordered.collect();
@@ -348,12 +349,15 @@ mod tests {
         Topics::of(&["app", "sms", "rekey"], 4)
     }
 
+    fn expected(topics: &Topics) -> Expected<'_> {
+        Expected { topics, partitioner: Partitioner::Murmur2, zone: "UTC", generation: 3, digest: "d" }
+    }
+
     fn record() -> PartitionRecord {
         let input = |topic: &str, next_offset| InputPosition {
             topic: topic.to_owned(),
             next_offset,
-            newest: None,
-            silent: false,
+            ..InputPosition::default()
         };
         PartitionRecord {
             inputs: vec![input("sms", 5), input("app", 9), input("rekey", 0)],
@@ -375,7 +379,7 @@ mod tests {
         let of_input = |(&offset, input)| Some(Committed { input: Input(input), offset: offset?, note: None });
         let found: Vec<_> = offsets.iter().zip(0u8..).filter_map(of_input).collect();
         let topics = topics();
-        judge(Some(record), 1, &found, Expected { topics: &topics, zone: "UTC", generation: 3, digest: "d" })
+        judge(Some(record), 1, &found, expected(&topics))
     }
 
     const AS_RECORDED: [Option<Offset>; 3] = [Some(9), Some(5), Some(0)];
@@ -402,8 +406,7 @@ mod tests {
             let topics = topics();
             let of_input = |(&offset, input)| Committed { input: Input(input), offset, note: note.clone() };
             let found: Vec<_> = offsets.iter().zip(0u8..).map(of_input).collect();
-            let expected = Expected { topics: &topics, zone: "UTC", generation: 3, digest: "d" };
-            judge(Some(record()), 1, &found, expected).map(|start| (start.positions, start.overtaken))
+            judge(Some(record()), 1, &found, expected(&topics)).map(|start| (start.positions, start.overtaken))
         };
         let earlier = Some(note("b", 3));
         assert_eq!(judged(earlier.clone(), [8, 5, 0]), Ok((AS_RECORDED.to_vec(), earlier.clone())));
@@ -453,10 +456,15 @@ mod tests {
     fn what_contradicts_the_record_is_refused() {
         type Change = fn(&mut PartitionRecord);
         let same: Change = |_| {};
-        let cases: [(Change, [Option<Offset>; 3], &str); 13] = [
+        let cases: [(Change, [Option<Offset>; 3], &str); 14] = [
             (|record| record.zone = "Asia/Shanghai".to_owned(), AS_RECORDED, "zone"),
             (|record| record.horizon_days = 90, AS_RECORDED, "horizon"),
             (|record| record.partitions = 8, AS_RECORDED, "partition count"),
+            (
+                |record| record.partitioner = Partitioner::Consistent,
+                AS_RECORDED,
+                "topics.partitioner consistent, now it is murmur2",
+            ),
             (|record| record.rules_generation = 4, AS_RECORDED, "rules of generation 4"),
             (|record| record.rules_digest = "e".to_owned(), AS_RECORDED, "written with e"),
             (|record| record.inputs[0].topic = "fax".to_owned(), AS_RECORDED, "\"fax\""),
@@ -477,7 +485,7 @@ mod tests {
     #[test]
     fn without_a_record_only_an_untouched_partition_starts() {
         let topics = topics();
-        let expected = Expected { topics: &topics, zone: "UTC", generation: 3, digest: "d" };
+        let expected = expected(&topics);
         let start = judge(None, 0, &[], expected).unwrap();
         assert_eq!((start.record.clone(), start.written.clone()), (None, None));
         assert_eq!(positions(&start, &[(Input(1), 4)], &topics).unwrap(), [0, 4, 0]);

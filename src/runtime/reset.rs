@@ -285,10 +285,13 @@ impl<B: Broker> Resetter<B> {
             next_offset,
             newest: newest(topic).and_then(|input| input.newest),
             silent: newest(topic).is_some_and(|input| input.silent),
+            forwarded_to: newest(topic).map_or(0, |input| input.forwarded_to),
+            handled: newest(topic).map(|input| input.handled.clone()).unwrap_or_default(),
         });
         record.inputs = inputs.collect();
         record.transactional_id = note.transactional_id.as_ref().to_owned();
         record.transaction_number = note.number;
+        record.partitioner = self.job.settings.partitioner;
         if kept.is_none() {
             Partition::new(self.job.engine.clone()).fill_record(&mut record);
         }

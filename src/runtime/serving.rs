@@ -322,12 +322,12 @@ impl<M: Message> Serving<M> {
                 .map(|(topic, &next_offset)| InputPosition {
                     topic: topic.as_ref().to_owned(),
                     next_offset,
-                    newest: None,
-                    silent: false,
+                    ..InputPosition::default()
                 })
                 .collect(),
             transactional_id: note.transactional_id.as_ref().to_owned(),
             transaction_number: note.number,
+            partitioner: job.settings.partitioner,
             ..PartitionRecord::default()
         };
         self.engine.fill_record(&mut record);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::domain::Timestamp;
+use crate::domain::{Partitioner, Timestamp};
 use crate::merge;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -43,6 +43,8 @@ pub struct Settings {
     pub stall_after: Duration,
     /// A dead letter's value is cut beyond that many bytes.
     pub dead_letter_limit: usize,
+    /// Which partition is a user's.
+    pub partitioner: Partitioner,
     /// When the lanes are done.
     pub mode: Mode,
 }
@@ -77,6 +79,7 @@ impl Default for Settings {
             patience: Duration::from_secs(120),
             stall_after: Duration::from_secs(30),
             dead_letter_limit: 2 << 20,
+            partitioner: Partitioner::default(),
             mode: Mode::Endless,
         }
     }

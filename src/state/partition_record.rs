@@ -3,7 +3,7 @@
 use prost::Message as _;
 
 use super::{StateError, event_time, instant};
-use crate::domain::Timestamp;
+use crate::domain::{Partitioner, Timestamp};
 use crate::record::Offset;
 
 /// The generated protobuf of `proto/state/v1`.
@@ -33,6 +33,11 @@ pub struct PartitionRecord {
     pub population: Population,
     /// The present ladder, and older ones while users are numbered by them.
     pub ladders: Vec<Ladder>,
+    /// What puts users on partitions.
+    pub partitioner: Partitioner,
+    /// Records forwarded to `rekey`, and the newest time of one.
+    pub forwarded: u64,
+    pub newest_forwarded: Option<Timestamp>,
 }
 
 /// The names that tiers went by under a generation of rules: users hold numbers.
@@ -43,12 +48,16 @@ pub struct Ladder {
     pub rungs: Vec<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct InputPosition {
     pub topic: String,
     pub next_offset: Offset,
     pub newest: Option<Timestamp>,
     pub silent: bool,
+    /// What is another partition's was forwarded before this offset, ahead of what waits from `next_offset` on.
+    pub forwarded_to: Offset,
+    /// Offsets from `next_offset` on that were handled before it, from the lowest.
+    pub handled: Vec<Offset>,
 }
 
 /// How many users stand where.
@@ -85,6 +94,8 @@ impl PartitionRecord {
                     next_offset: input.next_offset,
                     newest: millis(input.newest),
                     silent: input.silent,
+                    forwarded_to: input.forwarded_to,
+                    handled: distances(input),
                 })
                 .collect(),
             zone: self.zone.clone(),
@@ -103,6 +114,9 @@ impl PartitionRecord {
                 .iter()
                 .map(|ladder| proto::Ladder { rules_generation: ladder.generation, rungs: ladder.rungs.clone() })
                 .collect(),
+            partitioner: self.partitioner.as_str().to_owned(),
+            forwarded: self.forwarded,
+            newest_forwarded: millis(self.newest_forwarded),
         }
         .encode_to_vec()
     }
@@ -123,7 +137,10 @@ impl PartitionRecord {
                 .inputs
                 .into_iter()
                 .map(|input| {
+                    let handled = offsets(input.next_offset, &input.handled)?;
                     Ok(InputPosition {
+                        handled,
+                        forwarded_to: input.forwarded_to,
                         topic: input.topic,
                         next_offset: input.next_offset,
                         newest: at(input.newest)?,
@@ -144,13 +161,47 @@ impl PartitionRecord {
                 .into_iter()
                 .map(|ladder| Ladder { generation: ladder.rules_generation, rungs: ladder.rungs })
                 .collect(),
+            partitioner: partitioner(&record.partitioner)?,
+            forwarded: record.forwarded,
+            newest_forwarded: at(record.newest_forwarded)?,
         })
     }
+}
+
+/// Records from before it could be chosen name none.
+fn partitioner(name: &str) -> Result<Partitioner, StateError> {
+    let known = Partitioner::ALL.into_iter().find(|it| it.as_str() == name);
+    known.or(name.is_empty().then(Partitioner::default)).ok_or(StateError::Damaged("a partitioner that is not known"))
+}
+
+/// The offsets handled behind the next, each as its distance from the one before.
+fn distances(input: &InputPosition) -> Vec<u64> {
+    let before = std::iter::once(input.next_offset).chain(input.handled.iter().copied());
+    input.handled.iter().zip(before).map(|(offset, before)| offset.abs_diff(before)).collect()
+}
+
+fn offsets(next: Offset, distances: &[u64]) -> Result<Vec<Offset>, StateError> {
+    let mut before = next;
+    let each = distances.iter().map(|&distance| {
+        before = before.checked_add_unsigned(distance).ok_or(StateError::Damaged("an offset too large"))?;
+        Ok(before)
+    });
+    each.collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_handled_out_of_its_order_reads_back() {
+        let handled = vec![7, 9, 300];
+        let inputs = vec![InputPosition { next_offset: 7, forwarded_to: 40, handled, ..InputPosition::default() }];
+        let (partitioner, newest_forwarded) = (Partitioner::Fnv1a, Some(Timestamp::of_millis(5)));
+        let record =
+            PartitionRecord { inputs, partitioner, forwarded: 3, newest_forwarded, ..PartitionRecord::default() };
+        assert_eq!(PartitionRecord::decode(&record.encode()).ok(), Some(record));
+    }
 
     #[test]
     fn a_time_that_cannot_be_reckoned_with_is_refused() {

@@ -75,8 +75,7 @@ impl Lane {
         let position = |source: Source| InputPosition {
             topic: source.as_str().into(),
             next_offset: 0,
-            newest: None,
-            silent: false,
+            ..InputPosition::default()
         };
         let mut record = PartitionRecord { inputs: Source::ALL.map(position).to_vec(), ..PartitionRecord::default() };
         self.partition.fill_record(&mut record);

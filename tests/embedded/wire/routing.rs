@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use tideline::domain::{Origin, PartitionId, Source, partition_of};
+use tideline::domain::{Origin, PartitionId, Partitioner, Source, partition_of};
 use tideline::emit;
 use tideline::ingest::{Decoded, Decoder, Format, InputSpec, Reason, header};
 use tideline::record::Outgoing;
@@ -66,6 +66,23 @@ fn key_and_partition_must_be_the_users() {
             Decoded::Reject(reject) => panic!("{reject}"),
         }
     }
+}
+
+#[test]
+fn the_right_partition_is_that_of_the_configured_partitioner() {
+    let record = TestMessage { key: Some(b"u1".to_vec()), ..TestMessage::of_value(event().to_string()) };
+    let mut homes = Vec::new();
+    for partitioner in Partitioner::ALL {
+        let decoder = Decoder::new(input(Source::App, Format::Json), 100, MAX_SKEW_MS).partitioned_by(partitioner);
+        let home = partitioner.partition_of(b"u1", 100);
+        let decoded = decoder.decode(&record, home, None);
+        assert!(matches!(decoded, Decoded::Event { .. }), "{partitioner}: {decoded:?}");
+        let astray = decoder.decode(&record, PartitionId((home.0 + 1) % 100), None);
+        assert!(matches!(astray, Decoded::Rekey { to, .. } if to == home), "{partitioner}: {astray:?}");
+        homes.push(home);
+    }
+    homes.dedup();
+    assert_eq!(homes.len(), 3, "they would not be told apart: {homes:?}");
 }
 
 #[test]
