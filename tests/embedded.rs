@@ -20,6 +20,7 @@ mod embedded {
     mod lane;
     mod lane_beside;
     mod lane_spy;
+    mod lane_outputs;
     mod lane_watch;
     mod lane_world;
     mod log;

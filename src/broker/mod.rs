@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::{Input, PartitionId, partition_of};
+use crate::domain::{Input, PartitionId};
 use crate::record::{Lent, Message, Offset, Outgoing};
 
 pub mod error;
@@ -23,7 +23,10 @@ pub mod memory;
 
 pub use error::{BrokerError, ErrorClass, TransactionError};
 
-/// The topics of one application. All but `dead_letters`, `tier_changes`, `dormancy_risk` and `user_profiles` are
+/// What the keys of records begin with that [`Broker::release`] writes.
+const RELEASED: &str = "released-";
+
+/// The topics of one application. All but the [outputs](Self::outputs) are
 /// co-partitioned: they have `partitions` partitions, and partition p of each belongs to one lane.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Topics {
@@ -65,10 +68,10 @@ impl Topics {
         &self.inputs[input.index()]
     }
 
-    /// A key of no user's that belongs to a partition.
-    fn key_on(&self, partition: PartitionId) -> Vec<u8> {
-        let mut keys = (0u32..).map(|number| format!("released-{number}").into_bytes());
-        keys.find(|key| partition_of(key, self.partitions) == partition).unwrap_or_default()
+    /// Those that others read. Each has a number of partitions of its own, and a record of any partition of the inputs may
+    /// stand in any partition of theirs.
+    pub fn outputs(&self) -> [&Arc<str>; 4] {
+        [&self.tier_changes, &self.dormancy_risk, &self.user_profiles, &self.dead_letters]
     }
 
     /// A record of a partition's changelog; without a value it is a tombstone.
@@ -303,10 +306,10 @@ pub trait Broker: Clone + Send + Sync + 'static {
         })
     }
 
-    /// Ends what hangs under an id in these partitions of the changelog and of the outputs: open, although its transaction is
-    /// over for its coordinator. Only another transaction of the same id that writes there ends it, as it ends itself. What
-    /// was committed is ended in the outputs where something stands open only: the record that does it, without a value, is
-    /// seen. Offsets that hang are dropped. Whoever holds the id is fenced.
+    /// Ends what hangs under an id in these partitions of the changelog, and in all partitions of all outputs: open, although
+    /// its transaction is over for its coordinator. Only another transaction of the same id that writes there ends it, as it
+    /// ends itself. What was committed is ended in the outputs where something stands open only: the record that does it,
+    /// without a value, is seen. Offsets that hang are dropped. Whoever holds the id is fenced.
     fn release(
         &self,
         transactional_id: &str,
@@ -316,22 +319,19 @@ pub trait Broker: Clone + Send + Sync + 'static {
         let topics = self.topics();
         let mut producer = self.producer(transactional_id)?;
         self.drop_pending(&mut producer)?;
-        let mut places = Vec::new();
-        for &partition in partitions {
-            places.push((&topics.changelog, partition));
-            for topic in [&topics.tier_changes, &topics.dormancy_risk, &topics.dead_letters] {
-                if ending == Ending::Abort || self.is_open(topic, partition)? {
-                    places.push((topic, partition));
-                }
-            }
+        let mut places: Vec<_> = partitions.iter().map(|&partition| (&topics.changelog, partition)).collect();
+        for topic in topics.outputs() {
+            let partitions = match ending {
+                Ending::Abort => (0..self.partition_count(topic)?).map(PartitionId).collect(),
+                Ending::Commit => self.open_partitions(topic)?,
+            };
+            places.extend(partitions.into_iter().map(|partition| (topic, partition)));
         }
         let ended = producer.begin().and_then(|mut transaction| {
             for (topic, partition) in places {
-                let key = topics.key_on(partition);
-                let touch = topics.to_changelog(partition, &key, None);
-                // By key, as outputs are: a topic with other partitions than the inputs' may lack this one.
-                let partition = touch.partition.filter(|_| *topic == topics.changelog);
-                transaction.lend(Lent { topic, partition, ..touch })?;
+                // With a key, and no user's: a compacted topic takes no record without one.
+                let key = format!("{RELEASED}{partition}");
+                transaction.lend(Lent { topic, ..topics.to_changelog(partition, key.as_bytes(), None) })?;
             }
             match ending {
                 Ending::Commit => transaction.commit(),
@@ -351,9 +351,11 @@ pub trait Broker: Clone + Send + Sync + 'static {
     /// Opens a partition of the changelog up to its high watermark. Fence first: an open transaction would hide the end.
     fn changelog(&self, partition: PartitionId) -> Result<Self::Changelog, BrokerError>;
 
-    /// Whether something in a partition of a topic is neither committed nor aborted, though it had time to be. No such
-    /// partition: it isn't.
-    fn is_open(&self, topic: &str, partition: PartitionId) -> Result<bool, BrokerError>;
+    /// How many partitions a topic has; none if there is no such topic.
+    fn partition_count(&self, topic: &str) -> Result<i32, BrokerError>;
+
+    /// The partitions of a topic in which something is neither committed nor aborted, though it had time to be.
+    fn open_partitions(&self, topic: &str) -> Result<Vec<PartitionId>, BrokerError>;
 
     /// The transactional ids that may have something open in this partition: in its changelog, or in the group's offsets.
     /// Who owns the partition now fences them before it reads either. Empty after a planned hand-over, so that no living

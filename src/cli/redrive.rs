@@ -149,7 +149,7 @@ impl Redrive {
     fn partition(&mut self, partition: PartitionId) -> Result<()> {
         let mut redriven = HashSet::new();
         self.scan(partition, |_, message| {
-            redriven.extend(noted(&message).into_iter().flatten());
+            redriven.extend(noted(&message, partition).into_iter().flatten());
             Ok(())
         })?;
         self.scan(partition, |redrive, message| redrive.letter(partition, &message, &redriven))?;
@@ -178,7 +178,7 @@ impl Redrive {
     }
 
     fn letter(&mut self, partition: PartitionId, message: &KafkaMessage, redriven: &HashSet<Offset>) -> Result<()> {
-        if noted(message).is_some() {
+        if noted(message, partition).is_some() {
             return Ok(());
         }
         match self.judge(message, redriven) {

@@ -3,6 +3,9 @@
 //! That a letter was sent again is noted where it lies: the transaction that sends it also writes a note to the dead
 //! letters, of the same partition, with the offsets of all that it has sent. So any choice of letters can be sent once, in
 //! whatever order choices are made; a position could only tell that all before it was.
+//!
+//! A letter has the headers that its producer gave it, so no header alone makes a note: what tells it is that it lies among
+//! the dead letters without what every letter is given there, and without a key.
 
 use std::sync::Arc;
 
@@ -24,7 +27,7 @@ pub mod header {
 
     pub const ALL: [&str; 5] = [TIMES, REASON, ERROR, PARTITION, OFFSET];
 
-    /// Of a note in the dead letters: how many offsets its value names.
+    /// Of a note in the dead letters: how many offsets its value names. Means nothing in a letter, or in an input.
     pub const NOTE: &str = "tideline-redriven-note";
 }
 
@@ -144,14 +147,27 @@ pub fn note(dead_letters: &Arc<str>, partition: PartitionId, offsets: &[Offset])
         partition: Some(partition),
         key: None,
         value: Some(listed.join(",").into_bytes()),
-        headers: vec![text_header(header::NOTE, offsets.len().to_string())],
+        headers: vec![
+            text_header(header::NOTE, offsets.len().to_string()),
+            text_header(header::PARTITION, partition.to_string()),
+        ],
         timestamp: None,
     }
 }
 
-/// The offsets that a record names, if it is a note.
-pub fn noted(message: &impl Message) -> Option<Vec<Offset>> {
-    message.header(header::NOTE)?;
-    let text = std::str::from_utf8(message.value()?).ok()?;
-    Some(text.split(',').filter_map(|offset| offset.parse().ok()).collect())
+/// The offsets that a record of that partition of the dead letters names, if it is a note.
+pub fn noted(message: &impl Message, partition: PartitionId) -> Option<Vec<Offset>> {
+    let text = |value| std::str::from_utf8(value).ok();
+    let count: usize = message.header(header::NOTE).and_then(text)?.parse().ok()?;
+    if message.key().is_some() || message.headers().any(|(name, _)| is_named(name, &dead::ALL)) {
+        return None;
+    }
+    // Notes of an earlier release don't name their partition.
+    let place = message.header(header::PARTITION).map(text);
+    if place.is_some_and(|place| place != Some(&partition.to_string())) {
+        return None;
+    }
+    let offsets: Vec<Offset> = text(message.value()?)?.split(',').map(str::parse).collect::<Result<_, _>>().ok()?;
+    let are_before = offsets.iter().all(|offset| (0..message.offset()).contains(offset));
+    (offsets.len() == count && are_before).then_some(offsets)
 }

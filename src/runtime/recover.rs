@@ -128,8 +128,9 @@ impl<B: Broker> Recovery<B> {
             self.is_committed = is_committed;
         }
         let mut hanging = BTreeSet::new();
+        let outputs_hang = !committed.is_empty() && self.outputs_are_open()?;
         for partition in committed {
-            if self.is_open(partition)? {
+            if outputs_hang || self.is_open(partition)? {
                 hanging.insert(partition);
             }
         }
@@ -155,6 +156,18 @@ impl<B: Broker> Recovery<B> {
     fn is_open(&self, partition: PartitionId) -> Result<bool, LaneError> {
         let _calling = self.tools.calling(Some(partition), Call::OpenWriters);
         Ok(self.tools.broker.open_writers(partition)?.contains(&self.tools.own_id))
+    }
+
+    /// Whether something stands open in an output, whoever's it is.
+    fn outputs_are_open(&self) -> Result<bool, LaneError> {
+        let _calling = self.tools.calling(None, Call::OpenWriters);
+        let broker = &self.tools.broker;
+        for topic in broker.topics().outputs() {
+            if !broker.open_partitions(topic)?.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The last transaction that shows in a partition of the changelog.

@@ -31,6 +31,8 @@ pub const DAY_MS: i64 = 24 * HOUR_MS;
 #[derive(Debug, Clone)]
 pub struct Options {
     pub partitions: i32,
+    /// Of each output; none: as many.
+    pub output_partitions: Option<i32>,
     pub rules: Rules,
     pub max_effects: usize,
     pub merchant_is_keyed: bool,
@@ -44,6 +46,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             partitions: 2,
+            output_partitions: None,
             rules: Rules { zone: "UTC".to_owned(), ..Rules::default() },
             max_effects: 1_000,
             merchant_is_keyed: true,
@@ -66,7 +69,8 @@ impl World {
     pub fn new(change: impl FnOnce(&mut Options)) -> Self {
         let mut options = Options::default();
         change(&mut options);
-        let settings = MemorySettings { poll_records: options.poll_records, ..MemorySettings::default() };
+        let (poll_records, output_partitions) = (options.poll_records, options.output_partitions);
+        let settings = MemorySettings { poll_records, output_partitions, ..MemorySettings::default() };
         let broker = Memory::new(topics(options.partitions), settings);
         Self::on(broker, options, 1)
     }
@@ -100,10 +104,14 @@ impl World {
 
     /// A process writes to a topic in a transaction, and dies.
     pub fn leave_open(&self, id: &str, topic: &str) {
+        self.leave_open_in(id, topic, P0);
+    }
+
+    pub fn leave_open_in(&self, id: &str, topic: &str, partition: PartitionId) {
         let mut producer = self.broker.producer(id).unwrap();
         let mut transaction = producer.begin().unwrap();
         let (key, value) = (Some(b"k".to_vec()), Some(b"v".to_vec()));
-        let (topic, partition) = (topic.into(), Some(P0));
+        let (topic, partition) = (topic.into(), Some(partition));
         transaction.send(Outgoing { topic, partition, key, value, headers: Vec::new(), timestamp: None }).unwrap();
         self.broker.inject(Fault::LeftOpen);
         drop(transaction);
@@ -113,7 +121,7 @@ impl World {
     pub fn touches(&self, topic: &str) -> (usize, usize) {
         let of = |isolation| {
             let read = self.read(topic, isolation).into_iter();
-            read.filter(|(_, _, key, _)| key.as_ref().is_some_and(|key| key.starts_with(b"released"))).count()
+            read.filter(ends_what_hung).count()
         };
         (of(Isolation::ReadUncommitted), of(Isolation::ReadCommitted))
     }
@@ -192,7 +200,7 @@ impl World {
 
     pub fn read(&self, topic: &str, isolation: Isolation) -> Vec<Stored> {
         let mut all = Vec::new();
-        for partition in (0..self.options.partitions).map(PartitionId) {
+        for partition in (0..self.broker.partition_count(topic).unwrap()).map(PartitionId) {
             for message in self.broker.read(topic, partition, 0, isolation, usize::MAX).unwrap() {
                 let value = message.value().unwrap_or_default().to_vec();
                 all.push((partition, message.offset(), message.key().map(<[u8]>::to_vec), value));
@@ -206,13 +214,15 @@ impl World {
         let topics = self.broker.topics();
         let both = [&topics.tier_changes, &topics.dormancy_risk];
         let records = both.into_iter().flat_map(|topic| self.read(topic, Isolation::ReadCommitted));
+        let records = records.filter(|record| !ends_what_hung(record));
         let mut outputs: Vec<Value> = records.map(|(_, _, _, value)| serde_json::from_slice(&value).unwrap()).collect();
         outputs.sort_by_key(|output| (output["user_id"].to_string(), output["sequence"].as_u64()));
         outputs
     }
 
     pub fn dead_letters(&self) -> usize {
-        self.read(&self.broker.topics().dead_letters.clone(), Isolation::ReadCommitted).len()
+        let letters = self.read(&self.broker.topics().dead_letters.clone(), Isolation::ReadCommitted);
+        letters.iter().filter(|record| !ends_what_hung(record)).count()
     }
 
     /// The last committed value of each key in a partition's changelog.
@@ -243,6 +253,10 @@ impl World {
 
 /// Partition, offset, key, value.
 pub type Stored = (PartitionId, Offset, Option<Vec<u8>>, Vec<u8>);
+
+fn ends_what_hung((_, _, key, _): &Stored) -> bool {
+    key.as_ref().is_some_and(|key| key.starts_with(b"released"))
+}
 
 /// An event as a producer tells it.
 #[derive(Debug, Clone)]

@@ -10,6 +10,7 @@ use crate::common::memory::{I0, P0, commit_of, committed_values, member, memory,
 
 /// A record of `value` costs its bytes, its key's, and 64.
 const SMALL: MemorySettings = MemorySettings {
+    output_partitions: None,
     partition_bytes: 3 * (64 + 1 + 1),
     transaction_bytes: 10 * (64 + 1 + 1),
     poll_records: 1000,

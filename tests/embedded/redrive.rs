@@ -129,10 +129,59 @@ fn a_selection_takes_what_has_all_that_is_asked_for() {
 
 #[test]
 fn a_note_tells_what_was_sent_and_is_no_letter() {
-    let note = read_back(note(&"dead-letters".into(), PARTITION, &[3, 5, 1_000_000]), 9);
-    assert_eq!(noted(&note), Some(vec![3, 5, 1_000_000]));
+    let note = read_back(note(&"dead-letters".into(), PARTITION, &[3, 5, 1_000_000]), 1_000_001);
+    assert_eq!(noted(&note, PARTITION), Some(vec![3, 5, 1_000_000]));
     assert_eq!(Letter::read(&note, &inputs()), Err(Skip::NoLetter));
     let letter = died(&TestMessage::of_value("3,5"), "app.events", Reason::BadValue, 10_000);
-    assert_eq!(noted(&letter), None);
+    assert_eq!(noted(&letter, PARTITION), None);
     assert_eq!(letter.value(), Some(&b"3,5"[..]));
+}
+
+#[test]
+fn a_note_of_an_earlier_release_which_does_not_name_its_partition_counts() {
+    let note = TestMessage { offset: 9, ..TestMessage::of_value("3,5") }.header(header::NOTE, "2");
+    assert_eq!(noted(&note, PARTITION), Some(vec![3, 5]));
+}
+
+/// Headers of a producer are kept in its letter, so a note is not told by one.
+#[test]
+fn what_a_producer_writes_is_never_a_note_and_its_letter_is_one_like_others() {
+    let forged = TestMessage::of_value("3,5").header(header::NOTE, "2");
+    let of_another_partition = read_back(note(&"dead-letters".into(), PARTITION, &[3, 5]), 9);
+    for (case, record) in [("forged", forged), ("copied back", of_another_partition)] {
+        let letter = died(&record, "app.events", Reason::Malformed, 10_000);
+        assert_eq!(noted(&letter, PARTITION), None, "{case}");
+        assert!(Letter::read(&letter, &inputs()).is_ok(), "{case}");
+        let cut = died(&record.header("much", &*"x".repeat(3_000)), "app.events", Reason::Malformed, 2_000);
+        assert_eq!(noted(&cut, PARTITION), None, "{case}, too large");
+    }
+}
+
+#[test]
+fn a_letter_that_was_copied_back_is_a_letter_anew() {
+    let first = died(&TestMessage::of_value(vec![b'x'; 3_000]).key("u1"), "app.events", Reason::TooLarge, 2_000);
+    assert_eq!(Letter::read(&first, &inputs()), Err(Skip::Cut));
+    let copied = died(&first, "sms.events", Reason::Malformed, 10_000);
+    let letter = Letter::read(&copied, &inputs()).unwrap();
+    assert_eq!((letter.reason, &*letter.topic), (Reason::Malformed, "sms.events"));
+}
+
+#[test]
+fn a_record_that_only_looks_like_a_note_hides_nothing() {
+    let note = || read_back(note(&"dead-letters".into(), PARTITION, &[3, 5]), 9);
+    assert_eq!(noted(&note(), PARTITION), Some(vec![3, 5]));
+    let of_value = |value: &str| TestMessage { value: Some(value.into()), ..note() };
+    for (case, record) in [
+        ("with a key", note().key("u1")),
+        ("with a dead letter's reason", note().header(emit::header::REASON, "malformed")),
+        ("with a dead letter's topic", note().header(emit::header::TOPIC, "app.events")),
+        ("of fewer offsets", of_value("3")),
+        ("of what is no offset", of_value("3,x")),
+        ("of what comes after it", of_value("3,9")),
+        ("of what is before everything", of_value("3,-1")),
+        ("of nothing", TestMessage { value: None, ..note() }),
+    ] {
+        assert_eq!(noted(&record, PARTITION), None, "{case}");
+    }
+    assert_eq!(noted(&note(), PartitionId(1)), None, "of another partition");
 }

@@ -144,8 +144,12 @@ impl Broker for Spy {
         self.log.changelog(partition)
     }
 
-    fn is_open(&self, topic: &str, partition: PartitionId) -> Result<bool, BrokerError> {
-        self.log.is_open(topic, partition)
+    fn partition_count(&self, topic: &str) -> Result<i32, BrokerError> {
+        self.log.partition_count(topic)
+    }
+
+    fn open_partitions(&self, topic: &str) -> Result<Vec<PartitionId>, BrokerError> {
+        self.log.open_partitions(topic)
     }
 
     fn open_writers(&self, partition: PartitionId) -> Result<Vec<Arc<str>>, BrokerError> {

@@ -124,9 +124,12 @@ impl Broker for KafkaBroker {
         KafkaChangelog::open(settings, observers, self.topics.changelog.clone(), partition)
     }
 
-    fn is_open(&self, topic: &str, partition: PartitionId) -> Result<bool, BrokerError> {
-        let has_it = partition.0 < self.observers.partitions(&self.settings, topic)?;
-        Ok(has_it && writers::open_span(&self.settings, &self.observers, topic, partition)?.is_some())
+    fn partition_count(&self, topic: &str) -> Result<i32, BrokerError> {
+        self.observers.partitions(&self.settings, topic)
+    }
+
+    fn open_partitions(&self, topic: &str) -> Result<Vec<PartitionId>, BrokerError> {
+        writers::open_partitions(&self.settings, &self.observers, topic)
     }
 
     fn open_writers(&self, partition: PartitionId) -> Result<Vec<Arc<str>>, BrokerError> {

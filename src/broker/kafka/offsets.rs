@@ -9,7 +9,7 @@ use std::time::Duration;
 use rdkafka::TopicPartitionList;
 use rdkafka::config::FromClientConfigAndContext as _;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::broker::{BrokerError, CommitNote, Committed, ErrorClass, Topics};
 use crate::domain::{Input, PartitionId, Timestamp};
@@ -138,7 +138,12 @@ impl Observers {
         let client = self.client(settings, Isolation::Committed)?;
         retry(settings, &format!("ask for the partitions of {topic}"), || {
             let metadata = client.fetch_metadata(Some(topic), settings.call_timeout)?;
-            Ok(metadata.topics().first().map_or(0, |topic| topic.partitions().len() as i32))
+            let Some(found) = metadata.topics().first() else { return Ok(0) };
+            match found.error().map(RDKafkaErrorCode::from) {
+                None => Ok(found.partitions().len() as i32),
+                Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => Ok(0),
+                Some(code) => Err(KafkaError::MetadataFetch(code)),
+            }
         })
     }
 

@@ -80,7 +80,7 @@ pub(super) fn open_writers(
 }
 
 /// Where something stands open, though it had time to end.
-pub(super) fn open_span(
+fn open_span(
     settings: &KafkaSettings,
     observers: &Observers,
     topic: &str,
@@ -97,6 +97,34 @@ pub(super) fn open_span(
         }
         if bound.is_over() {
             return Ok(Some(Span { from: stable, end }));
+        }
+        bound.pause(MARKER_PAUSE);
+    }
+}
+
+/// The partitions of a topic in which what stands there now stays open, though it has time to end. What others begin in the
+/// meantime is no sign of that.
+pub(super) fn open_partitions(
+    settings: &KafkaSettings,
+    observers: &Observers,
+    topic: &str,
+) -> Result<Vec<PartitionId>, BrokerError> {
+    let marks = |partition, isolation| observers.watermarks(settings, topic, partition, isolation);
+    let partitions = (0..observers.partitions(settings, topic)?).map(PartitionId);
+    let mut open: Vec<(PartitionId, Offset)> = partitions
+        .map(|partition| Ok((partition, marks(partition, Isolation::Uncommitted)?.high)))
+        .collect::<Result<_, BrokerError>>()?;
+    let bound = Bound::of(MARKER_GRACE);
+    loop {
+        let mut still = Vec::new();
+        for (partition, end) in open {
+            if marks(partition, Isolation::Committed)?.high < end {
+                still.push((partition, end));
+            }
+        }
+        open = still;
+        if open.is_empty() || bound.is_over() {
+            return Ok(open.into_iter().map(|(partition, _)| partition).collect());
         }
         bound.pause(MARKER_PAUSE);
     }

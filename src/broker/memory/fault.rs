@@ -27,6 +27,9 @@ pub enum Fault {
     /// A transaction ends everywhere but in the group's offsets, as a lone broker that stops may end it. They stay pending
     /// until the next transaction of the id that sends or touches offsets ends.
     OffsetsHang,
+    /// A transaction ends everywhere but in the outputs. There it stays open until the next transaction of the id that writes
+    /// to the same partition ends, and ends as that does.
+    OutputsHang,
 }
 
 impl Fault {
@@ -42,6 +45,7 @@ impl Fault {
             Self::PartitionLost => "partition_lost",
             Self::LeftOpen => "left_open",
             Self::OffsetsHang => "offsets_hang",
+            Self::OutputsHang => "outputs_hang",
         }
     }
 
@@ -53,6 +57,7 @@ impl Fault {
             Self::PartitionLost => Operation::Poll,
             Self::LeftOpen => Operation::Drop,
             Self::OffsetsHang => Operation::End,
+            Self::OutputsHang => Operation::EndOutputs,
         }
     }
 }
@@ -69,6 +74,8 @@ pub(super) enum Operation {
     Drop,
     /// Of a transaction that has sent offsets.
     End,
+    /// Of a transaction that has written to outputs.
+    EndOutputs,
 }
 
 /// Faults in the order in which they were queued. Bounded by who queues them: tests.

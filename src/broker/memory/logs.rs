@@ -20,27 +20,46 @@ pub(super) struct LogId {
 pub(super) struct Logs {
     names: Vec<Arc<str>>,
     by_name: HashMap<Arc<str>, u16>,
-    partitions: i32,
     inputs: u16,
+    /// After the inputs; what comes after it are outputs.
+    changelog: u16,
     /// By topic, then partition.
-    logs: Vec<PartitionLog>,
+    logs: Vec<Vec<PartitionLog>>,
 }
 
 impl Logs {
-    pub fn new(topics: &Topics) -> Self {
-        let compacted = [&topics.changelog, &topics.user_profiles];
+    /// `output_partitions`: of each output; none: as many as the inputs have.
+    pub fn new(topics: &Topics, output_partitions: Option<i32>) -> Self {
+        let (compacted, outputs) = ([&topics.changelog, &topics.user_profiles], topics.outputs());
         let mut names = topics.inputs.clone();
+        // In this order: a journal tells topics by their place.
         names.extend(compacted.map(Arc::clone));
-        names.extend([&topics.tier_changes, &topics.dormancy_risk, &topics.dead_letters].map(Arc::clone));
-        let cleanup = |name: &Arc<str>| if compacted.contains(&name) { Cleanup::Compact } else { Cleanup::Delete };
-        let logs = names.iter().flat_map(|name| (0..topics.partitions).map(move |_| PartitionLog::new(cleanup(name))));
+        names.extend(outputs.into_iter().filter(|output| !compacted.contains(output)).cloned());
+        let logs_of = |name: &Arc<str>| {
+            let own = output_partitions.filter(|_| outputs.contains(&name));
+            let cleanup = if compacted.contains(&name) { Cleanup::Compact } else { Cleanup::Delete };
+            (0..own.unwrap_or(topics.partitions)).map(|_| PartitionLog::new(cleanup)).collect()
+        };
         Self {
-            logs: logs.collect(),
+            logs: names.iter().map(logs_of).collect(),
             by_name: names.iter().enumerate().map(|(at, name)| (name.clone(), at as u16)).collect(),
             names,
-            partitions: topics.partitions,
             inputs: topics.inputs.len() as u16,
+            changelog: topics.inputs.len() as u16,
         }
+    }
+
+    pub fn is_output(&self, id: LogId) -> bool {
+        id.topic > self.changelog
+    }
+
+    /// None if there is no such topic.
+    pub fn partitions_of(&self, topic: &str) -> i32 {
+        self.by_name.get(topic).map_or(0, |&topic| self.count(topic))
+    }
+
+    fn count(&self, topic: u16) -> i32 {
+        self.logs[usize::from(topic)].len() as i32
     }
 
     /// For messages.
@@ -49,31 +68,30 @@ impl Logs {
     }
 
     pub fn ids(&self) -> impl Iterator<Item = LogId> + use<> {
-        let partitions = self.partitions;
-        let topics = 0..self.names.len() as u16;
-        topics.flat_map(move |topic| (0..partitions).map(move |p| LogId { topic, partition: PartitionId(p) }))
+        let of = |topic| (0..self.count(topic)).map(move |p| LogId { topic, partition: PartitionId(p) });
+        (0..self.names.len() as u16).flat_map(of).collect::<Vec<_>>().into_iter()
     }
 
     pub fn contains(&self, id: LogId) -> bool {
-        usize::from(id.topic) < self.names.len() && (0..self.partitions).contains(&id.partition.0)
+        usize::from(id.topic) < self.names.len() && (0..self.count(id.topic)).contains(&id.partition.0)
     }
 
     pub fn id(&self, topic: &str, partition: PartitionId) -> Result<LogId, BrokerError> {
         match self.by_name.get(topic) {
-            Some(&topic) if (0..self.partitions).contains(&partition.0) => Ok(LogId { topic, partition }),
+            Some(&topic) if (0..self.count(topic)).contains(&partition.0) => Ok(LogId { topic, partition }),
             Some(_) => Err(refused(topic, format!("it has no partition {partition}"))),
             None => Err(refused(topic, "there is no such topic".to_owned())),
         }
     }
 
     pub fn input(&self, input: Input, partition: PartitionId) -> Option<LogId> {
-        let exists = u16::from(input.0) < self.inputs && (0..self.partitions).contains(&partition.0);
+        let exists = u16::from(input.0) < self.inputs && (0..self.count(input.0.into())).contains(&partition.0);
         exists.then_some(LogId { topic: input.0.into(), partition })
     }
 
     /// Where a record belongs, and what of it is stored. A record of a compacted topic needs a key.
     pub fn place(&self, record: Lent<'_>) -> Result<(LogId, Arc<Contents>), BrokerError> {
-        let of_key = || partition_of(record.key.unwrap_or_default(), self.partitions);
+        let of_key = || partition_of(record.key.unwrap_or_default(), self.partitions_of(record.topic).max(1));
         let id = self.id(record.topic, record.partition.unwrap_or_else(of_key))?;
         if self[id].cleanup() == Cleanup::Compact && record.key.is_none() {
             return Err(refused(record.topic, "a compacted topic takes no record without a key".to_owned()));
@@ -99,24 +117,19 @@ impl Logs {
     pub fn as_input(&self, id: LogId) -> Option<Input> {
         (id.topic < self.inputs).then_some(Input(id.topic as u8))
     }
-
-    fn index(&self, id: LogId) -> usize {
-        usize::from(id.topic) * self.partitions as usize + id.partition.0 as usize
-    }
 }
 
 impl std::ops::Index<LogId> for Logs {
     type Output = PartitionLog;
 
     fn index(&self, id: LogId) -> &PartitionLog {
-        &self.logs[self.index(id)]
+        &self.logs[usize::from(id.topic)][id.partition.0 as usize]
     }
 }
 
 impl std::ops::IndexMut<LogId> for Logs {
     fn index_mut(&mut self, id: LogId) -> &mut PartitionLog {
-        let index = self.index(id);
-        &mut self.logs[index]
+        &mut self.logs[usize::from(id.topic)][id.partition.0 as usize]
     }
 }
 

@@ -53,6 +53,8 @@ pub struct MemorySettings {
     pub patience: Duration,
     /// A journal is begun anew, from what is live, once it is longer than this and has doubled since the last time.
     pub journal_bytes: u64,
+    /// Partitions of each output; none: as many as the inputs have.
+    pub output_partitions: Option<i32>,
 }
 
 impl Default for MemorySettings {
@@ -63,6 +65,7 @@ impl Default for MemorySettings {
             poll_records: 1000,
             patience: Duration::ZERO,
             journal_bytes: 64 << 20,
+            output_partitions: None,
         }
     }
 }
@@ -116,8 +119,9 @@ impl Memory {
     pub fn open(topics: Topics, settings: MemorySettings, directory: &Path) -> Result<Self, JournalError> {
         let memory = Self::new(topics, settings);
         let mut state = memory.shared.lock();
-        let journal =
-            Journal::open(directory, identity(&memory.topics), settings.journal_bytes, |frame| state.restore(frame))?;
+        let journal = Journal::open(directory, identity(&memory.topics, settings), settings.journal_bytes, |frame| {
+            state.restore(frame)
+        })?;
         state.journal = Some(journal);
         state.tidy_all();
         drop(state);
@@ -180,7 +184,7 @@ impl Memory {
     /// Compacts every partition of a topic now. A tombstone goes with the second compaction that sees it.
     pub fn compact(&self, topic: &str) -> Result<(), BrokerError> {
         let mut state = self.shared.lock();
-        for partition in 0..self.topics.partitions {
+        for partition in 0..state.logs.partitions_of(topic) {
             let id = state.logs.id(topic, PartitionId(partition))?;
             state.logs[id].compact();
         }
@@ -284,10 +288,18 @@ impl Broker for Memory {
         MemoryChangelog::open(self.shared.clone(), &self.topics.changelog, partition)
     }
 
-    fn is_open(&self, topic: &str, partition: PartitionId) -> Result<bool, BrokerError> {
+    fn partition_count(&self, topic: &str) -> Result<i32, BrokerError> {
+        Ok(self.shared.lock().logs.partitions_of(topic))
+    }
+
+    fn open_partitions(&self, topic: &str) -> Result<Vec<PartitionId>, BrokerError> {
         let state = self.shared.lock();
-        let marks = state.logs[state.logs.id(topic, partition)?].marks();
-        Ok(marks.stable < marks.end)
+        let mut open = Vec::new();
+        for partition in (0..state.logs.partitions_of(topic)).map(PartitionId) {
+            let marks = state.logs[state.logs.id(topic, partition)?].marks();
+            open.extend((marks.stable < marks.end).then_some(partition));
+        }
+        Ok(open)
     }
 
     fn open_writers(&self, partition: PartitionId) -> Result<Vec<Arc<str>>, BrokerError> {
@@ -331,13 +343,11 @@ fn committed_in(state: &State, partition: PartitionId) -> Vec<Committed> {
 }
 
 /// What a journal must agree with: names, order and partitions of the topics.
-fn identity(topics: &Topics) -> String {
-    let inputs = topics.inputs.join(", ");
-    let Topics { changelog, tier_changes, dormancy_risk, user_profiles, dead_letters, partitions, .. } = topics;
-    format!(
-        "inputs {inputs}; changelog {changelog}; {tier_changes}, {dormancy_risk}, {user_profiles}, {dead_letters}; \
-         {partitions} partitions"
-    )
+fn identity(topics: &Topics, settings: MemorySettings) -> String {
+    let (inputs, outputs) = (topics.inputs.join(", "), topics.outputs().map(AsRef::as_ref).join(", "));
+    let Topics { changelog, partitions, .. } = topics;
+    let of_outputs = settings.output_partitions.map(|count| format!(", {count} of outputs")).unwrap_or_default();
+    format!("inputs {inputs}; changelog {changelog}; {outputs}; {partitions} partitions{of_outputs}")
 }
 
 fn journal_failed(error: std::io::Error) -> BrokerError {

@@ -30,7 +30,12 @@ struct Holder {
     open: Option<Open>,
     /// Of a transaction that ended everywhere else.
     hanging: Offsets,
+    /// Outputs in which transactions stay open that ended everywhere else.
+    stuck: Ends,
 }
+
+/// Which transactions end in which logs.
+type Ends = BTreeMap<LogId, Vec<TransactionNumber>>;
 
 /// A committed offset of the group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +78,7 @@ impl State {
     pub fn new(topics: &Topics, settings: MemorySettings) -> Self {
         Self {
             settings,
-            logs: Logs::new(topics),
+            logs: Logs::new(topics, settings.output_partitions),
             group: Group::new(topics.partitions),
             offsets: BTreeMap::new(),
             faults: Faults::default(),
@@ -101,7 +106,9 @@ impl State {
     pub fn take(&mut self, id: &Arc<str>) -> io::Result<Epoch> {
         self.end(id, false)?;
         let holder = self.holders.entry(id.clone()).and_modify(|holder| holder.epoch.0 += 1);
-        Ok(holder.or_insert_with(|| Holder { epoch: Epoch(0), open: None, hanging: Offsets::new() }).epoch)
+        Ok(holder
+            .or_insert_with(|| Holder { epoch: Epoch(0), open: None, hanging: Offsets::new(), stuck: Ends::new() })
+            .epoch)
     }
 
     pub fn holds(&self, id: &Arc<str>, epoch: Epoch) -> bool {
@@ -157,14 +164,23 @@ impl State {
                 holder.hanging = std::mem::take(&mut open.offsets);
             }
         }
-        if let Err(error) = self.write(|logs| frame_of(logs, &open, commit)) {
+        let has_outputs = open.logs.iter().any(|&log| self.logs.is_output(log));
+        let outputs_hang = has_outputs && self.faults.take(Operation::EndOutputs).is_some();
+        let mut ends = Ends::new();
+        for &log in &open.logs {
+            let hangs = outputs_hang && self.logs.is_output(log);
+            let mut numbers = holder.stuck.remove(&log).unwrap_or_default();
+            numbers.push(open.number);
+            if hangs { &mut holder.stuck } else { &mut ends }.insert(log, numbers);
+        }
+        if let Err(error) = self.write(|logs| frame_of(logs, &open, &ends, commit)) {
             if let Some(holder) = self.holders.get_mut(id) {
                 holder.open = Some(open);
             }
             return Err(error);
         }
-        for &log in &open.logs {
-            self.logs[log].end_transaction(open.number, commit);
+        for (&log, numbers) in &ends {
+            numbers.iter().for_each(|&number| self.logs[log].end_transaction(number, commit));
         }
         if commit {
             self.offsets.extend(open.offsets);
@@ -251,12 +267,12 @@ fn snapshot<'a>(logs: &'a Logs, offsets: &'a Offsets) -> impl Iterator<Item = Fr
 }
 
 /// What the journal must know of the end of a transaction: of an abort only that it burned offsets.
-fn frame_of(logs: &Logs, open: &Open, commit: bool) -> Frame {
-    let parts = open.logs.iter().map(|&id| Part {
+fn frame_of(logs: &Logs, open: &Open, ends: &Ends, commit: bool) -> Frame {
+    let parts = ends.iter().map(|(&id, numbers)| Part {
         log: id,
         start: 0,
-        next: logs[id].high_watermark() + 1,
-        records: if commit { logs[id].of_transaction(open.number) } else { Vec::new() },
+        next: logs[id].high_watermark() + numbers.len() as Offset,
+        records: numbers.iter().filter(|_| commit).flat_map(|&number| logs[id].of_transaction(number)).collect(),
     });
     let offsets = open.offsets.iter().filter(|_| commit).map(|(&key, stored)| (key, stored.clone()));
     Frame { parts: parts.collect(), offsets: offsets.collect() }

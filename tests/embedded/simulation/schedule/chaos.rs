@@ -14,6 +14,7 @@ use super::dice::Dice;
 
 const LANES: usize = 3;
 const PARTITIONS: i32 = 4;
+const OUTPUT_PARTITIONS: i32 = 7;
 const FAULTS: [Fault; 8] = [
     Fault::AbortOnCommit,
     Fault::SendRefused,
@@ -28,6 +29,7 @@ const FAULTS: [Fault; 8] = [
 /// Small bounds everywhere, so that each is met often.
 pub fn options(options: &mut Options, merge_wait_ms: u64) {
     options.partitions = PARTITIONS;
+    options.output_partitions = Some(OUTPUT_PARTITIONS);
     options.max_effects = 3;
     options.poll_records = 40;
     let settings = &mut options.settings;

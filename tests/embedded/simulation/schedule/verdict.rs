@@ -142,8 +142,10 @@ pub fn dead_letters_and_forwarded(world: &World, feed: &Feed, name: &str) {
     let mut coordinates = BTreeSet::new();
     let mut errors = BTreeMap::new();
     let topic = world.broker.topics().dead_letters.clone();
-    for partition in (0..world.options.partitions).map(PartitionId) {
-        for message in world.broker.read(&topic, partition, 0, Isolation::ReadCommitted, usize::MAX).unwrap() {
+    for partition in (0..world.broker.partition_count(&topic).unwrap()).map(PartitionId) {
+        let read = world.broker.read(&topic, partition, 0, Isolation::ReadCommitted, usize::MAX).unwrap();
+        // What ends that which hung says nothing.
+        for message in read.into_iter().filter(|message| message.value().is_some()) {
             use tideline::emit::header::{ERROR, OFFSET, PARTITION, TOPIC};
             let text = |header| String::from_utf8(message.header(header).unwrap().to_vec()).unwrap();
             *errors.entry(text(ERROR)).or_insert(0) += 1;
