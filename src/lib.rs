@@ -6,6 +6,7 @@
 
 #![warn(clippy::unwrap_used)]
 
+mod nearest;
 pub mod config;
 pub mod domain;
 pub mod record;

@@ -31,6 +31,7 @@ mod embedded {
     mod spy;
     mod replay;
     mod reset;
+    mod secrets;
     mod telemetry;
     mod demo;
     mod wire;

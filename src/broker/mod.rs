@@ -20,8 +20,10 @@ pub mod error;
 #[cfg(feature = "kafka")]
 pub mod kafka;
 pub mod memory;
+mod properties;
 
 pub use error::{BrokerError, ErrorClass, TransactionError};
+pub use properties::ClientProperties;
 
 /// What the keys of records begin with that [`Broker::release`] writes.
 const RELEASED: &str = "released-";

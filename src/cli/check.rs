@@ -6,6 +6,7 @@ use anyhow::Result;
 use clap::Args;
 
 use super::ConfigFlag;
+use crate::config::ConfigError;
 use crate::rules::Ruleset;
 
 #[derive(Debug, Args)]
@@ -19,8 +20,9 @@ pub(super) struct CheckArgs {
 
 pub(super) fn run(args: &CheckArgs) -> Result<()> {
     let config = args.config.load()?;
+    super::online::check_client(&config)?;
     let name = args.config.config.as_ref().map_or_else(|| "the defaults".into(), |path| path.display().to_string());
-    let rules = Ruleset::new(config.rules.clone()).map_err(|faults| anyhow::anyhow!(faults.join("; ")))?;
+    let rules = Ruleset::new(config.rules.clone()).map_err(ConfigError::of_rules)?;
     writeln!(
         stdout().lock(),
         "{name}: sound. {} inputs on {} partitions, rules of generation {}, version {}",

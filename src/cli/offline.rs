@@ -26,6 +26,11 @@ pub(super) fn topics(args: &TopicsArgs) -> Result<()> {
     refused("topics")
 }
 
+/// There is no client to judge its properties.
+pub(super) fn check_client(_config: &Config) -> Result<()> {
+    Ok(())
+}
+
 pub(super) fn check(_config: &Config) -> Result<()> {
     refused("check --online")
 }

@@ -9,8 +9,8 @@ use clap::Args;
 
 use super::ConfigFlag;
 use crate::broker::kafka::admin::{Admin, Step, TopicFacts, TopicWish, plan, wishes};
-use crate::broker::kafka::{KafkaBroker, KafkaSettings, PlainProducer};
-use crate::config::Config;
+use crate::broker::kafka::{KafkaBroker, KafkaSettings, PlainProducer, dry_run};
+use crate::config::{Config, ConfigError, Fault};
 use crate::domain::Source;
 use crate::generate::Generator;
 use crate::record::Outgoing;
@@ -135,6 +135,16 @@ fn state(steps: &[Step], topic: &str) -> String {
     if told.is_empty() { "as it should be".to_owned() } else { told.join("; ") }
 }
 
+/// Whether the client takes its properties together: the files that they name, the mechanisms that the build has.
+pub(super) fn check_client(config: &Config) -> Result<(), ConfigError> {
+    let faults = dry_run(&config.kafka_settings());
+    if faults.is_empty() {
+        return Ok(());
+    }
+    let faults = faults.into_iter().map(|fault| Fault::new("kafka.client", fault)).collect();
+    Err(ConfigError::Faulty { path: "[kafka.client]".to_owned(), faults })
+}
+
 /// `tideline check --online`: whether the cluster can be worked with.
 pub(super) fn check(config: &Config) -> Result<()> {
     let survey = Survey::new(config)?;
@@ -152,6 +162,7 @@ pub(super) fn check(config: &Config) -> Result<()> {
 
 /// The cluster, once it is seen to be one that can be worked with.
 pub(super) fn broker(config: &Config, settings: KafkaSettings) -> Result<KafkaBroker> {
+    check_client(config)?;
     let faults = Survey::new(config)?.faults();
     if !faults.is_empty() {
         bail!("the cluster at {} can't be worked with:\n  {}", config.kafka.bootstrap, faults.join("\n  "));

@@ -74,7 +74,7 @@ pub(super) fn run(args: &ResetArgs) -> Result<()> {
     let broker = online::broker(&config, settings.clone())?;
     let members = Admin::new(settings)?.members(&config.application.id)?;
     let target = args.target(&broker, &partitions)?;
-    let job = config.job(Mode::Endless).map_err(|faults| ConfigError::Faulty { path: "rules".to_owned(), faults })?;
+    let job = config.job(Mode::Endless).map_err(ConfigError::of_rules)?;
     if args.execute {
         if !members.is_empty() {
             bail!("group {} has members: {}; stop them first", config.application.id, members.join(", "));

@@ -1,10 +1,9 @@
 //! The section `[kafka]`: how the client is set up, and what becomes of it for `broker::kafka`.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use super::units::{Period, Size};
+use crate::broker::ClientProperties;
 
 /// The connection to the broker; every wait, queue and retry of the client.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,8 +51,9 @@ pub struct Kafka {
     pub compression: Compression,
     /// The largest record that may be written; the topics must allow it too. Default 4MiB.
     pub max_message: Size,
-    /// Further properties of librdkafka: TLS, SASL and the like. Those that exactly once depends on are refused.
-    pub client: BTreeMap<String, String>,
+    /// Further properties of librdkafka: TLS, SASL and the like. Those that have a setting here, or that exactly once
+    /// depends on, are refused. Their values are shown nowhere.
+    pub client: ClientProperties,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -112,7 +112,7 @@ impl Default for Kafka {
             linger: Period::of_millis(5),
             compression: Compression::Lz4,
             max_message: Size::of_mib(4),
-            client: BTreeMap::new(),
+            client: ClientProperties::default(),
         }
     }
 }

@@ -1,14 +1,20 @@
-//! Text to a [`Config`], with every fault at once.
+//! Text to a [`Config`], with every fault at once, each with its line.
 //!
-//! A deserializer stops at its first error. So each value of the file is first judged by itself: put into the defaults
-//! at its place, alone. What is wrong then is that value's fault, and has its path.
+//! A deserializer stops at its first error. So each value of the file is judged by itself: put into the defaults at its
+//! place, alone. One that can't be read is a fault; the default stands in for it while everything else is validated, and
+//! what would be said on the strength of that stand-in is left out. A value of `[kafka.client]` may be a secret: neither
+//! the parser's excerpts of the file nor the deserializer's words, both of which carry values, are shown of it.
 
 use std::path::Path;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use toml::{Table, Value};
+use serde::Deserialize as _;
+use serde::de::IntoDeserializer as _;
+use toml::de::{DeTable, DeValue};
+use toml::{Spanned, Table, Value};
 
+use super::fault::Fault;
+use super::places::Places;
+use super::suggest;
 use super::tree::Config;
 
 /// Why there is no configuration.
@@ -22,9 +28,17 @@ pub enum ConfigError {
     },
     #[error("the configuration {path} is not TOML: {message}")]
     NotToml { path: String, message: String },
-    /// Each with its path: `inputs[1].source: …`.
+    /// In the order of their lines.
     #[error("the configuration {path} has {} fault{}", faults.len(), if faults.len() == 1 { "" } else { "s" })]
-    Faulty { path: String, faults: Vec<String> },
+    Faulty { path: String, faults: Vec<Fault> },
+}
+
+impl ConfigError {
+    /// Of the rules' own faults, where they are put to work.
+    pub fn of_rules(faults: Vec<String>) -> Self {
+        let faults = faults.iter().map(|fault| Fault::of_rules(fault)).collect();
+        Self::Faulty { path: "rules".to_owned(), faults }
+    }
 }
 
 impl Config {
@@ -40,25 +54,47 @@ impl Config {
 
     /// Reads TOML and validates it; `name` stands for it in errors.
     pub fn parse(name: &str, text: &str) -> Result<Self, ConfigError> {
-        let faulty = |faults| ConfigError::Faulty { path: name.to_owned(), faults };
-        let table: Table = toml::from_str(text)
-            .map_err(|error| ConfigError::NotToml { path: name.to_owned(), message: error.to_string() })?;
-        let mut faults = Vec::new();
-        judge_table(&mut Vec::new(), &table, &mut faults);
-        let defaults = Self::default();
-        judge_elements("inputs", table.get("inputs"), &defaults.inputs[0], &mut faults);
-        let rungs = table.get("rules").and_then(|rules| rules.get("rungs"));
-        judge_elements("rules.rungs", rungs, &defaults.rules.rungs[0], &mut faults);
-        match table.try_into::<Self>() {
-            // Values of the wrong kind have no couplings to check.
-            _ if !faults.is_empty() => Err(faulty(faults)),
-            Err(error) => Err(faulty(vec![error.message().to_owned()])),
-            Ok(config) => match config.validate() {
-                faults if faults.is_empty() => Ok(config),
-                faults => Err(faulty(faults)),
-            },
+        let places = Places::of(text);
+        let (document, errors) = DeTable::parse_recoverable(text);
+        if !errors.is_empty() {
+            return Err(ConfigError::NotToml { path: name.to_owned(), message: syntax(&places, &errors) });
+        }
+        let defaults = as_value(&Self::default());
+        let mut reading =
+            Reading { defaults: &defaults, path: Vec::new(), places, faults: Vec::new(), unread: Vec::new() };
+        let table = defaults.as_table().map(|table| reading.table(document.get_ref(), table)).unwrap_or_default();
+        let Reading { places, mut faults, unread, .. } = reading;
+        let config = match table.try_into::<Self>() {
+            Ok(config) => config,
+            // Every value was accepted alone; still, nothing that isn't read may pass for sound.
+            Err(error) => {
+                faults.push(Fault::new("the file as a whole", error.message()));
+                Self::default()
+            }
+        };
+        let couplings = config.validate().into_iter();
+        faults.extend(couplings.filter(|fault| !unread.iter().any(|path| fault.rests_on(path))));
+        if faults.is_empty() {
+            return Ok(config);
+        }
+        let mut faults: Vec<_> = faults.into_iter().map(|fault| fault.placed(&places)).collect();
+        faults.sort_by_key(|fault| fault.line.unwrap_or(usize::MAX));
+        Err(ConfigError::Faulty { path: name.to_owned(), faults })
+    }
+}
+
+/// What the parser stumbled over, a line once. Its own text would quote the line, with whatever secret is in it.
+fn syntax(places: &Places, errors: &[toml::de::Error]) -> String {
+    let mut told: Vec<(usize, String)> = Vec::new();
+    for error in errors {
+        let at = error.span().map_or(0, |span| span.start);
+        let line = places.line_at(at);
+        if told.iter().all(|(other, _)| *other != line) {
+            told.push((line, format!("line {line}, column {}: {}", places.column_at(at), error.message())));
         }
     }
+    told.sort();
+    told.into_iter().map(|(_, text)| text).collect::<Vec<_>>().join("; ")
 }
 
 /// One step towards a value.
@@ -68,71 +104,137 @@ enum Step {
     Index(usize),
 }
 
-fn judge_table(path: &mut Vec<Step>, table: &Table, faults: &mut Vec<String>) {
-    for (key, value) in table {
-        path.push(Step::Key(key.clone()));
-        judge(path, value, faults);
-        path.pop();
+/// A file on its way to a table of which every value is known to be readable.
+struct Reading<'a> {
+    defaults: &'a Value,
+    path: Vec<Step>,
+    places: Places,
+    faults: Vec<Fault>,
+    /// Keys whose value couldn't be read: the default stands in.
+    unread: Vec<String>,
+}
+
+impl Reading<'_> {
+    /// What of a table can be read. `defaults`: the same table, as it is without a file.
+    fn table(&mut self, table: &DeTable<'_>, defaults: &Table) -> Table {
+        let mut read = Table::new();
+        for (key, value) in table {
+            let name = key.get_ref().as_ref();
+            self.path.push(Step::Key(name.to_owned()));
+            self.places.note(dotted(&self.path), &key.span());
+            if let Some(value) = self.value(value, defaults.get(name)) {
+                read.insert(name.to_owned(), value);
+            }
+            self.path.pop();
+        }
+        read
+    }
+
+    /// Goes down to the values; a table or list where the defaults have none is judged whole.
+    fn value(&mut self, value: &Spanned<DeValue<'_>>, default: Option<&Value>) -> Option<Value> {
+        match (value.get_ref(), default) {
+            (value, _) if dotted(&self.path) == "kafka.client" => self.client(value),
+            (DeValue::Table(table), Some(Value::Table(defaults))) => Some(Value::Table(self.table(table, defaults))),
+            (DeValue::Array(items), Some(Value::Array(samples))) if samples.first().is_some_and(Value::is_table) => {
+                Some(Value::Array(
+                    items.iter().enumerate().map(|(at, item)| self.element(at, item, &samples[0])).collect(),
+                ))
+            }
+            _ => self.leaf(value),
+        }
+    }
+
+    /// A value as it stands, if the configuration can have it there.
+    fn leaf(&mut self, value: &Spanned<DeValue<'_>>) -> Option<Value> {
+        let plain = Value::deserialize(value.clone().into_deserializer()).map_err(|error| error.message().to_owned());
+        let judged = plain.and_then(|plain| match with_one(self.defaults, &self.path, &plain).try_into::<Config>() {
+            Ok(_) => Ok(plain),
+            Err(error) => Err(suggest::explained(error.message(), self.defaults)),
+        });
+        judged.map_err(|what| self.refuse(what)).ok()
+    }
+
+    /// An element of a list of tables; what it lacks, or can't be read of it, is as in the sample.
+    fn element(&mut self, at: usize, item: &Spanned<DeValue<'_>>, sample: &Value) -> Value {
+        self.path.push(Step::Index(at));
+        self.places.note(dotted(&self.path), &item.span());
+        let element = match (item.get_ref(), sample) {
+            (DeValue::Table(table), Value::Table(keys)) => {
+                let mut read = self.table(table, keys);
+                for (key, value) in keys {
+                    if !read.contains_key(key) && self.is_required(sample, key) {
+                        if !table.iter().any(|(name, _)| name.get_ref() == key) {
+                            self.faults.push(Fault::new(dotted(&self.path), format!("missing key `{key}`")));
+                        }
+                        self.unread.push(format!("{}.{key}", dotted(&self.path)));
+                        read.insert(key.clone(), value.clone());
+                    }
+                }
+                Value::Table(read)
+            }
+            _ => self.leaf(item).unwrap_or_else(|| sample.clone()),
+        };
+        self.path.pop();
+        element
+    }
+
+    /// Whether even a sound element isn't read without that key.
+    fn is_required(&self, sample: &Value, key: &str) -> bool {
+        let mut without = sample.clone();
+        without.as_table_mut().map(|table| table.remove(key));
+        with_one(self.defaults, &self.path, &without).try_into::<Config>().is_err()
+    }
+
+    /// The client's properties: texts by name. Their values are never shown.
+    fn client(&mut self, value: &DeValue<'_>) -> Option<Value> {
+        let DeValue::Table(table) = value else {
+            self.refuse(
+                "expected a table of properties: write [kafka.client], and a line `\"name\" = \"value\"` for each"
+                    .to_owned(),
+            );
+            return None;
+        };
+        let mut read = Table::new();
+        for (key, value) in table {
+            let name = key.get_ref().as_ref();
+            self.path.push(Step::Key(name.to_owned()));
+            self.places.note(dotted(&self.path), &key.span());
+            match value.get_ref() {
+                DeValue::String(text) => drop(read.insert(name.to_owned(), Value::String(text.to_string()))),
+                DeValue::Table(_) => self.refuse(format!(
+                    "expected a value in quotes; a name with dots stands in quotes too: `\"{name}.…\" = \"value\"`"
+                )),
+                other => self.refuse(format!("expected a value in quotes, not {}", of_kind(other))),
+            }
+            self.path.pop();
+        }
+        Some(Value::Table(read))
+    }
+
+    fn refuse(&mut self, what: String) {
+        let path = dotted(&self.path);
+        self.unread.push(path.clone());
+        self.faults.push(Fault::new(path, what));
     }
 }
 
-/// Goes down to the values; a table or list where the defaults have none is judged whole.
-fn judge(path: &mut Vec<Step>, value: &Value, faults: &mut Vec<String>) {
-    let defaults = as_value(&Config::default());
-    match (value, at(&defaults, path)) {
-        (Value::Table(table), Some(Value::Table(_))) => judge_table(path, table, faults),
-        (Value::Array(items), Some(Value::Array(samples))) if samples.first().is_some_and(Value::is_table) => {
-            for (index, item) in items.iter().enumerate() {
-                path.push(Step::Index(index));
-                judge(path, item, faults);
-                path.pop();
-            }
-        }
-        _ => {
-            if let Err(error) = with_one(defaults, path, value).try_into::<Config>() {
-                faults.push(format!("{}: {}", dotted(path), error.message().trim_end()));
-            }
-        }
+const fn of_kind(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::Integer(_) | DeValue::Float(_) => "a number",
+        DeValue::Boolean(_) => "true or false without quotes",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "a list",
+        DeValue::String(_) | DeValue::Table(_) => "that",
     }
 }
 
-/// Keys that an element of a list must have and lacks: those without which even a sound one isn't read.
-fn judge_elements<T: Serialize + DeserializeOwned>(
-    path: &str,
-    elements: Option<&Value>,
-    sound: &T,
-    faults: &mut Vec<String>,
-) {
-    let sound = as_value(sound);
-    let keys: Vec<_> = sound.as_table().into_iter().flat_map(Table::keys).collect();
-    for (index, element) in elements.and_then(Value::as_array).into_iter().flatten().enumerate() {
-        for key in keys.iter().filter(|key| element.is_table() && element.get(key.as_str()).is_none()) {
-            let mut without = sound.clone();
-            without.as_table_mut().map(|table| table.remove(key.as_str()));
-            if let Err(error) = without.try_into::<T>() {
-                faults.push(format!("{path}[{index}]: {}", error.message().trim_end()));
-            }
-        }
-    }
-}
-
-fn as_value(config: &impl Serialize) -> Value {
+fn as_value(config: &Config) -> Value {
     Value::try_from(config).expect("the defaults are plain tables, strings and numbers")
 }
 
-/// The default value at a path. Any element of a list is like the list's first.
-fn at<'a>(mut value: &'a Value, path: &[Step]) -> Option<&'a Value> {
-    for step in path {
-        value = match step {
-            Step::Key(key) => value.get(key)?,
-            Step::Index(_) => value.get(0)?,
-        };
-    }
-    Some(value)
-}
-
 /// The defaults with one value replaced. A list on the way is cut to its first element, which stands for the one judged.
-fn with_one(mut root: Value, path: &[Step], value: &Value) -> Value {
+fn with_one(defaults: &Value, path: &[Step], value: &Value) -> Value {
+    let mut root = defaults.clone();
     let mut place = &mut root;
     for step in path {
         place = match (step, place) {

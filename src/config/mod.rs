@@ -1,17 +1,21 @@
 //! What can be set: a typed tree with its defaults, read from TOML, checked whole.
 //!
-//! Unknown keys are refused, and every fault is named at once, with its path. Nothing else in the program reads a
+//! Unknown keys are refused, and every fault is named at once, with its path and line. Nothing else in the program reads a
 //! configuration; each part is given its own settings by `map`.
 //!
 //! Must not know: how a part works, the environment.
 
+mod fault;
 mod kafka;
 mod load;
 mod map;
+mod places;
+mod suggest;
 mod tree;
 mod units;
 mod validate;
 
+pub use fault::Fault;
 pub use kafka::{Compression, GroupProtocol, Kafka};
 pub use load::ConfigError;
 pub use tree::{Application, Config, InputConfig, LogFormat, LogLevel, Output, Stream, Telemetry, TopicsConfig};

@@ -1,6 +1,7 @@
 //! Values with a unit: `"1h30m"`, `"64KiB"`. A bare number has none and is refused.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -158,13 +159,28 @@ impl Serialize for Size {
 
 impl<'de> Deserialize<'de> for Period {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+        deserializer.deserialize_str(Quoted("a duration in quotes, such as \"60s\"", PhantomData))
     }
 }
 
 impl<'de> Deserialize<'de> for Size {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+        deserializer.deserialize_str(Quoted("a size in quotes, such as \"64KiB\"", PhantomData))
+    }
+}
+
+/// Reads a text; of anything else it says what was expected.
+struct Quoted<T>(&'static str, PhantomData<T>);
+
+impl<T: FromStr<Err = UnitError>> de::Visitor<'_> for Quoted<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+        text.parse().map_err(E::custom)
     }
 }
 

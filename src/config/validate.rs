@@ -1,16 +1,18 @@
 //! What must hold between the values of a configuration. Every fault is reported, each with the path of its key.
 
+use super::fault::Fault;
 use super::tree::{Config, InputConfig};
 use super::units::{Period, Size};
 
-/// Faults found so far.
+/// Faults found so far. A fault that rests on another key than its own names it, by its path: then it isn't reported
+/// where that key's value can't be read.
 #[derive(Default)]
-struct Faults(Vec<String>);
+struct Faults(Vec<Fault>);
 
 impl Faults {
     fn unless(&mut self, holds: bool, path: &str, fault: impl Into<String>) {
         if !holds {
-            self.0.push(format!("{path}: {}", fault.into()));
+            self.0.push(Fault::new(path, fault));
         }
     }
 }
@@ -25,7 +27,7 @@ impl Config {
     const MAX_LANES: u16 = 256;
 
     /// Every fault, each with its path. Empty: sound.
-    pub fn validate(&self) -> Vec<String> {
+    pub fn validate(&self) -> Vec<Fault> {
         let mut faults = Faults::default();
         self.validate_application(&mut faults);
         self.validate_inputs(&mut faults);
@@ -33,7 +35,7 @@ impl Config {
         self.validate_stream(&mut faults);
         self.validate_sizes(&mut faults);
         self.validate_kafka(&mut faults);
-        faults.0.extend(self.rules.validate().into_iter().map(|fault| format!("rules.{fault}")));
+        faults.0.extend(self.rules.validate().iter().map(|fault| Fault::of_rules(fault)));
         faults.0
     }
 
@@ -123,8 +125,18 @@ impl Config {
                 &path,
                 format!("{name:?} is no topic: 1 to 249 of letters, digits, '.', '_' and '-'"),
             );
-            match seen.iter().find(|(_, other)| *other == name) {
-                Some((other, _)) => faults.unless(false, &path, format!("{name:?} is the topic of {other} too")),
+            match seen.iter().find(|(_, other)| is_one_name(other, name)) {
+                Some((other, same)) if *same == name => {
+                    faults.unless(false, &path, format!("{name:?} is the topic of {other} too"));
+                }
+                Some((other, near)) => faults.unless(
+                    false,
+                    &path,
+                    format!(
+                        "{name:?} and {near:?} ({other}) are one name to Kafka's metrics, which write '.' as '_'; it \
+                         refuses to create the second"
+                    ),
+                ),
                 None => seen.push((path, name)),
             }
         }
@@ -260,16 +272,20 @@ impl Config {
         shorter("stream.poll_timeout", stream.poll_timeout, "kafka.max_poll_interval", kafka.max_poll_interval);
     }
 
-    /// Properties that the program sets itself, or on whose value exactly once depends.
+    /// The client's own properties, each judged as the client will judge it.
     fn validate_client(&self, faults: &mut Faults) {
         #[cfg(feature = "kafka")]
-        for name in self.kafka.client.keys() {
-            let is_guarded = crate::broker::kafka::GUARDED.contains(&name.as_str());
-            faults.unless(!is_guarded, &format!("kafka.client.{name}"), "can't be set: exactly once depends on it");
+        for (name, fault) in crate::broker::kafka::judge(&self.kafka.client) {
+            faults.unless(false, &format!("kafka.client.{name}"), fault);
         }
         #[cfg(not(feature = "kafka"))]
         let _ = faults;
     }
+}
+
+/// Kafka's metrics have no dots.
+fn is_one_name(a: &str, b: &str) -> bool {
+    a.replace('.', "_") == b.replace('.', "_")
 }
 
 fn is_name(text: &str) -> bool {

@@ -81,6 +81,8 @@ impl Rules {
     pub const WINDOW_DAYS: u32 = 30;
     /// A ladder's rungs at the most.
     pub const MAX_RUNGS: usize = 32;
+    /// A rung's name at the most.
+    pub const MAX_NAME_BYTES: usize = 64;
     /// A silence's stages at the most, in days.
     const MAX_SILENCE_DAYS: u32 = 3650;
 
@@ -108,10 +110,17 @@ impl Rules {
             format!("rungs: there must be 1 to {}, not {}", Self::MAX_RUNGS, self.rungs.len()),
         );
         for (i, rung) in self.rungs.iter().enumerate() {
-            let taken = ["inactive", "new"].into_iter().chain(self.rungs[..i].iter().map(|rung| rung.name.as_str()));
-            check(!rung.name.is_empty(), format!("rungs[{i}].name: must not be empty"));
             check(
-                !taken.into_iter().any(|name| name == rung.name),
+                is_tier_name(&rung.name),
+                format!(
+                    "rungs[{i}].name: {:?} must be 1 to {} bytes without control characters, quotes or backslashes",
+                    rung.name,
+                    Self::MAX_NAME_BYTES
+                ),
+            );
+            let others = self.rungs[..i].iter().map(|rung| rung.name.as_str());
+            check(
+                !["inactive", "new", Ruleset::RETIRED].into_iter().chain(others).any(|name| name == rung.name),
                 format!("rungs[{i}].name: {:?} is taken", rung.name),
             );
             check(
@@ -175,6 +184,12 @@ impl Rules {
         let digest = Sha256::digest(format!("{decisive:?}"));
         hex::encode(&digest[..4])
     }
+}
+
+/// Names of tiers stand in outputs, metric labels and queries: nothing in one needs escaping anywhere.
+fn is_tier_name(name: &str) -> bool {
+    let is_plain = |letter: char| !letter.is_control() && !matches!(letter, '"' | '\'' | '\\' | '`');
+    (1..=Rules::MAX_NAME_BYTES).contains(&name.len()) && name.chars().all(is_plain)
 }
 
 impl Rung {

@@ -10,7 +10,9 @@ const EXAMPLE: &str = include_str!("../../deploy/config.example.toml");
 fn faults(text: &str) -> Vec<String> {
     match Config::parse("test.toml", text) {
         Ok(_) => Vec::new(),
-        Err(ConfigError::Faulty { faults, .. }) => faults,
+        Err(ConfigError::Faulty { faults, .. }) => {
+            faults.iter().map(|fault| format!("{}: {}", fault.path, fault.what)).collect()
+        }
         Err(other) => panic!("{other}"),
     }
 }
@@ -24,7 +26,7 @@ fn check(text: &str, start: &str) {
 
 #[test]
 fn the_defaults_are_sound() {
-    assert_eq!(Config::default().validate(), Vec::<String>::new());
+    assert_eq!(Config::default().validate(), []);
     assert_eq!(Config::parse("empty", "").unwrap(), Config::default());
     let topics: Vec<_> = Config::default().inputs.into_iter().map(|input| input.topic).collect();
     assert_eq!(topics, ["app.events", "sms.events", "branch.events", "merchant.events"]);
@@ -65,8 +67,8 @@ fn compare(defaults: &toml::Table, example: &toml::Table, path: &str, missing: &
 #[test]
 fn a_value_of_the_wrong_kind_is_named_with_its_path() {
     for (text, start) in [
-        ("colour = 1", "colour: unknown field"),
-        ("[colours]\na = 1\nb = 2", "colours: unknown field"),
+        ("colour = 1", "colour: unknown key"),
+        ("[colours]\na = 1\nb = 2", "colours: unknown key"),
         ("kafka = 3", "kafka: invalid type"),
         ("[stream]\nlateness = 3600", "stream.lateness: invalid type"),
         ("[stream]\nlateness = \"1 hour\"", "stream.lateness: \"1 hour\" is no duration"),
@@ -74,16 +76,22 @@ fn a_value_of_the_wrong_kind_is_named_with_its_path() {
         ("[stream]\nmax_value = \"1MB\"", "stream.max_value: \"1MB\" is no size"),
         ("[stream]\nmax_effects = -1", "stream.max_effects: invalid value"),
         ("[stream]\nemit_from = \"yesterday\"", "stream.emit_from: not an RFC 3339 time"),
-        ("[kafka]\ngroup_protocol = \"eager\"", "kafka.group_protocol: unknown variant"),
-        ("[kafka.client]\n\"socket.keepalive.enable\" = true", "kafka.client.socket.keepalive.enable: invalid type"),
-        ("[[inputs]]\ntopic = \"a\"\nsource = \"fax\"", "inputs[0].source: unknown variant"),
-        ("[[inputs]]\ntopic = \"a\"\nsource = \"app\"\n[[inputs]]\ntopic = \"b\"", "inputs[1]: missing field `source`"),
+        ("[kafka]\ngroup_protocol = \"eager\"", "kafka.group_protocol: \"eager\" is none of classic, consumer"),
+        (
+            "[kafka.client]\n\"socket.keepalive.enable\" = true",
+            "kafka.client.socket.keepalive.enable: expected a value in quotes",
+        ),
+        (
+            "[[inputs]]\ntopic = \"a\"\nsource = \"fax\"",
+            "inputs[0].source: \"fax\" is none of app, sms, branch, merchant",
+        ),
+        ("[[inputs]]\ntopic = \"a\"\nsource = \"app\"\n[[inputs]]\ntopic = \"b\"", "inputs[1]: missing key `source`"),
         ("inputs = [1]", "inputs[0]: invalid type"),
-        ("[[inputs]]\ntopic = \"a\"\nsource = \"app\"\nsilent = \"1h\"", "inputs[0].silent: unknown field"),
-        ("[[rules.rungs]]\nname = \"low\"", "rules.rungs[0]: missing field `active_days`"),
-        ("[rules.model]\nbeta = 1.0", "rules.model.beta: unknown field"),
+        ("[[inputs]]\ntopic = \"a\"\nsource = \"app\"\nsilent = \"1h\"", "inputs[0].silent: unknown key"),
+        ("[[rules.rungs]]\nname = \"low\"", "rules.rungs[0]: missing key `active_days`"),
+        ("[rules.model]\nbeta = 1.0", "rules.model.beta: unknown key"),
         ("[telemetry]\nlisten = \"everywhere\"", "telemetry.listen: "),
-        ("[output]\nformat = \"avro\"", "output.format: unknown variant"),
+        ("[output]\nformat = \"avro\"", "output.format: \"avro\" is none of json, protobuf"),
     ] {
         check(text, start);
     }
@@ -156,13 +164,93 @@ fn a_coupling_that_does_not_hold_is_named_with_its_path() {
     }
 }
 
+/// Kinds beside ranges beside couplings, each on its line; nothing is said of what rests on a value that can't be read.
+#[test]
+fn faults_of_every_sort_are_named_at_once_with_their_lines() {
+    let text = "[application]\nlanes = \"two\"\n\n[stream]\nlateness = \"10\"\nmax_effects = 0\nlatenes = \"1h\"\n\n\
+                [[inputs]]\ntopic = \"a.b\"\nsource = \"app\"\nsilent_after = \"1m\"\n\n\
+                [[inputs]]\ntopic = \"a_b\"\nretention = \"0s\"\n\n[rules]\nlost_days = 60\nhold_days = -1\n\
+                [stream.emit_from]\n[kafka]\nmax_message = \"1MiB\"\n";
+    let Err(ConfigError::Faulty { faults, .. }) = Config::parse("test.toml", text) else { panic!("accepted") };
+    let told: Vec<_> = faults.iter().map(ToString::to_string).collect();
+    let expected = [
+        "line 2: application.lanes: invalid type: string \"two\", expected u16",
+        "line 5: stream.lateness: \"10\" is no duration: write it as 250ms, 60s, 1h30m or 7d",
+        "line 6: stream.max_effects: must be 1 to 10000000, not 0",
+        "line 7: stream.latenes: unknown key; did you mean `lateness`?",
+        "line 14: inputs[1]: missing key `source`",
+        "line 15: inputs[1].topic: \"a_b\" and \"a.b\" (inputs[0].topic) are one name to Kafka's metrics",
+        "line 16: inputs[1].retention: must be longer than 0s",
+        "line 19: rules.lost_days: 60 is before dormant_days, 90",
+        "line 20: rules.hold_days: invalid value: integer `-1`, expected u32",
+        "line 21: stream.emit_from: invalid type: map, expected ",
+        "line 23: kafka.max_message: 1MiB must exceed stream.dead_letter_limit, 2MiB",
+    ];
+    assert_eq!(told.len(), expected.len(), "{told:#?}");
+    for (told, expected) in told.iter().zip(expected) {
+        assert!(told.starts_with(expected), "{told:?} does not start with {expected:?}");
+    }
+}
+
+#[test]
+fn a_coupling_has_the_line_of_the_key_that_is_in_the_file() {
+    let Err(ConfigError::Faulty { faults, .. }) =
+        Config::parse("test.toml", "\n[stream]\ndead_letter_limit = \"5MiB\"")
+    else {
+        panic!("accepted")
+    };
+    let [fault] = &faults[..] else { panic!("{faults:?}") };
+    assert_eq!((fault.path.as_str(), fault.line), ("kafka.max_message", Some(3)), "{fault}");
+}
+
+#[test]
+fn an_unknown_key_comes_with_what_was_probably_meant() {
+    for (text, what) in [
+        ("[stream]\nlatness = \"1h\"", "stream.latness: unknown key; did you mean `lateness`?"),
+        ("[steam]\nlateness = \"1h\"", "steam: unknown key; did you mean `stream`?"),
+        ("[kafka]\nlanes = 2", "kafka.lanes: unknown key; did you mean `application.lanes`?"),
+        ("[kafka]\n\"sasl.password\" = \"x\"", "kafka.sasl.password: unknown key; did you mean `kafka.client`?"),
+        ("[output]\ncolour = \"red\"", "output.colour: unknown key; the keys here are format"),
+        ("[output]\nformat = \"jsn\"", "output.format: \"jsn\" is none of json, protobuf; did you mean `json`?"),
+    ] {
+        check(text, what);
+    }
+}
+
+#[test]
+fn a_rung_has_a_name_that_needs_no_escape_and_is_not_taken() {
+    let named = |name: &str| format!("[[rules.rungs]]\nname = \"{name}\"\nactive_days = 1");
+    let long = "n".repeat(65);
+    for name in ["", &long, "a\\u0007", "a\\\"b", "it's", "a\\\\b", "a\\nb"] {
+        check(&named(name), "rules.rungs[0].name: ");
+    }
+    for name in ["inactive", "new", "retired"] {
+        check(&named(name), &format!("rules.rungs[0].name: {name:?} is taken"));
+    }
+    for name in [&"n".repeat(64), "普通", "very loyal"] {
+        assert_eq!(faults(&named(name)), Vec::<String>::new(), "{name}");
+    }
+}
+
 #[cfg(feature = "kafka")]
 #[test]
 fn a_property_of_the_client_that_exactly_once_depends_on_is_refused() {
     for name in ["isolation.level", "transactional.id", "enable.auto.commit"] {
         check(&format!("[kafka.client]\n\"{name}\" = \"x\""), &format!("kafka.client.{name}: can't be set"));
     }
-    assert_eq!(faults("[kafka.client]\n\"security.protocol\" = \"ssl\""), Vec::<String>::new());
+    for alias in ["metadata.broker.list", "acks", "retries", "linger.ms", "delivery.timeout.ms", "auto.commit.enable"] {
+        check(&format!("[kafka.client]\n\"{alias}\" = \"1\""), &format!("kafka.client.{alias}: can't be set"));
+    }
+    check(
+        "[kafka.client]\n\"sasl.pasword\" = \"x\"",
+        "kafka.client.sasl.pasword: the client (librdkafka) has no property",
+    );
+    assert_eq!(faults("[kafka.client]\n\"sasl.password\" = \"x\""), Vec::<String>::new());
+    #[cfg(not(feature = "tls"))]
+    check(
+        "[kafka.client]\n\"security.protocol\" = \"ssl\"",
+        "kafka.client.security.protocol: needs a build with the feature",
+    );
 }
 
 #[test]

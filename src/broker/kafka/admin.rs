@@ -175,8 +175,8 @@ pub struct Admin {
 
 impl Admin {
     pub fn new(settings: KafkaSettings) -> Result<Self, BrokerError> {
-        let client = AdminClient::from_config_and_context(&settings.common(), PlainContext::default())
-            .map_err(|error| triage::client_error("make an administration client", &error))?;
+        let client = AdminClient::from_config_and_context(&settings.common(), PlainContext::of(&settings))
+            .map_err(|error| settings.creation_error("make an administration client", &error))?;
         Ok(Self { client, settings })
     }
 

@@ -36,8 +36,8 @@ impl Companion {
         inputs: Vec<(Input, Arc<str>)>,
         member: &str,
     ) -> Result<Self, BrokerError> {
-        let consumer = BaseConsumer::from_config_and_context(&settings.companion(member), MemberContext::default())
-            .map_err(|error| triage::client_error("make a client for inputs with fewer partitions", &error))?;
+        let consumer = BaseConsumer::from_config_and_context(&settings.companion(member), MemberContext::of(settings))
+            .map_err(|error| settings.creation_error("make a client for inputs with fewer partitions", &error))?;
         Ok(Self { consumer: Arc::new(consumer), settings: Arc::clone(settings), inputs, held: BTreeSet::new() })
     }
 

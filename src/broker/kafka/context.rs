@@ -15,8 +15,10 @@ use rdkafka::producer::{NoCustomPartitioner, ProducerContext};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaRespErr;
 
+use crate::broker::ClientProperties;
 use crate::record::Offset;
 
+use super::settings::KafkaSettings;
 use super::triage;
 
 /// A partition of a topic, by name.
@@ -54,9 +56,15 @@ pub(super) struct Watch {
     /// `debug=broker`: its error callback says nothing of a connection that the other side closed, and nothing for 30 s of
     /// a failure that is like the one before.
     transport_failures: AtomicU64,
+    /// Never logged, whatever the client says.
+    hidden: ClientProperties,
 }
 
 impl Watch {
+    fn of(settings: &KafkaSettings) -> Self {
+        Self { hidden: settings.client.clone(), ..Self::default() }
+    }
+
     pub fn served(&self) -> u64 {
         self.served.load(Ordering::Relaxed)
     }
@@ -70,6 +78,7 @@ impl Watch {
         if facility == CONNECTION_FAILED && !message.contains(NOT_CONNECTED) {
             self.transport_failures.fetch_add(1, Ordering::Relaxed);
         }
+        let message = self.hidden.without_values(message);
         // A client that has lost its broker says so at level error, hundreds of times; by itself it mends that.
         match level {
             RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
@@ -89,9 +98,9 @@ impl Watch {
         self.count();
         if triage::is_transport(error) {
             self.transport_failures.fetch_add(u64::from(!reason.contains(NOT_CONNECTED)), Ordering::Relaxed);
-            tracing::debug!(target: "librdkafka", %error, "{reason}");
+            tracing::debug!(target: "librdkafka", %error, "{}", self.hidden.without_values(reason));
         } else if error.rdkafka_error_code() != Some(RDKafkaErrorCode::PartitionEOF) {
-            tracing::warn!(target: "librdkafka", %error, "{reason}");
+            tracing::warn!(target: "librdkafka", %error, "{}", self.hidden.without_values(reason));
         }
     }
 
@@ -104,6 +113,12 @@ impl Watch {
 #[derive(Debug, Default)]
 pub(super) struct PlainContext {
     pub watch: Watch,
+}
+
+impl PlainContext {
+    pub fn of(settings: &KafkaSettings) -> Self {
+        Self { watch: Watch::of(settings) }
+    }
 }
 
 impl ClientContext for PlainContext {
@@ -128,6 +143,10 @@ pub(super) struct MemberContext {
 }
 
 impl MemberContext {
+    pub fn of(settings: &KafkaSettings) -> Self {
+        Self { watch: Watch::of(settings), ..Self::default() }
+    }
+
     pub fn next_rebalance(&self) -> Option<Rebalance> {
         lock(&self.rebalances).pop_front()
     }
@@ -219,6 +238,10 @@ pub(super) struct ProducerWatch {
 }
 
 impl ProducerWatch {
+    pub fn of(settings: &KafkaSettings) -> Self {
+        Self { watch: Watch::of(settings), ..Self::default() }
+    }
+
     /// Records that were not written since this was asked last, and why the first of them wasn't.
     pub fn take_failures(&self) -> Option<(u64, String)> {
         match self.failures.swap(0, Ordering::Relaxed) {

@@ -12,6 +12,7 @@ mod assignment;
 mod bound;
 mod companion;
 mod context;
+mod guard;
 mod message;
 mod native;
 mod offsets;
@@ -30,11 +31,12 @@ use crate::record::Offset;
 
 use super::{Broker, BrokerError, Committed, ErrorClass, Marks, Standing, Topics};
 
+pub use guard::{dry_run, judge};
 pub use message::KafkaMessage;
 pub use plain::{PlainProducer, read_partition, scan_partition};
 pub use producer::{KafkaProducer, KafkaTransaction};
 pub use reader::KafkaChangelog;
-pub use settings::{GUARDED, GroupProtocol, Isolation, KafkaSettings};
+pub use settings::{GroupProtocol, Isolation, KafkaSettings};
 pub use source::{KafkaGeneration, KafkaSource};
 
 use offsets::{Observers, Watermarks};
@@ -48,15 +50,13 @@ pub struct KafkaBroker {
 }
 
 impl KafkaBroker {
-    /// Makes no connection yet. Settings with [`KafkaSettings::faults`] are refused.
+    /// Makes no connection yet. Properties of the client that [`judge`] finds fault with are refused.
     pub fn new(settings: KafkaSettings, topics: Topics) -> Result<Self, BrokerError> {
-        let faults = settings.faults();
+        let faults: Vec<_> =
+            judge(&settings.client).into_iter().map(|(name, fault)| format!("kafka.client.{name}: {fault}")).collect();
         if !faults.is_empty() {
-            return Err(BrokerError::Client {
-                what: "set up the Kafka client".into(),
-                reason: faults.join("; "),
-                class: ErrorClass::Fatal,
-            });
+            let (what, class) = ("set up the Kafka client".into(), ErrorClass::Fatal);
+            return Err(BrokerError::Client { what, reason: faults.join("; "), class });
         }
         Ok(Self { settings: Arc::new(settings), topics: Arc::new(topics), observers: Arc::default() })
     }

@@ -208,8 +208,9 @@ impl Observers {
             Some(client) => Arc::clone(client),
             None => {
                 let made =
-                    BaseConsumer::from_config_and_context(&settings.observer(isolation), PlainContext::default());
-                let made = made.map_err(|error| triage::client_error("make a client that asks for offsets", &error))?;
+                    BaseConsumer::from_config_and_context(&settings.observer(isolation), PlainContext::of(settings));
+                let made =
+                    made.map_err(|error| settings.creation_error("make a client that asks for offsets", &error))?;
                 Arc::clone(observer.insert(Arc::new(made)))
             }
         };

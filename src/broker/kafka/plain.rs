@@ -32,8 +32,8 @@ pub struct PlainProducer {
 
 impl PlainProducer {
     pub fn new(settings: KafkaSettings) -> Result<Self, BrokerError> {
-        let client = BaseProducer::from_config_and_context(&settings.plain_producer(), ProducerWatch::default())
-            .map_err(|error| triage::client_error("make a producer", &error))?;
+        let client = BaseProducer::from_config_and_context(&settings.plain_producer(), ProducerWatch::of(&settings))
+            .map_err(|error| settings.creation_error("make a producer", &error))?;
         Ok(Self { client, settings: Arc::new(settings) })
     }
 

@@ -60,9 +60,11 @@ impl KafkaProducer {
         transactional_id: &str,
     ) -> Result<Self, BrokerError> {
         let what = || format!("take transactional id {transactional_id}");
-        let client =
-            BaseProducer::from_config_and_context(&settings.transactional(transactional_id), ProducerWatch::default())
-                .map_err(|error| triage::client_error(what(), &error))?;
+        let client = BaseProducer::from_config_and_context(
+            &settings.transactional(transactional_id),
+            ProducerWatch::of(&settings),
+        )
+        .map_err(|error| settings.creation_error(what(), &error))?;
         let client = Arc::new(client);
         let transactional_id = transactional_id.into();
         let mut producer = Self { client, transactional_id, settings, topics, unsafe_since: None, failures: 0 };

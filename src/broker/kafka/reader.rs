@@ -102,10 +102,11 @@ impl LogReader {
         span: Span,
     ) -> Result<Self, BrokerError> {
         let failed = |error: KafkaError| {
-            triage::client_error(format_args!("open partition {partition} of {topic} for reading"), &error)
+            settings.creation_error(format_args!("open partition {partition} of {topic} for reading"), &error)
         };
         let client: BaseConsumer<PlainContext> =
-            BaseConsumer::from_config_and_context(&settings.reader(shown), PlainContext::default()).map_err(failed)?;
+            BaseConsumer::from_config_and_context(&settings.reader(shown), PlainContext::of(&settings))
+                .map_err(failed)?;
         let mut list = TopicPartitionList::with_capacity(1);
         list.add_partition_offset(&topic, partition.0, rdkafka::Offset::Offset(span.from)).map_err(failed)?;
         client.assign(&list).map_err(failed)?;

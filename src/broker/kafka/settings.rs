@@ -3,12 +3,17 @@
 //! Must not know: topics of one application, any client object. What exactly-once depends on can't be overridden.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::KafkaError;
 
+use crate::broker::{BrokerError, ClientProperties};
 use crate::domain::PartitionId;
+
+use super::{guard, triage};
 
 /// How a member of the consumer group joins and is watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -85,8 +90,8 @@ pub struct KafkaSettings {
     /// Records written but not yet acknowledged. Default 200,000; a full queue is waited for.
     pub send_queue_records: usize,
     /// Further properties of the client, as librdkafka names them: TLS, SASL and the like. Those that exactly-once
-    /// depends on ([`KafkaSettings::faults`] names them) are refused.
-    pub client: BTreeMap<String, String>,
+    /// depends on are left out ([`super::judge`] names them).
+    pub client: ClientProperties,
 }
 
 impl Default for KafkaSettings {
@@ -115,33 +120,10 @@ impl Default for KafkaSettings {
             compression: "lz4".into(),
             max_message_bytes: 4 << 20,
             send_queue_records: 200_000,
-            client: BTreeMap::new(),
+            client: ClientProperties::default(),
         }
     }
 }
-
-/// Properties that have a setting of their own, or on whose value exactly-once depends.
-pub const GUARDED: [&str; 19] = [
-    "auto.offset.reset",
-    "bootstrap.servers",
-    "enable.auto.commit",
-    "enable.auto.offset.store",
-    "enable.idempotence",
-    "enable.partition.eof",
-    "group.id",
-    "group.instance.id",
-    "group.protocol",
-    "group.remote.assignor",
-    "isolation.level",
-    "log.queue",
-    "max.in.flight.requests.per.connection",
-    "message.timeout.ms",
-    "partition.assignment.strategy",
-    "partitioner",
-    "request.required.acks",
-    "acks",
-    "transactional.id",
-];
 
 /// What a consumer may see of transactions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,39 +134,15 @@ pub enum Isolation {
 }
 
 impl KafkaSettings {
-    /// Everything that is wrong with the settings themselves.
-    pub fn faults(&self) -> Vec<String> {
-        let mut faults = Vec::new();
-        let mut check = |holds: bool, fault: &str| {
-            if !holds {
-                faults.push(fault.to_owned());
-            }
-        };
-        check(!self.bootstrap_servers.trim().is_empty(), "kafka: bootstrap servers are missing");
-        check(!self.group_id.is_empty(), "kafka: the group id is missing");
-        check(
-            self.heartbeat_interval * 3 <= self.session_timeout,
-            "kafka: the heartbeat interval must be at most a third of the session timeout",
-        );
-        check(
-            self.session_timeout <= self.max_poll_interval,
-            "kafka: the session timeout must not exceed the longest interval between polls",
-        );
-        check(self.linger < self.transaction_timeout, "kafka: linger must be shorter than the transaction timeout");
-        check(self.poll_records > 0, "kafka: a poll must bring at least one record");
-        check(
-            self.session_timeout < self.retry_bound,
-            "kafka: retries must be tried for longer than a session lasts, else a moving coordinator is fatal",
-        );
-        for name in self.client.keys().filter(|name| GUARDED.contains(&name.as_str())) {
-            faults.push(format!("kafka: client property {name} can't be set: exactly-once depends on it"));
-        }
-        faults
-    }
-
     /// Whether that input has that partition.
     pub(super) fn has(&self, topic: &str, partition: PartitionId) -> bool {
         self.narrow_inputs.get(topic).is_none_or(|&count| partition.0 < count)
+    }
+
+    /// Why a client couldn't be made, without the properties' values.
+    pub(super) fn creation_error(&self, what: impl fmt::Display, error: &KafkaError) -> BrokerError {
+        let reason = self.client.without_values(&guard::plain(error));
+        BrokerError::Client { what: what.to_string(), reason, class: triage::of_client(error) }
     }
 
     /// Reads inputs on behalf of a member, outside of the group.
@@ -294,7 +252,7 @@ impl KafkaSettings {
         if cfg!(feature = "tls") {
             config.set("ssl.ca.location", "probe");
         }
-        for (name, value) in self.client.iter().filter(|(name, _)| !GUARDED.contains(&name.as_str())) {
+        for (name, value) in self.client.iter().filter(|(name, _)| !guard::is_guarded(name)) {
             config.set(name, value);
         }
         config
@@ -310,29 +268,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_defaults_have_no_fault() {
-        assert_eq!(KafkaSettings::default().faults(), Vec::<String>::new());
-    }
-
-    #[test]
-    fn every_fault_is_named() {
-        let settings = KafkaSettings {
-            bootstrap_servers: " ".into(),
-            heartbeat_interval: Duration::from_secs(9),
-            client: [("isolation.level".to_owned(), "read_uncommitted".to_owned())].into(),
-            ..KafkaSettings::default()
-        };
-        let faults = settings.faults();
-        assert_eq!(faults.len(), 3, "{faults:?}");
-        assert!(faults[2].contains("isolation.level"), "{faults:?}");
-    }
-
-    #[test]
     fn an_override_reaches_every_client() {
-        let settings = KafkaSettings {
-            client: [("security.protocol".to_owned(), "ssl".to_owned())].into(),
-            ..KafkaSettings::default()
-        };
+        let settings =
+            KafkaSettings { client: [("security.protocol", "ssl")].into_iter().collect(), ..KafkaSettings::default() };
         for config in [settings.member("a"), settings.transactional("t"), settings.reader(Isolation::Committed)] {
             assert_eq!(config.get("security.protocol"), Some("ssl"));
         }
@@ -341,7 +279,7 @@ mod tests {
     #[test]
     fn a_transactional_client_always_tells_of_its_connections() {
         for (debug, expected) in [(None, "broker"), (Some("eos"), "eos,broker")] {
-            let client = debug.map(|debug| ("debug".to_owned(), debug.to_owned())).into_iter().collect();
+            let client = debug.map(|debug| ("debug", debug)).into_iter().collect();
             let config = KafkaSettings { client, ..KafkaSettings::default() }.transactional("t");
             assert_eq!(config.get("debug"), Some(expected));
             assert!(matches!(config.log_level, RDKafkaLogLevel::Debug), "{:?}", config.log_level);

@@ -59,8 +59,9 @@ pub struct KafkaSource {
 
 impl KafkaSource {
     pub(super) fn join(settings: Arc<KafkaSettings>, topics: Arc<Topics>, member: &str) -> Result<Self, BrokerError> {
-        let failed = |error: KafkaError| triage::client_error(format_args!("join group {}", settings.group_id), &error);
-        let context = MemberContext::default();
+        let failed =
+            |error: KafkaError| settings.creation_error(format_args!("join group {}", settings.group_id), &error);
+        let context = MemberContext::of(&settings);
         let mut consumer = BaseConsumer::from_config_and_context(&settings.member(member), context).map_err(failed)?;
         let wake = Arc::new(Wake::default());
         consumer.set_nonempty_callback(wake.caller());

@@ -6,6 +6,8 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::broker::{BrokerError, ErrorClass};
 
+use super::guard;
+
 /// The client's own verdict on the error of a transactional call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Verdict {
@@ -95,9 +97,9 @@ pub(super) fn is_out_of_range(error: &KafkaError) -> bool {
     matches!(error.rdkafka_error_code(), Some(Code::AutoOffsetReset | Code::OffsetOutOfRange))
 }
 
-/// A client's error with what was tried.
+/// A client's error with what was tried; of one that couldn't be made see [`super::KafkaSettings::creation_error`].
 pub(super) fn client_error(what: impl fmt::Display, error: &KafkaError) -> BrokerError {
-    BrokerError::Client { what: what.to_string(), reason: error.to_string(), class: of_client(error) }
+    BrokerError::Client { what: what.to_string(), reason: guard::plain(error), class: of_client(error) }
 }
 
 #[cfg(test)]

@@ -72,7 +72,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<()> {
     let settings = args.settings()?;
     // A table and lines of a log don't share a screen; what matters is on the table.
     telemetry::init_logging(config.telemetry.log_format, config.telemetry.log_level.min(LogLevel::Warn));
-    let job = config.job(Mode::Endless).map_err(|faults| ConfigError::Faulty { path: "rules".to_owned(), faults })?;
+    let job = config.job(Mode::Endless).map_err(ConfigError::of_rules)?;
     let broker = open(args, &config)?;
     let stop = Stop::default();
     signals::stop_on_signals(stop.clone())?;

@@ -72,7 +72,9 @@ impl Target for Text {
         match Config::parse("fuzzed.toml", text) {
             Ok(config) => sound(&config),
             Err(ConfigError::NotToml { message, .. }) if !message.is_empty() => Ok("not TOML"),
-            Err(ConfigError::Faulty { faults, .. }) if faults.iter().any(|fault| fault.trim().is_empty()) => {
+            Err(ConfigError::Faulty { faults, .. })
+                if faults.iter().any(|fault| fault.path.is_empty() || fault.what.is_empty()) =>
+            {
                 Err("a fault that says nothing".to_owned())
             }
             Err(ConfigError::Faulty { faults, .. }) if !faults.is_empty() => Ok("faulty"),

@@ -1,0 +1,60 @@
+//! What was probably meant: for a name that isn't one, those that are like it.
+
+use toml::Value;
+
+use crate::nearest::nearest;
+
+/// The deserializer's message, in the words of whoever writes the file.
+pub(super) fn explained(message: &str, defaults: &Value) -> String {
+    let message = message.trim_end();
+    if let Some((name, known)) = unknown("field", message) {
+        let meant = nearest(&name, known.iter().map(String::as_str))
+            .map(str::to_owned)
+            .or_else(|| elsewhere(defaults, &name))
+            .map_or_else(
+                || format!("; the keys here are {}", known.join(", ")),
+                |meant| format!("; did you mean `{meant}`?"),
+            );
+        return format!("unknown key{meant}");
+    }
+    if let Some((name, known)) = unknown("variant", message) {
+        let meant = nearest(&name, known.iter().map(String::as_str));
+        let meant = meant.map_or_else(String::new, |meant| format!("; did you mean `{meant}`?"));
+        return format!("{name:?} is none of {}{meant}", known.join(", "));
+    }
+    message.to_owned()
+}
+
+/// "unknown field `a`, expected one of `b`, `c`": a, and b and c.
+fn unknown(kind: &str, message: &str) -> Option<(String, Vec<String>)> {
+    let rest = message.strip_prefix("unknown ")?.strip_prefix(kind)?.strip_prefix(" `")?;
+    let (name, known) = rest.split_once("`, expected ")?;
+    Some((name.to_owned(), known.split('`').skip(1).step_by(2).map(str::to_owned).collect()))
+}
+
+/// Where a key of that name, or one like it, stands in another table.
+fn elsewhere(defaults: &Value, name: &str) -> Option<String> {
+    // As the client's properties begin.
+    if name.contains('.') || ["sasl", "ssl", "security", "socket"].contains(&name) {
+        return Some("kafka.client".to_owned());
+    }
+    let mut paths = Vec::new();
+    collect(defaults, "", &mut paths);
+    let last = |path: &'_ str| path.rsplit('.').next().map(str::to_owned);
+    paths.into_iter().find(|path| last(path).as_deref() == Some(name))
+}
+
+/// The paths of all keys below a table; of a list, those of its first element.
+fn collect(value: &Value, path: &str, paths: &mut Vec<String>) {
+    match value {
+        Value::Table(table) => {
+            for (key, value) in table {
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                paths.push(path.clone());
+                collect(value, &path, paths);
+            }
+        }
+        Value::Array(items) => items.first().into_iter().for_each(|item| collect(item, &format!("{path}[]"), paths)),
+        _ => {}
+    }
+}
