@@ -80,7 +80,8 @@ fn without(text: &str, value: &str) -> String {
     let (mut left, mut from) = (String::new(), 0);
     for (start, found) in text.match_indices(value) {
         let end = start + found.len();
-        let is_alone = !text[..start].ends_with(char::is_alphanumeric) && !text[end..].starts_with(char::is_alphanumeric);
+        let is_alone =
+            !text[..start].ends_with(char::is_alphanumeric) && !text[end..].starts_with(char::is_alphanumeric);
         left.push_str(&text[from..start]);
         left.push_str(if is_alone { HIDDEN } else { found });
         from = end;

@@ -224,7 +224,9 @@ pub fn dry_run(settings: &KafkaSettings) -> Vec<String> {
     for error in outcomes.into_iter().flatten() {
         let text = settings.client.without_values(&plain(&error));
         let fault = if text.contains("mechanism GSSAPI") {
-            format!("{text}; Kerberos, the default of sasl.mechanism, is in no build of tideline: set another mechanism")
+            format!(
+                "{text}; Kerberos, the default of sasl.mechanism, is in no build of tideline: set another mechanism"
+            )
         } else if !cfg!(feature = "tls") && text.contains("openssl") {
             format!("{text}; it {LACKS_TLS}")
         } else {
