@@ -15,7 +15,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tideline::domain::{PartitionId, Tier, Timestamp};
 use tideline::emit::{Emitter, Output, OutputFormat};
-use tideline::engine::{Partition, Reason, Signal, SignalKind, TierEvidence};
+use tideline::engine::{Partition, Previous, Reason, Signal, SignalKind, TierEvidence};
 use tideline::ingest::Format;
 use tideline::record::Coordinates;
 use tideline::state::User;
@@ -168,7 +168,7 @@ fn tier_changed(number: usize) -> Signal {
         time,
         reason: Reason::Behaviour,
         cause: Some(Coordinates { topic: "app.events".into(), partition: PartitionId(0), offset: number as i64 }),
-        kind: SignalKind::TierChanged { previous: Some(Tier(0)), current: Tier(2), evidence },
+        kind: SignalKind::TierChanged { previous: Some(Previous::Tier(Tier(0))), current: Tier(2), evidence },
     }
 }
 

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 use tideline::domain::{DAY_MS, Event, HOUR_MS, Input, Origin, PartitionId, Source, Timestamp};
-use tideline::engine::{Disposition, Engine, Handled, Partition, Settings, Signal, SignalKind};
+use tideline::engine::{Disposition, Engine, Handled, Partition, Previous, Settings, Signal, SignalKind};
 use tideline::ingest::{Decoded, Decoder, Format, InputSpec};
 use tideline::merge::{Bounds, Merge, Next};
 use tideline::record::{Coordinates, Header, Message};
@@ -202,6 +202,7 @@ fn merged(dump: &[u8], number: i32, tally: &mut Tally) -> Merge<(Event, Coordina
             format: Format::Json,
             keyed: true,
             max_value: 1 << 20,
+            earliest: Timestamp::MIN,
         };
         Decoder::new(spec, PARTITIONS, 0)
     });
@@ -234,7 +235,11 @@ fn canonical(signal: &Signal, engine: &Engine) -> String {
     let millis = |time: Option<Timestamp>| time.map_or("-".to_owned(), |time| time.millis().to_string());
     let (kind, rest) = match &signal.kind {
         SignalKind::TierChanged { previous, current, .. } => {
-            let previous = previous.map_or("-", |tier| engine.tier_name(tier));
+            let previous = match previous {
+                None => "-",
+                Some(Previous::Tier(tier)) => engine.tier_name(*tier),
+                Some(Previous::Retired(name)) => name,
+            };
             ("tier_changed", format!("{previous}|{}|-|-|-", engine.tier_name(*current)))
         }
         SignalKind::DormancyRisk { stage, previous_stage, silent_since, .. } => {

@@ -19,6 +19,7 @@ mod embedded {
     mod journal;
     mod lane;
     mod lane_beside;
+    mod lane_rules;
     mod lane_spy;
     mod lane_outputs;
     mod lane_watch;

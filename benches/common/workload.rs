@@ -117,6 +117,7 @@ pub fn decoder(format: Format) -> Decoder {
         format,
         keyed: true,
         max_value: 1 << 20,
+        earliest: Timestamp::MIN,
     };
     Decoder::new(input, 1, 0)
 }

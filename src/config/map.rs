@@ -19,7 +19,7 @@ impl Config {
             silent_after_ms: self.inputs.iter().map(silent_after).chain([None]).collect(),
             max_effects: self.stream.max_effects,
             emit_from: self.stream.emit_from,
-            retention_ms: self.longest_retention().millis(),
+            retention_ms: self.erasure_memory().millis(),
             partitions: self.topics.partitions,
         }
     }
@@ -27,6 +27,12 @@ impl Config {
     /// Of all inputs.
     pub fn longest_retention(&self) -> Period {
         self.inputs.iter().map(|input| input.retention).max().unwrap_or_default()
+    }
+
+    /// How long an erasure is remembered, so that what is older stays suppressed: as long as it can be read. An input may keep it
+    /// for its retention; if it dies when it is read, the dead letters keep it for theirs, from then on.
+    pub fn erasure_memory(&self) -> Period {
+        self.longest_retention().plus(self.topics.dead_letter_retention)
     }
 
     /// What lanes are told.
@@ -59,8 +65,8 @@ impl Config {
     pub fn job(&self, mode: runtime::Mode) -> Result<Arc<runtime::Job>, Vec<String>> {
         let (inputs, topics) = (self.input_specs(), self.topic_names());
         let engine = engine::Engine::new(self.engine_settings())?;
-        let (skew_ms, format) = (self.stream.max_skew.millis(), self.output.format);
-        Ok(runtime::Job::new(engine, topics, inputs, skew_ms, format, self.lane_settings(mode)))
+        let (skew_ms, output) = (self.stream.max_skew.millis(), self.output_settings());
+        Ok(runtime::Job::new(engine, topics, inputs, skew_ms, output, self.lane_settings(mode)))
     }
 
     /// By input, `rekey` last.
@@ -73,6 +79,7 @@ impl Config {
             format: input.format,
             keyed: input.keyed,
             max_value,
+            earliest: self.stream.earliest,
         });
         let rekey = InputSpec {
             topic: self.topics.rekey.as_str().into(),
@@ -81,6 +88,7 @@ impl Config {
             format: Format::Json,
             keyed: true,
             max_value,
+            earliest: self.stream.earliest,
         };
         configured.chain([rekey]).collect()
     }

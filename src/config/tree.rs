@@ -67,7 +67,8 @@ pub struct InputConfig {
     /// absence then. Absent by default: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub silent_after: Option<Period>,
-    /// How long the topic keeps records; the longest of all inputs is how long an erasure is remembered. Default 7d.
+    /// How long the topic keeps records. An erasure is remembered for the longest of all inputs and, after it, that of the dead
+    /// letters. Default 7d.
     #[serde(default = "week")]
     pub retention: Period,
 }
@@ -97,7 +98,8 @@ pub struct TopicsConfig {
     pub changelog: String,
     /// How long tier changes and dormancy risks are kept, where `tideline topics` creates the topic. Default 7d.
     pub output_retention: Period,
-    /// How long dead letters are kept, where `tideline topics` creates the topic. Default 14d.
+    /// How long dead letters are kept, where `tideline topics` creates the topic; part of how long an erasure is remembered.
+    /// Default 14d.
     pub dead_letter_retention: Period,
     /// Segments of the changelog; small ones are compacted sooner, so a restore reads less. Default 16MiB.
     pub changelog_segment: Size,
@@ -113,6 +115,10 @@ pub struct Stream {
     pub lateness: Period,
     /// An event further ahead of the clock is dead (`future_time`) and doesn't move stream time. Default 5m.
     pub max_skew: Period,
+    /// An event whose own time is before this RFC 3339 time is dead (`bad_value`): its time is in seconds, more likely than not.
+    /// Default 1990-01-01T00:00:00Z.
+    #[serde(with = "rfc3339")]
+    pub earliest: Timestamp,
     /// How long the merge waits for a topic that has more but doesn't deliver. Default 5s.
     pub merge_wait: Period,
     /// With every topic at its end and nothing for that long, stream time follows the clock. Default 60s.
@@ -137,7 +143,7 @@ pub struct Stream {
     /// Default 2MiB.
     pub dead_letter_limit: Size,
     /// Outputs older than this RFC 3339 time are folded in silence. Absent by default: all are sent.
-    #[serde(default, with = "rfc3339", skip_serializing_if = "Option::is_none")]
+    #[serde(default, with = "rfc3339::optional", skip_serializing_if = "Option::is_none")]
     pub emit_from: Option<Timestamp>,
     /// Records that a lane handles between two polls, at most. Default 2000.
     pub turn_records: usize,
@@ -258,6 +264,7 @@ impl Default for Stream {
         Self {
             lateness: Period::of_secs(3_600),
             max_skew: Period::of_secs(300),
+            earliest: Timestamp::of_millis(631_152_000_000),
             merge_wait: Period::of_secs(5),
             idle_after: Period::of_secs(60),
             idle_tick: Period::of_secs(5),
@@ -309,12 +316,24 @@ mod rfc3339 {
 
     use crate::domain::Timestamp;
 
-    pub fn serialize<S: Serializer>(at: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+    pub fn serialize<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
         at.serialize(serializer)
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
         let text = String::deserialize(deserializer)?;
-        Timestamp::parse(&text).map(Some).map_err(D::Error::custom)
+        Timestamp::parse(&text).map_err(D::Error::custom)
+    }
+
+    pub mod optional {
+        use super::{Deserializer, Serialize, Serializer, Timestamp};
+
+        pub fn serialize<S: Serializer>(at: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+            at.serialize(serializer)
+        }
+
+        pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+            super::deserialize(deserializer).map(Some)
+        }
     }
 }

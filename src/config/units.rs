@@ -47,6 +47,10 @@ impl Period {
     }
 
     /// As the core counts: signed milliseconds.
+    pub const fn plus(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+
     pub const fn millis(self) -> i64 {
         self.0 as i64
     }

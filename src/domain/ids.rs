@@ -5,7 +5,7 @@ use std::fmt;
 use arrayvec::ArrayString;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::Source;
+use super::{Source, Token};
 
 /// A pseudonymous user id: 1 to 64 bytes of UTF-8, held inline.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -37,7 +37,8 @@ impl fmt::Debug for UserId {
     }
 }
 
-/// Stands for one event: a 64-bit hash of its source and id, which is all that is remembered of it.
+/// Stands for one event: a 64-bit hash of its source, of a CloudEvent its `source` attribute too, and its id. That is all that
+/// is remembered of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EventId(pub u64);
 
@@ -47,6 +48,14 @@ impl EventId {
 
     pub fn new(source: Source, id: &str) -> Self {
         Self::of(source as u8 + 1, id)
+    }
+
+    /// That of a CloudEvent whose `source` attribute is `sender`: an id counts within both.
+    pub fn within(self, sender: Token) -> Self {
+        let mut both = [0; 16];
+        both[..8].copy_from_slice(&self.0.to_le_bytes());
+        both[8..].copy_from_slice(&sender.0.to_le_bytes());
+        Self(xxh3_64(&both))
     }
 
     /// What a full refund takes back, whatever the source that tells of it.
@@ -92,7 +101,8 @@ mod tests {
         for number in 0..200_000 {
             let id = format!("e{}", 1_000_000 + 7 * number);
             let told = Source::ALL.map(|source| EventId::new(source, &id));
-            for event in told.into_iter().chain([EventId::refunded(&id)]) {
+            let sent = ["/ios", "/web"].map(|sender| told[0].within(Token::of(sender)));
+            for event in told.into_iter().chain(sent).chain([EventId::refunded(&id)]) {
                 assert!(seen.insert(event), "{id} is taken for another event");
             }
         }

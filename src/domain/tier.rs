@@ -13,6 +13,11 @@ impl Tier {
     pub const fn rung(index: u8) -> Self {
         Self(index + 2)
     }
+
+    /// Its place on a ladder, from 0 for the lowest; `inactive` and `new` have none.
+    pub fn rung_index(self) -> Option<usize> {
+        self.0.checked_sub(Self::rung(0).0).map(usize::from)
+    }
 }
 
 /// How far a silence has gone. `AtRisk` is a forecast, `Dormant` and `Lost` are facts.

@@ -5,7 +5,6 @@
 use std::fmt::{self, Write as _};
 
 use arrayvec::ArrayString;
-use jiff::civil;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
 pub const MINUTE_MS: i64 = 60_000;
@@ -180,12 +179,23 @@ impl Day {
 }
 
 /// A time zone: divides time into days and months.
+///
+/// A day begins at the first instant whose local date is that day or later, and never ends before the next begins: where a
+/// clock is set back over midnight the new day goes on. So days follow one another as instants do, whatever a clock does.
 #[derive(Clone)]
 pub struct Zone {
     name: String,
-    rules: TimeZone,
-    /// Where the offset changes, in order: from this instant on (ms), this offset (ms).
-    offsets: Vec<(i64, i64)>,
+    /// In order of time.
+    stretches: Vec<Stretch>,
+}
+
+/// From one change of a zone's clock to the next.
+#[derive(Debug, Clone, Copy)]
+struct Stretch {
+    from_ms: i64,
+    offset_ms: i64,
+    /// The latest local date before it: a day that has begun. In order, too.
+    begun: i32,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -201,59 +211,64 @@ impl Zone {
         let rules = TimeZoneDatabase::bundled().get(name).map_err(|_| UnknownZone(name.to_owned()))?;
         let start = jiff::Timestamp::UNIX_EPOCH;
         let offset_ms = |tz: &TimeZone, at| i64::from(tz.to_offset(at).seconds()) * 1000;
-        let mut offsets = vec![(i64::MIN, offset_ms(&rules, start))];
-        for transition in rules.following(start) {
-            let at = transition.timestamp().as_millisecond();
-            if at > Self::TABLE_UNTIL {
-                break;
-            }
-            offsets.push((at, i64::from(transition.offset().seconds()) * 1000));
+        let changes = rules
+            .following(start)
+            .map(|change| (change.timestamp().as_millisecond(), i64::from(change.offset().seconds()) * 1000))
+            .take_while(|(at, _)| *at <= Self::TABLE_UNTIL);
+        Ok(Self::with_changes(name, offset_ms(&rules, start), changes))
+    }
+
+    /// `first_ms`: the offset before the first change. `changes`: from when on (ms) there is which offset (ms), in order.
+    fn with_changes(name: &str, first_ms: i64, changes: impl Iterator<Item = (i64, i64)>) -> Self {
+        let mut last = Stretch { from_ms: i64::MIN, offset_ms: first_ms, begun: i32::MIN };
+        let mut stretches = vec![last];
+        for (from_ms, offset_ms) in changes {
+            last = Stretch { from_ms, offset_ms, begun: last.day(from_ms - 1) };
+            stretches.push(last);
         }
-        Ok(Self { name: name.to_owned(), rules, offsets })
+        Self { name: name.to_owned(), stretches }
     }
 
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    fn offset_ms(&self, at_ms: i64) -> i64 {
+    fn stretch(&self, at_ms: i64) -> Stretch {
         // The first holds from the beginning of time. Zones that keep changing have some 150 changes still to come.
-        let since = self.offsets.partition_point(|(from, _)| *from <= at_ms);
-        self.offsets[since.saturating_sub(1)].1
+        let since = self.stretches.partition_point(|stretch| stretch.from_ms <= at_ms);
+        self.stretches[since.saturating_sub(1)]
     }
 
-    /// The calendar day on which `at` lies.
+    /// The calendar day on which `at` lies. A later instant never lies on an earlier day.
     pub fn day(&self, at: Timestamp) -> Day {
-        Day((at.0 + self.offset_ms(at.0)).div_euclid(DAY_MS) as i32)
+        Day(self.stretch(at.0).day(at.0))
     }
 
-    /// The first instant of a day.
+    /// The first instant of a day; of one that a clock jumped over, that of the day after it.
     pub fn day_start(&self, day: Day) -> Timestamp {
-        let local = i64::from(day.0) * DAY_MS;
-        let guess = local - self.offset_ms(local);
-        if local - self.offset_ms(guess) == guess && self.day(Timestamp(guess - 1)) < day {
-            return Timestamp(guess);
-        }
-        let (year, month, date) = civil_from_days(i64::from(day.0));
-        self.at_civil(civil::date(year as i16, month as i8, date as i8).at(0, 0, 0, 0)).unwrap_or(Timestamp(guess))
+        // It begins in the last stretch before which it hadn't.
+        let before = self.stretches.partition_point(|stretch| stretch.begun < day.0);
+        let Stretch { from_ms, offset_ms, .. } = self.stretches[before.saturating_sub(1)];
+        Timestamp((i64::from(day.0) * DAY_MS - offset_ms).max(from_ms))
     }
 
     /// The same local time `months` calendar months later; on the month's last day where the month is shorter. Of a time that
     /// comes twice that day one of the two; for one that is skipped, up to an hour beside it.
     pub fn months_later(&self, at: Timestamp, months: u32) -> Timestamp {
-        let local_ms = at.0 + self.offset_ms(at.0);
+        let local_ms = at.0 + self.stretch(at.0).offset_ms;
         let (year, month, day) = civil_from_days(local_ms.div_euclid(DAY_MS));
         let total = year * 12 + (month - 1) + i64::from(months);
         let (year, month) = (total.div_euclid(12), total.rem_euclid(12) + 1);
         let day = day.min(days_in_month(year, month));
         let local = days_from_civil(year, month, day) * DAY_MS + local_ms.rem_euclid(DAY_MS);
-        let guess = local - self.offset_ms(local);
-        Timestamp(local - self.offset_ms(guess))
+        let guess = local - self.stretch(local).offset_ms;
+        Timestamp(local - self.stretch(guess).offset_ms)
     }
+}
 
-    fn at_civil(&self, local: civil::DateTime) -> Option<Timestamp> {
-        let at = self.rules.to_timestamp(local).ok()?;
-        Some(Timestamp(at.as_millisecond()))
+impl Stretch {
+    fn day(self, at_ms: i64) -> i32 {
+        ((at_ms + self.offset_ms).div_euclid(DAY_MS) as i32).max(self.begun)
     }
 }
 
@@ -408,14 +423,96 @@ mod tests {
     }
 
     #[test]
+    fn a_day_that_has_begun_does_not_end_where_a_clock_is_set_back_over_midnight() {
+        // 7 November 2010 began at 02:30Z, gave way to the 6th at 02:31Z, and began again at 03:30Z.
+        let zone = Zone::new("America/St_Johns").unwrap();
+        let day = zone.day(at("2010-11-07T12:00:00Z"));
+        assert_eq!(zone.day(at("2010-11-07T02:29:59.999Z")), day.minus(1));
+        for time in ["2010-11-07T02:30:00Z", "2010-11-07T02:31:00Z", "2010-11-07T03:29:59Z", "2010-11-07T03:30:00Z"] {
+            assert_eq!(zone.day(at(time)), day, "{time}");
+        }
+        assert_eq!(zone.day_start(day), at("2010-11-07T02:30:00Z"));
+        assert_eq!(zone.day_start(day.plus(1)), at("2010-11-08T03:30:00Z"));
+    }
+
+    /// Instants around each change of a zone's clock: to a day before and after it, and at the midnights near it.
+    fn around(zone: &Zone) -> Vec<Timestamp> {
+        const NEAR: [i64; 9] = [0, 1, 1000, MINUTE_MS, HOUR_MS / 2, HOUR_MS, 3 * HOUR_MS, DAY_MS - 1, DAY_MS];
+        let mut instants = Vec::new();
+        for (index, change) in zone.stretches.iter().enumerate().skip(1) {
+            let before = zone.stretches[index - 1].offset_ms;
+            let midnights = [before, change.offset_ms].into_iter().flat_map(|offset_ms| {
+                let midnight = (change.from_ms + offset_ms).div_euclid(DAY_MS) * DAY_MS - offset_ms;
+                [midnight, midnight + DAY_MS]
+            });
+            for at in midnights.chain([change.from_ms]) {
+                instants.extend(NEAR.into_iter().flat_map(|ms| [at - ms, at + ms]).map(Timestamp));
+            }
+        }
+        instants.sort_unstable();
+        instants.dedup();
+        instants
+    }
+
+    /// Any day is followed by a later one, and begins when it says.
+    fn check_days(zone: &Zone, instants: &[Timestamp]) {
+        let mut last = Day(i32::MIN);
+        for &at in instants {
+            let day = zone.day(at);
+            assert!(day >= last, "{zone:?}: the day runs backwards at {at}");
+            assert!(
+                zone.day_start(day) <= at && at < zone.day_start(day.plus(1)),
+                "{zone:?}: {at} is not within its day"
+            );
+            last = day;
+        }
+    }
+
+    #[test]
+    fn days_follow_one_another_in_every_zone_at_every_change_of_its_clock() {
+        let (from, until) = (at("1990-01-01T00:00:00Z"), at("2038-01-01T00:00:00Z"));
+        let mut zones = 0;
+        let mut set_back_over_midnight = 0;
+        for name in TimeZoneDatabase::bundled().available() {
+            let zone = Zone::new(name.as_str()).unwrap();
+            let mut instants = around(&zone);
+            instants.retain(|at| (from..until).contains(at));
+            check_days(&zone, &instants);
+            let local = |stretch: &Stretch| (stretch.from_ms + stretch.offset_ms).div_euclid(DAY_MS) as i32;
+            set_back_over_midnight +=
+                usize::from(zone.stretches[1..].iter().any(|stretch| local(stretch) < stretch.begun));
+            zones += 1;
+        }
+        assert!(zones > 400 && set_back_over_midnight >= 5, "{set_back_over_midnight} of {zones} zones");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn days_follow_one_another_whatever_a_clock_does(
+            changes in proptest::collection::vec((1..40 * HOUR_MS, -26 * HOUR_MS..26 * HOUR_MS), 0..12),
+        ) {
+            let mut from_ms = 0;
+            let changes = changes.into_iter().map(|(after, offset_ms)| {
+                from_ms += after;
+                (from_ms, offset_ms)
+            });
+            let zone = Zone::with_changes("any", 0, changes);
+            let mut instants: Vec<_> = (-50..600).map(|hours| Timestamp(hours * HOUR_MS)).chain(around(&zone)).collect();
+            instants.sort_unstable();
+            check_days(&zone, &instants);
+        }
+    }
+
+    #[test]
     fn months_later_is_the_calendars_own_unless_the_clock_jumps_there() {
         for zone in ZONES.map(|name| Zone::new(name).unwrap()) {
+            let rules = TimeZoneDatabase::bundled().get(zone.name()).unwrap();
             for n in 0..20_000i64 {
                 // 19 h 7 min 13 s apart, so that every hour and every day of a month has its turn.
                 let from = Timestamp(n * 68_833_000);
-                let local = |at: Timestamp| zone.rules.to_datetime(jiff::Timestamp::from_millisecond(at.0).unwrap());
+                let local = |at: Timestamp| rules.to_datetime(jiff::Timestamp::from_millisecond(at.0).unwrap());
                 let later = local(from).checked_add(jiff::Span::new().months(6)).unwrap();
-                if zone.rules.to_ambiguous_timestamp(later).is_ambiguous() {
+                if rules.to_ambiguous_timestamp(later).is_ambiguous() {
                     continue;
                 }
                 assert_eq!(local(zone.months_later(from, 6)), later, "{zone:?} {from}");

@@ -44,11 +44,11 @@ impl Emitter {
         match kind {
             SignalKind::TierChanged { previous, current, evidence } => {
                 raw(out, r#","previous":"#);
-                optional_text(out, previous.map(|previous| self.tier(previous)));
+                optional_text(out, previous.as_ref().map(|previous| self.previous(previous)));
                 raw(out, r#","current":"#);
                 text(out, self.tier(*current));
                 raw(out, r#","direction":"#);
-                optional_text(out, direction(*previous, *current));
+                optional_text(out, direction(previous.as_ref(), *current));
                 tier_evidence(out, evidence);
             }
             SignalKind::DormancyRisk { stage, previous_stage, silent_since, forecast, evidence } => {

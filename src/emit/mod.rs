@@ -12,13 +12,13 @@ mod rekey;
 use std::sync::Arc;
 
 use arrayvec::ArrayString;
-use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_128_with_seed};
+use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_128};
 
 pub use dead_letter::{dead_letter, header};
 pub use rekey::rekey;
 
 use crate::domain::{Tier, TimeText, UserId};
-use crate::engine::{Signal, SignalKind};
+use crate::engine::{Previous, Signal, SignalKind};
 use crate::record::Lent;
 use crate::rules::{Rules, Ruleset};
 
@@ -49,8 +49,8 @@ pub struct Emitter {
     /// By [`Tier`].
     tiers: Vec<String>,
     rule_version: String,
-    /// Of that version, for ids.
-    rule_seed: u64,
+    /// That version in ids.
+    rule_hash: u64,
     model_version: String,
 }
 
@@ -65,7 +65,7 @@ impl Emitter {
             output,
             tiers: ["inactive".to_owned(), "new".to_owned()].into_iter().chain(rungs).collect(),
             rule_version: rule_version.to_owned(),
-            rule_seed: xxh3_64(rule_version.as_bytes()),
+            rule_hash: xxh3_64(rule_version.as_bytes()),
             model_version: model_version(rules),
         }
     }
@@ -117,8 +117,16 @@ impl Emitter {
         self.tiers.get(usize::from(tier.0)).map_or(Ruleset::RETIRED, String::as_str)
     }
 
+    /// The name that it was announced under.
+    fn previous<'a>(&'a self, previous: &'a Previous) -> &'a str {
+        match previous {
+            Previous::Tier(tier) => self.tier(*tier),
+            Previous::Retired(name) => name,
+        }
+    }
+
     fn name(&self, signal: &Signal) -> Name {
-        let id = id_of(&signal.user, signal.incarnation, signal.sequence, self.rule_seed);
+        let id = id_of(signal, self.rule_hash);
         Name { id, time: signal.time.text() }
     }
 }
@@ -132,14 +140,29 @@ struct Name {
 /// The id of an output, 32 hex digits: the same on any replay, another for any other output.
 type Id = ArrayString<32>;
 
-fn id_of(user: &UserId, incarnation: i64, sequence: u64, rule_seed: u64) -> Id {
+/// Of a type in ids: its field's number in `proto/signals/v1`. Never given to another.
+const fn type_number(kind: &SignalKind) -> u8 {
+    match kind {
+        SignalKind::TierChanged { .. } => 16,
+        SignalKind::DormancyRisk { .. } => 17,
+        SignalKind::DormancyCleared { .. } => 18,
+    }
+}
+
+/// Within an incarnation of a user the sequence tells outputs apart. A user whose erasure was forgotten begins the first
+/// incarnation and its sequence again: then the time does. An erasure is forgotten once W has passed all that had been said,
+/// and no output is older than the W at which its user came.
+fn id_of(signal: &Signal, rules: u64) -> Id {
     // Numbers first: what follows them is the user alone, so that no two fields can be taken for one another.
-    let mut bytes = arrayvec::ArrayVec::<u8, { 16 + UserId::MAX_BYTES }>::new();
-    bytes.extend(incarnation.to_le_bytes());
-    bytes.extend(sequence.to_le_bytes());
-    bytes.extend(user.as_bytes().iter().copied());
+    let mut bytes = arrayvec::ArrayVec::<u8, { 4 * 8 + 1 + UserId::MAX_BYTES }>::new();
+    bytes.extend(rules.to_le_bytes());
+    bytes.extend(signal.incarnation.to_le_bytes());
+    bytes.extend(signal.sequence.to_le_bytes());
+    bytes.extend(signal.time.millis().to_le_bytes());
+    bytes.push(type_number(&signal.kind));
+    bytes.extend(signal.user.as_bytes().iter().copied());
     let mut digits = [0; 32];
-    let encoded = hex::encode_to_slice(xxh3_128_with_seed(&bytes, rule_seed).to_be_bytes(), &mut digits);
+    let encoded = hex::encode_to_slice(xxh3_128(&bytes).to_be_bytes(), &mut digits);
     debug_assert!(encoded.is_ok(), "16 bytes are 32 digits");
     Id::from_byte_string(&digits).unwrap_or_default()
 }
@@ -166,11 +189,11 @@ pub const fn type_name(kind: &SignalKind) -> &'static str {
     }
 }
 
-/// Which way a tier went; none where nothing was announced before.
-const fn direction(previous: Option<Tier>, current: Tier) -> Option<&'static str> {
+/// Which way a tier went on the present ladder; none where nothing was announced before, or what the ladder no longer has.
+const fn direction(previous: Option<&Previous>, current: Tier) -> Option<&'static str> {
     match previous {
-        None => None,
-        Some(previous) if previous.0 < current.0 => Some("up"),
-        Some(_) => Some("down"),
+        None | Some(Previous::Retired(_)) => None,
+        Some(Previous::Tier(previous)) if previous.0 < current.0 => Some("up"),
+        Some(Previous::Tier(_)) => Some("down"),
     }
 }

@@ -37,9 +37,9 @@ impl Emitter {
         match kind {
             SignalKind::TierChanged { previous, current, evidence } => {
                 schema::signal::Kind::TierChanged(schema::TierChanged {
-                    previous: previous.map(|previous| self.tier(previous).to_owned()),
+                    previous: previous.as_ref().map(|previous| self.previous(previous).to_owned()),
                     current: self.tier(*current).to_owned(),
-                    direction: match direction(*previous, *current) {
+                    direction: match direction(previous.as_ref(), *current) {
                         None => schema::Direction::Unspecified,
                         Some("up") => schema::Direction::Up,
                         Some(_) => schema::Direction::Down,
@@ -77,10 +77,15 @@ fn tier_evidence(evidence: &TierEvidence) -> schema::TierEvidence {
         active_days_90: evidence.active_days_90,
         transactions_30: evidence.transactions_30,
         transactions_90: evidence.transactions_90,
-        amount_30: evidence.amount_30,
-        amount_90: evidence.amount_90,
+        amount_30: nearest(evidence.amount_30),
+        amount_90: nearest(evidence.amount_90),
         scenes_30: evidence.scenes_30,
     }
+}
+
+/// The nearest number that an int64 holds.
+fn nearest(amount: i128) -> i64 {
+    i64::try_from(amount).unwrap_or(if amount < 0 { i64::MIN } else { i64::MAX })
 }
 
 fn silence_evidence(evidence: &SilenceEvidence) -> schema::SilenceEvidence {

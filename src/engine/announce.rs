@@ -1,6 +1,8 @@
 //! From a user's history to what must be said about it: the difference between what was announced and what is true.
 
-use super::effect::{Forecast, Reason, Signal, SignalKind, SilenceEvidence, TierEvidence};
+use std::sync::Arc;
+
+use super::effect::{Forecast, Previous, Reason, Signal, SignalKind, SilenceEvidence, TierEvidence};
 use crate::domain::{DAY_MS, Day, Stage, Tier, Timestamp, UserId};
 use crate::record::Coordinates;
 use crate::rules::Ruleset;
@@ -17,6 +19,8 @@ pub(super) struct Announcer<'a> {
     pub time: Timestamp,
     /// The event at which it was found.
     pub cause: Option<&'a Coordinates>,
+    /// The name of the announced tier, if the ladder no longer has it.
+    pub retired: Option<Arc<str>>,
     /// What is announced is folded in silence, and uses no sequence.
     pub silent: bool,
     pub signals: &'a mut Vec<Signal>,
@@ -32,7 +36,10 @@ impl Announcer<'_> {
             return;
         }
         let kind = SignalKind::TierChanged {
-            previous: self.user.announced,
+            previous: self
+                .user
+                .announced
+                .map(|tier| self.retired.take().map_or(Previous::Tier(tier), Previous::Retired)),
             current: now.tier,
             evidence: tier_evidence(self.user, day, self.rules),
         };
@@ -47,8 +54,9 @@ impl Announcer<'_> {
 
     /// Announces the stages due up to `until`.
     pub fn stages_due(&mut self, until: Timestamp, reason: Reason) {
-        while let Some((due, stage)) = self.user.deadlines.stage.filter(|(due, _)| *due <= until) {
-            debug_assert!(stage > self.user.stage, "stage due at {due} does not go on");
+        let next = |user: &User| user.deadlines.stage.filter(|(due, stage)| *due <= until && *stage > user.stage);
+        // Stages only go on, and there are three of them: this ends.
+        while let Some((_, stage)) = next(self.user) {
             self.stage(stage, reason);
         }
     }

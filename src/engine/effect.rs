@@ -1,5 +1,7 @@
 //! What follows from an event or from time: effects as data, performed by the shell.
 
+use std::sync::Arc;
+
 use crate::domain::{Stage, Tier, Timestamp, UserId};
 use crate::record::Coordinates;
 
@@ -23,7 +25,7 @@ pub struct Signal {
 pub enum SignalKind {
     TierChanged {
         /// None: nothing was announced before.
-        previous: Option<Tier>,
+        previous: Option<Previous>,
         current: Tier,
         evidence: TierEvidence,
     },
@@ -44,6 +46,15 @@ pub enum SignalKind {
     },
 }
 
+/// The tier that was announced before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Previous {
+    /// One that the present ladder has.
+    Tier(Tier),
+    /// One that only an older ladder had: the name that it was announced under. Between the two there is no order.
+    Retired(Arc<str>),
+}
+
 /// Sums over active days of windows that end with the day as of which the tier holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TierEvidence {
@@ -52,8 +63,8 @@ pub struct TierEvidence {
     pub active_days_90: u32,
     pub transactions_30: i64,
     pub transactions_90: i64,
-    pub amount_30: i64,
-    pub amount_90: i64,
+    pub amount_30: i128,
+    pub amount_90: i128,
     pub scenes_30: u32,
 }
 

@@ -1,25 +1,25 @@
 //! One partition: its users, timers and clocks, committed and in hand.
 //!
 //! The order of an event: S and W move, deadlines up to W fire, then the event is applied. A slice of timers that is full must be
-//! committed before the rest fires; the event waits.
+//! committed before the rest fires; the event waits. What fires is in `due`, what an event does in `apply`.
+
+mod apply;
+mod due;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use xxhash_rust::xxh3::xxh3_128;
-
 use super::announce::Announcer;
 use super::clock::StreamClock;
-use super::effect::{Reason, Signal};
-use super::hand::{Content, Hand, Slot, count};
+use super::effect::Signal;
+use super::hand::{Hand, Slot, count};
 use super::store::{Users, hash};
 use super::{Disposition, Engine, Handled, Slice};
-use crate::domain::{Body, DAY_MS, Event, Input, Stage, Tier, Timestamp, UserId};
-use crate::ingest::{self, Reject};
+use crate::domain::{Body, Event, Input, Tier, Timestamp, UserId};
 use crate::record::Coordinates;
-use crate::rules::Rules;
+use crate::rules::{Rules, Ruleset};
 use crate::state::codec::Header;
-use crate::state::{Ladder, PartitionRecord, Population, StateError, User};
+use crate::state::{Ladder, PartitionRecord, Population, StateError};
 use crate::timers::{Key, Place, Timers};
 
 /// One change of the changelog; without a value it is a tombstone.
@@ -43,6 +43,8 @@ pub struct Partition {
     old_ladders: Vec<Ladder>,
     erasures: usize,
     fired: u64,
+    /// The committed record tells its rules by a scheme that can't be compared: it is to be written anew.
+    is_record_outdated: bool,
     hand: Hand,
 }
 
@@ -60,6 +62,7 @@ impl Partition {
             old_ladders: Vec::new(),
             erasures: 0,
             fired: 0,
+            is_record_outdated: false,
             hand: Hand::new(clock, population),
         }
     }
@@ -85,6 +88,7 @@ impl Partition {
     /// re-evaluation: that comes before anything else, in slices.
     pub fn restore_position(&mut self, record: &PartitionRecord) -> Result<(), StateError> {
         self.clock = StreamClock::restore(record, self.engine.settings.silent_after_ms.len());
+        self.is_record_outdated = record.digest_scheme != Ruleset::DIGEST_SCHEME;
         let mut generations = BTreeSet::new();
         self.arm_all();
         let table = self.users.read();
@@ -120,7 +124,7 @@ impl Partition {
             return Ok(Handled::TimersFirst);
         }
         let slot = self.hand.touch(event.user.as_bytes(), &self.users)?;
-        if let Some(reject) = self.too_old(slot, event) {
+        if let Some(reject) = self.too_old(slot, event)? {
             return Ok(Handled::Done(Disposition::Rejected(reject)));
         }
         self.hand.clock.advance(event.time, Some(input), &self.engine.settings);
@@ -150,7 +154,8 @@ impl Partition {
 
     /// Whether anything is in hand that a transaction must write.
     pub fn is_dirty(&self) -> bool {
-        self.hand.clock != self.clock || self.hand.touched().iter().any(|touched| touched.dirty)
+        let is_changed = self.hand.clock != self.clock || self.hand.touched().iter().any(|touched| touched.dirty);
+        is_changed || self.is_record_outdated
     }
 
     /// The keys changed in hand, each encoded once, in the order in which they were first touched.
@@ -169,6 +174,7 @@ impl Partition {
         record.partitions = self.engine.settings.partitions;
         record.rules_generation = rules.generation();
         record.rules_digest = rules.version().to_owned();
+        record.digest_scheme = Ruleset::DIGEST_SCHEME;
         record.population = self.hand.population.clone();
         let old_ladders = if self.hand.to_reevaluate > 0 { self.old_ladders.as_slice() } else { &[] };
         let ladder = Ladder { generation: rules.generation(), rungs: rules.ladder() };
@@ -183,6 +189,7 @@ impl Partition {
         self.outdated.truncate(self.hand.to_reevaluate);
         self.erasures = self.hand.erasures;
         self.fired += self.hand.fired as u64;
+        self.is_record_outdated = false;
         let taken_until = self.hand.taken_until();
         let mut table = self.users.write();
         for touched in self.hand.touched() {
@@ -274,190 +281,6 @@ impl Partition {
     pub fn timers_fired(&self) -> u64 {
         self.fired
     }
-
-    fn too_old(&mut self, slot: Slot, event: &Event) -> Option<Reject> {
-        let horizon_ms = i64::from(Rules::HORIZON_DAYS) * DAY_MS;
-        let oldest = self.hand.clock.watermark.map(|watermark| watermark.minus_millis(horizon_ms));
-        if oldest.is_some_and(|oldest| event.time < oldest) {
-            return Some(Reject::new(ingest::Reason::TooOld, "older than the watermark less the horizon"));
-        }
-        let touched = self.hand.slot(slot);
-        let left = touched.content == Content::User && touched.user.has_left(event.time, self.engine.rules.zone());
-        left.then(|| Reject::new(ingest::Reason::TooOld, "on a day that has left the user's history"))
-    }
-
-    /// Fires what is due by W, in order of (deadline, user), until the slice is full.
-    fn fire(&mut self, signals: &mut Vec<Signal>) -> Result<Slice, StateError> {
-        let Some(watermark) = self.hand.clock.watermark else { return Ok(Slice::Complete) };
-        loop {
-            if self.hand.fired >= self.engine.settings.max_effects {
-                return Ok(Slice::Full);
-            }
-            let Some((due, slot)) = self.hand.take_due(watermark, &self.users, &mut self.timers)? else {
-                return Ok(Slice::Complete);
-            };
-            self.hand.fired += 1;
-            match self.hand.slot(slot).content {
-                Content::User => self.fire_user(due, slot, signals)?,
-                Content::Erasure { .. } => {
-                    self.hand.slot(slot).content = Content::Absent;
-                    self.hand.erasures -= 1;
-                }
-                Content::Absent => {}
-            }
-            self.hand.changed(slot);
-        }
-    }
-
-    /// Fires one deadline of a user; of two at one instant the tier's.
-    fn fire_user(&mut self, due: Timestamp, slot: Slot, signals: &mut Vec<Signal>) -> Result<(), StateError> {
-        let deadlines = self.hand.slot(slot).user.deadlines;
-        let mut announcer = announcer(&self.engine, &mut self.hand, slot, due, None, signals)?;
-        if deadlines.tier == Some(due) {
-            let as_of = announcer.user.newest.map_or(due, |newest| newest.max(due));
-            let day = announcer.rules.zone().day(as_of);
-            announcer.tier(day, |from, _| if from == Tier::NEW { Reason::Calendar } else { Reason::Timer });
-        } else if let Some((_, stage)) = deadlines.stage {
-            announcer.stage(stage, Reason::Timer);
-        }
-        Ok(())
-    }
-
-    /// Re-evaluates users whose state older rules wrote, until the slice is full. A stage is never taken back.
-    fn reevaluate(&mut self, signals: &mut Vec<Signal>) -> Result<Slice, StateError> {
-        while self.hand.to_reevaluate > 0 {
-            if self.hand.fired >= self.engine.settings.max_effects {
-                return Ok(Slice::Full);
-            }
-            self.hand.to_reevaluate -= 1;
-            self.hand.fired += 1;
-            let key = self.users.read().held(self.outdated[self.hand.to_reevaluate]).copied_key();
-            let slot = self.hand.touch(&key, &self.users)?;
-            self.renumber(slot);
-            if let Some(watermark) = self.hand.clock.watermark {
-                let mut announcer = announcer(&self.engine, &mut self.hand, slot, watermark, None, signals)?;
-                announcer.silent |= announcer.rules.rules().quiet;
-                let as_of = announcer.user.newest.map_or(watermark, |newest| newest.max(watermark));
-                let day = announcer.rules.zone().day(as_of);
-                announcer.tier(day, |_, _| Reason::RuleChange);
-                announcer.plan_stage();
-                announcer.stages_due(watermark, Reason::RuleChange);
-            }
-            self.hand.changed(slot);
-        }
-        Ok(Slice::Complete)
-    }
-
-    /// Turns what was announced of a user under older rules into what it is called now.
-    fn renumber(&mut self, slot: Slot) {
-        let rules = &self.engine.rules;
-        let touched = self.hand.slot(slot);
-        let ladder = self.old_ladders.iter().find(|ladder| ladder.generation == touched.rules_generation);
-        if let (Some(ladder), Some(announced)) = (ladder, &mut touched.user.announced) {
-            *announced = rules.renumbered(*announced, &ladder.rungs);
-        }
-        touched.rules_generation = rules.generation();
-    }
-
-    /// Applies an event to its user, once all that was due has fired.
-    fn apply(
-        &mut self,
-        slot: Slot,
-        event: &Event,
-        at: &Coordinates,
-        signals: &mut Vec<Signal>,
-    ) -> Result<Disposition, StateError> {
-        let erased_at = self.erased_at(slot, &event.user)?;
-        if erased_at.is_some_and(|erased_at| event.time <= erased_at) {
-            return Ok(Disposition::Suppressed);
-        }
-        if event.body == Body::UserErased {
-            self.erase(slot, event)?;
-            return Ok(Disposition::Applied);
-        }
-        let touched = self.hand.slot(slot);
-        if touched.content == Content::Absent {
-            touched.content = Content::User;
-            touched.user = User::new(erased_at);
-            touched.rules_generation = self.engine.rules.generation();
-        }
-        if touched.user.recognises(event) {
-            return Ok(Disposition::Duplicate);
-        }
-        self.fold(slot, event, at, signals)?;
-        self.hand.changed(slot);
-        Ok(Disposition::Applied)
-    }
-
-    /// Folds the event into its user and announces what follows.
-    fn fold(
-        &mut self,
-        slot: Slot,
-        event: &Event,
-        at: &Coordinates,
-        signals: &mut Vec<Signal>,
-    ) -> Result<(), StateError> {
-        let rules = &self.engine.rules;
-        let watermark = self.hand.clock.watermark.unwrap_or(event.time);
-        let user = &mut self.hand.slot(slot).user;
-        let silent_since = user.history.last_activity();
-        let changed = user.apply(event, rules.zone());
-        let as_of = user.newest.map_or(watermark, |newest| newest.max(watermark));
-        let tier_is_stale = changed.days
-            || changed.sums && rules.asks_for_sums()
-            || user.deadlines.tier.is_some_and(|due| due <= as_of);
-        let late = event.time < watermark;
-        let reversal = changed.reversal;
-
-        let mut announcer = announcer(&self.engine, &mut self.hand, slot, as_of, Some(at), signals)?;
-        if announcer.user.history.last_activity() > silent_since && announcer.user.stage != Stage::Active {
-            announcer.cleared(silent_since, if late { Reason::LateData } else { Reason::Behaviour });
-        }
-        if tier_is_stale {
-            let day = announcer.rules.zone().day(as_of);
-            announcer.tier(day, |from, to| tier_reason(from, to, reversal, late));
-        }
-        if changed.silence {
-            announcer.plan_stage();
-            let otherwise = if late { Reason::LateData } else { Reason::Timer };
-            announcer.stages_due(watermark, if reversal { Reason::Correction } else { otherwise });
-        }
-        Ok(())
-    }
-
-    /// When the user was erased, as far as that is remembered.
-    fn erased_at(&mut self, slot: Slot, id: &UserId) -> Result<Option<Timestamp>, StateError> {
-        let touched = self.hand.slot(slot);
-        if touched.content == Content::User && touched.user.incarnation != 0 {
-            return Ok(Some(Timestamp::of_millis(touched.user.incarnation)));
-        }
-        if touched.content == Content::User || self.hand.erasures == 0 {
-            return Ok(None);
-        }
-        let marker = self.hand.touch(&erasure_key(id), &self.users)?;
-        match self.hand.slot(marker).content {
-            Content::Erasure { erased_at, .. } => Ok(Some(erased_at)),
-            _ => Ok(None),
-        }
-    }
-
-    /// Removes all that is held of a user, and remembers when, under a key that doesn't tell whose.
-    fn erase(&mut self, slot: Slot, event: &Event) -> Result<(), StateError> {
-        let generation = self.engine.rules.generation();
-        // An erasure that comes late is remembered as long: what it suppresses is still to be read, whatever its own time.
-        let stream_time = self.hand.clock.stream_time.map_or(event.time, |now| now.max(event.time));
-        let forget_at = stream_time.plus_millis(self.engine.settings.retention_ms);
-        self.hand.slot(slot).content = Content::Absent;
-        self.hand.changed(slot);
-        let marker = self.hand.touch(&erasure_key(&event.user), &self.users)?;
-        let touched = self.hand.slot(marker);
-        self.hand.erasures += usize::from(touched.content == Content::Absent);
-        let touched = self.hand.slot(marker);
-        touched.content = Content::Erasure { erased_at: event.time, forget_at };
-        touched.rules_generation = generation;
-        self.hand.changed(marker);
-        Ok(())
-    }
 }
 
 /// What speaks for the user in a slot at `time`.
@@ -473,28 +296,5 @@ fn announcer<'a>(
     let id = std::str::from_utf8(&touched.key).ok().and_then(UserId::new);
     let id = id.ok_or(StateError::Damaged("a key that is no user id"))?;
     let silent = engine.settings.emit_from.is_some_and(|from| time < from);
-    Ok(Announcer { rules: &engine.rules, user: &mut touched.user, id, time, cause, silent, signals })
-}
-
-/// Why an event changed a tier.
-fn tier_reason(from: Tier, to: Tier, reversal: bool, late: bool) -> Reason {
-    let lower = to < from;
-    if from == Tier::NEW {
-        Reason::Calendar
-    } else if lower && reversal {
-        Reason::Correction
-    } else if late {
-        Reason::LateData
-    } else if lower && to != Tier::NEW {
-        Reason::Timer
-    } else {
-        Reason::Behaviour
-    }
-}
-
-/// Where an erasure is remembered: no UTF-8, so no user's key, and a hash, so that nobody can read whose it was.
-fn erasure_key(id: &UserId) -> [u8; 17] {
-    let mut key = [0xfe; 17];
-    key[1..].copy_from_slice(&xxh3_128(id.as_bytes()).to_be_bytes());
-    key
+    Ok(Announcer { rules: &engine.rules, user: &mut touched.user, id, time, cause, retired: None, silent, signals })
 }

@@ -1,14 +1,14 @@
-//! CloudEvents 1.0. The subject is the user, `type`, `id` and `time` are ours, `channel` and `origin` extensions; the
-//! `source` attribute says who sent the event, which is not our source: that is the input's.
+//! CloudEvents 1.0. The subject is the user, `type`, `id` and `time` are ours, `channel` and `origin` extensions. The
+//! `source` attribute says who sent the event, which is not our source: that is the input's. An id counts within both.
 
 use super::envelope::Envelope;
-use super::field::{ChannelName, Id, Kind, OriginName, Raw, Time, TypeName, User};
+use super::field::{ChannelName, Id, Kind, Name, OriginName, Raw, Time, TypeName, User};
 use super::json;
 use super::members::Members;
 use super::protobuf;
 use super::shape::{CLOUDEVENTS_PREFIX, CONTENT_TYPE, MediaType};
 use super::{Reason, Reject};
-use crate::domain::{Source, Timestamp};
+use crate::domain::{Source, Timestamp, Token};
 use crate::record::Message;
 
 /// The name that the user has here.
@@ -50,6 +50,14 @@ pub(super) fn structured(members: &mut Members) -> Result<(), Reject> {
         return Err(Reject::new(Reason::Unsupported, "datacontenttype: expected JSON"));
     }
     members.envelope.user = members.subject;
+    told_by(&mut members.envelope, members.sender)
+}
+
+/// Makes the id one within its sender. An event that names none, which the specification doesn't allow, has its id alone.
+fn told_by(envelope: &mut Envelope, sender: Raw<Token>) -> Result<(), Reject> {
+    if let (Raw::Given(id), Some(sender)) = (envelope.id, sender.optional("source")?) {
+        envelope.id = Raw::Given(id.within(sender));
+    }
     Ok(())
 }
 
@@ -60,7 +68,7 @@ pub(super) fn binary(
     source: Source,
     envelope: &mut Envelope,
 ) -> Result<(), Reject> {
-    let mut version = Raw::Absent;
+    let (mut version, mut sender) = (Raw::Absent, Raw::Absent);
     let mut media = None;
     for (name, value) in message.headers() {
         // A null value says as little as an empty one.
@@ -68,6 +76,7 @@ pub(super) fn binary(
         match name.strip_prefix(CLOUDEVENTS_PREFIX.as_bytes()) {
             Some(b"specversion") => version = text(Version, value)?,
             Some(b"id") => envelope.id = text(Id(source), value)?,
+            Some(b"source") => sender = text(Name, value)?,
             Some(b"subject") => envelope.user = text(User, value)?,
             Some(b"type") => envelope.event_type = text(TypeName, value)?,
             Some(b"time") => envelope.time = time(value)?,
@@ -79,6 +88,7 @@ pub(super) fn binary(
         }
     }
     known_version(version)?;
+    told_by(envelope, sender)?;
     match media {
         Some(MediaType::Protobuf) => protobuf::data(value, &mut envelope.data),
         // A type that carries nothing may say so with any JSON value; what is no object is judged with the type.

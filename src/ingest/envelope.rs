@@ -25,11 +25,21 @@ pub(super) struct Envelope {
 
 impl Envelope {
     /// The event, or the first fault in the order of the contract's fields. `subject` is what the shape calls the user.
-    pub(super) fn event(&self, subject: &str, source: Source, origin: Origin) -> Result<Event, Reject> {
+    pub(super) fn event(
+        &self,
+        subject: &str,
+        source: Source,
+        origin: Origin,
+        earliest: Timestamp,
+    ) -> Result<Event, Reject> {
         let id = self.id.required("id")?;
         let user = self.user.required(subject)?;
         let event_type = self.event_type.required("type")?;
         let time = self.time.required("time")?;
+        if time < earliest {
+            let detail = format!("time: before stream.earliest, {earliest}: seconds? expected milliseconds");
+            return Err(Reject::new(Reason::BadValue, detail));
+        }
         let channel = self.channel.optional("channel")?.unwrap_or(source.channel());
         let origin = self.origin.optional("origin")?.unwrap_or(origin);
         let body = match event_type {

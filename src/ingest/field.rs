@@ -53,7 +53,7 @@ pub(super) trait Kind: Copy {
     }
 }
 
-/// An event's id, which counts within its source.
+/// An event's id, which counts within its source (of a CloudEvent within its sender too: [`EventId::within`]).
 #[derive(Clone, Copy)]
 pub(super) struct Id(pub Source);
 

@@ -19,8 +19,10 @@ use crate::domain::{Source, Token};
 pub(super) fn members(value: &[u8], source: Source, members: &mut Members) -> Result<(), Reject> {
     let text = utf8(value)?;
     if plain::members(text, source, members).is_err() {
-        *members = Members::default();
-        judge(text, MembersSeed(source, members))?;
+        judge(text, |text| {
+            *members = Members::default();
+            read(text, MembersSeed(source, members))
+        })?;
     }
     Ok(())
 }
@@ -29,7 +31,7 @@ pub(super) fn members(value: &[u8], source: Source, members: &mut Members) -> Re
 pub(super) fn data(value: &[u8], data: &mut Data) -> Result<(), Reject> {
     let text = utf8(value)?;
     if plain::data(text, data).is_err() {
-        judge(text, DataSeed(data))?;
+        judge(text, |text| read(text, DataSeed(data)))?;
     }
     Ok(())
 }
@@ -39,10 +41,59 @@ fn utf8(value: &[u8]) -> Result<&str, Reject> {
     std::str::from_utf8(value).map_err(|_| Reject::new(Reason::Malformed, "not UTF-8"))
 }
 
-/// Reads any JSON, and says what is wrong with what is none.
-fn judge<'de>(text: &'de str, seed: impl DeserializeSeed<'de, Value = ()>) -> Result<(), Reject> {
+/// Lets `attempt` read any JSON, and says what is wrong with what is none. It is asked once more where a number is beyond what a
+/// float can hold: that is a fault of the field alone, and only if its type has that field.
+fn judge(text: &str, mut attempt: impl FnMut(&str) -> Result<(), serde_json::Error>) -> Result<(), Reject> {
+    match attempt(text) {
+        Err(error) if is_out_of_range(&error) => attempt(&tamed(text)).map_err(reject),
+        read => read.map_err(reject),
+    }
+}
+
+fn read<'de>(text: &'de str, seed: impl DeserializeSeed<'de, Value = ()>) -> Result<(), serde_json::Error> {
     let mut json = serde_json::Deserializer::from_str(text);
-    seed.deserialize(&mut json).and_then(|()| json.end()).map_err(reject)
+    seed.deserialize(&mut json).and_then(|()| json.end())
+}
+
+fn is_out_of_range(error: &serde_json::Error) -> bool {
+    !error.is_data() && error.to_string().starts_with("number out of range")
+}
+
+/// The text with a fraction, which no field takes, in the place of each number that a float can't hold.
+fn tamed(text: &str) -> String {
+    let mut tamed = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(first) = rest.bytes().next() {
+        let length = match first {
+            b'"' => text_length(rest),
+            b'-' | b'0'..=b'9' => rest.bytes().take_while(|byte| is_of_number(*byte)).count(),
+            _ => rest.bytes().take_while(|byte| *byte != b'"' && !is_of_number(*byte)).count().max(1),
+        };
+        let (token, after) = rest.split_at(length);
+        let is_wild = matches!(first, b'-' | b'0'..=b'9')
+            && serde_json::from_str::<f64>(token).is_err_and(|error| is_out_of_range(&error));
+        tamed.push_str(if is_wild { "0.5" } else { token });
+        rest = after;
+    }
+    tamed
+}
+
+const fn is_of_number(byte: u8) -> bool {
+    matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E')
+}
+
+/// Of a text in quotes, or of all that is left where none ends it. What an escape stands for is of no account.
+fn text_length(quoted: &str) -> usize {
+    let mut escaped = false;
+    for (at, byte) in quoted.bytes().enumerate().skip(1) {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => return at + 1,
+            _ => {}
+        }
+    }
+    quoted.len()
 }
 
 /// What serde_json found wrong. Its words hold no content of the record but for kinds of values, which are told apart here.
@@ -50,11 +101,7 @@ fn reject(error: serde_json::Error) -> Reject {
     if error.is_data() {
         return Reject::new(Reason::Malformed, "not a JSON object");
     }
-    let detail = error.to_string();
-    if detail.starts_with("number out of range") {
-        return Reject::new(Reason::BadValue, detail);
-    }
-    Reject::new(Reason::Malformed, format!("not JSON: {detail}"))
+    Reject::new(Reason::Malformed, format!("not JSON: {error}"))
 }
 
 /// A value read as one kind of field; never an error of its own.
@@ -314,12 +361,30 @@ mod tests {
 
     fn judged(text: &str) -> Result<Members, Reject> {
         let mut members = Members::default();
-        judge(text, MembersSeed(Source::App, &mut members)).map(|()| members)
+        judge(text, |text| {
+            members = Members::default();
+            read(text, MembersSeed(Source::App, &mut members))
+        })?;
+        Ok(members)
     }
 
     fn shortcut(text: &str) -> Option<Members> {
         let mut members = Members::default();
         plain::members(text, Source::App, &mut members).ok().map(|()| members)
+    }
+
+    #[test]
+    fn numbers_that_no_float_holds_are_tamed_and_nothing_else_is() {
+        for (text, expected) in [
+            (r#"{"a":1e999,"b":[-1E+400,1e-999,12]}"#, r#"{"a":0.5,"b":[0.5,1e-999,12]}"#),
+            (r#"{"1e999":"1e999\" -1e999","é":1e308}"#, r#"{"1e999":"1e999\" -1e999","é":1e308}"#),
+            (r#"01e999 1e9e9 e999 "1e999"#, r#"01e999 1e9e9 e999 "1e999"#),
+        ] {
+            assert_eq!(tamed(text), expected);
+        }
+        assert!(judged(r#"{"data":{"amount":1e999}}"#).is_ok());
+        assert!(judged(r#"{"data":{"amount":1e999}"#).is_err(), "it does not end");
+        assert!(judged(r#"{"data":{"amount":01e999}}"#).is_err(), "no JSON has that number");
     }
 
     /// Whatever the shortcut reads is JSON, and means what it says.

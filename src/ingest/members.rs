@@ -17,6 +17,8 @@ pub(super) struct Members {
     pub envelope: Envelope,
     /// CloudEvents: the user.
     pub subject: Raw<UserId>,
+    /// CloudEvents: who sent the event. In tideline JSON the name means nothing.
+    pub sender: Raw<Token>,
     /// CloudEvents: whether it is the version that is known.
     pub version: Raw<bool>,
     /// CloudEvents: whether the data is JSON.
@@ -51,6 +53,7 @@ impl Members {
             Member::Origin => envelope.origin = value.field(OriginName)?,
             Member::Data => value.data(&mut envelope.data)?,
             Member::Subject => self.subject = value.field(User)?,
+            Member::Sender => self.sender = value.field(Name)?,
             Member::SpecVersion => self.version = value.field(Version)?,
             Member::DataContentType => self.data_is_json = value.field(JsonType)?,
             Member::DataBase64 => self.has_base64 = value.is_given()?,
@@ -103,6 +106,7 @@ pub(super) enum Member {
     Origin,
     Data,
     Subject,
+    Sender,
     SpecVersion,
     DataContentType,
     DataBase64,
@@ -121,6 +125,7 @@ impl Member {
             b"origin" => Self::Origin,
             b"data" => Self::Data,
             b"subject" => Self::Subject,
+            b"source" => Self::Sender,
             b"specversion" => Self::SpecVersion,
             b"datacontenttype" => Self::DataContentType,
             b"data_base64" => Self::DataBase64,

@@ -46,6 +46,8 @@ pub struct InputSpec {
     pub keyed: bool,
     /// A larger value is `too_large`, in bytes.
     pub max_value: usize,
+    /// An event's own time before that is no time: seconds are told from milliseconds by it.
+    pub earliest: Timestamp,
 }
 
 /// The shapes that an input can be configured to have.
@@ -172,7 +174,7 @@ impl Decoder {
     ) -> Result<Event, Reject> {
         let mut members = Members::default();
         let subject = read(message, value, shape, source, &mut members)?;
-        let event = members.envelope.event(subject, source, origin)?;
+        let event = members.envelope.event(subject, source, origin, self.input.earliest)?;
         if now.is_some_and(|now| event.time > now.plus_millis(self.max_skew_ms)) {
             let detail = format!("time: more than {} ms ahead of the clock", self.max_skew_ms);
             return Err(Reject::new(Reason::FutureTime, detail));

@@ -3,11 +3,11 @@
 pub mod dormancy;
 pub mod golden;
 pub mod tier;
+mod version;
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::domain::{Tier, Zone};
 
@@ -176,14 +176,6 @@ impl Rules {
             check(value.is_finite() && value > 0.0, format!("model.{name}: must be above 0, not {value}"));
         }
     }
-
-    /// Eight hex digits of SHA-256 over all that decides an output.
-    fn digest(&self) -> String {
-        let decisive = Self { generation: 0, quiet: false, ..self.clone() };
-        // Field by field through Debug, whose form of a float is its shortest exact one.
-        let digest = Sha256::digest(format!("{decisive:?}"));
-        hex::encode(&digest[..4])
-    }
 }
 
 /// Names of tiers stand in outputs, metric labels and queries: nothing in one needs escaping anywhere.
@@ -213,8 +205,10 @@ struct Compiled {
 }
 
 impl Ruleset {
-    /// Stands for a tier that the ladder no longer has.
+    /// Stands for a tier of which no ladder is known.
     pub const RETIRED: &str = "retired";
+    /// How [`Self::version`] is made: versions of different schemes can't be compared.
+    pub const DIGEST_SCHEME: u32 = version::DIGEST_SCHEME;
     const WINDOW: i32 = Rules::WINDOW_DAYS as i32;
 
     /// Every fault of the rules, if there are any.
@@ -227,7 +221,7 @@ impl Ruleset {
         let names = rules.rungs.iter().map(|rung| rung.name.clone());
         let tier_names = ["inactive".to_owned(), "new".to_owned()].into_iter().chain(names).collect();
         let asks_for_sums = rules.rungs.iter().any(Rung::asks_for_sums);
-        let version = rules.digest();
+        let version = version::version(&rules);
         Ok(Self(Arc::new(Compiled { rules, zone, asks_for_sums, tier_names, version })))
     }
 
@@ -253,12 +247,14 @@ impl Ruleset {
         self.0.tier_names.get(usize::from(tier.0)).map_or(Self::RETIRED, String::as_str)
     }
 
-    /// The tier that goes by the name that `tier` had on another ladder, from its lowest rung; one that is no more is above all.
-    pub fn renumbered(&self, tier: Tier, ladder: &[String]) -> Tier {
-        let Some(rung) = usize::from(tier.0).checked_sub(usize::from(Tier::rung(0).0)) else { return tier };
-        let name = ladder.get(rung);
-        let now = self.rungs().iter().position(|rung| Some(&rung.name) == name).unwrap_or(self.rungs().len());
-        Tier::rung(now as u8)
+    /// The tier of a rung.
+    pub fn rung_named(&self, name: &str) -> Option<Tier> {
+        self.rungs().iter().position(|rung| rung.name == name).map(|index| Tier::rung(index as u8))
+    }
+
+    /// Stands, until its user is judged anew, for a tier that the ladder no longer has: above all of it.
+    pub fn retired(&self) -> Tier {
+        Tier::rung(self.rungs().len() as u8)
     }
 
     /// The names of its rungs, from the lowest.

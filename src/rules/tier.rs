@@ -145,7 +145,7 @@ impl<'a> Activity<'a> {
 pub struct Sums {
     pub active_days: u32,
     pub transactions: i64,
-    pub amount: i64,
+    pub amount: i128,
     pub scenes: u32,
 }
 
@@ -168,7 +168,7 @@ impl Sums {
 
     fn meet(&self, rung: &Rung) -> bool {
         self.transactions >= i64::from(rung.transactions)
-            && (rung.amount == 0 || self.amount >= rung.amount)
+            && (rung.amount == 0 || self.amount >= i128::from(rung.amount))
             && self.scenes >= rung.scenes
     }
 }

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use crate::broker::Topics;
 use crate::domain::{Input, PartitionId};
-use crate::emit::{Emitter, Output, OutputFormat};
+use crate::emit::{Emitter, Output};
 use crate::engine::Engine;
 use crate::ingest::{Decoder, InputSpec};
 use crate::record::{Coordinates, Offset};
+use crate::rules::Ruleset;
 use crate::runtime::Settings;
 use crate::runtime::errand::Slots;
 use crate::runtime::ownership::Expected;
@@ -30,18 +31,12 @@ impl Job {
         topics: Topics,
         inputs: Vec<InputSpec>,
         max_skew_ms: i64,
-        format: OutputFormat,
+        output: Output,
         settings: Settings,
     ) -> Arc<Self> {
         let partitions = topics.partitions;
         let partitioner = settings.partitioner;
         let decoder = |input| Decoder::new(input, partitions, max_skew_ms).partitioned_by(partitioner);
-        let output = Output {
-            tier_changes: topics.tier_changes.clone(),
-            dormancy_risk: topics.dormancy_risk.clone(),
-            format,
-            source: "tideline".to_owned(),
-        };
         let emitter = Emitter::new(&engine.settings().rules, engine.rule_version(), output);
         let restore_slots = Slots::new(settings.restores_at_once);
         let decoders = inputs.into_iter().map(decoder).collect();
@@ -60,6 +55,7 @@ impl Job {
             zone: rules.zone().name(),
             generation: rules.generation(),
             digest: rules.version(),
+            digest_scheme: Ruleset::DIGEST_SCHEME,
         }
     }
 

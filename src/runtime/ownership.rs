@@ -112,7 +112,10 @@ pub enum Refusal {
     Changed { what: &'static str, recorded: String, configured: String },
     #[error("its state was written with an input {0:?} that is configured no longer; `tideline reset` starts it anew")]
     InputGone(String),
-    #[error("the rules of generation {generation} are {configured}, but its state was written with {recorded}")]
+    #[error(
+        "the rules of generation {generation} are {configured}, but its state was written with {recorded}: other rules under one \
+         generation; raise rules.generation to apply them, or configure the rules of that state"
+    )]
     OtherRules { generation: u32, recorded: String, configured: String },
     #[error("its state was written with rules of generation {recorded}, this member's are of generation {configured}")]
     RulesBehind { recorded: u32, configured: u32 },
@@ -153,6 +156,7 @@ pub struct Expected<'a> {
     pub zone: &'a str,
     pub generation: u32,
     pub digest: &'a str,
+    pub digest_scheme: u32,
 }
 
 /// Where a partition starts.
@@ -256,7 +260,9 @@ fn same_rules(record: &PartitionRecord, expected: Expected<'_>) -> Result<(), Re
     if recorded > configured {
         return Err(Refusal::RulesBehind { recorded, configured });
     }
-    if recorded == configured && record.rules_digest != expected.digest {
+    // Of another scheme's digest nothing can be said: it is for whoever changes rules to raise the generation.
+    let is_comparable = record.digest_scheme == expected.digest_scheme;
+    if recorded == configured && is_comparable && record.rules_digest != expected.digest {
         let recorded = record.rules_digest.clone();
         return Err(Refusal::OtherRules { generation: configured, recorded, configured: expected.digest.to_owned() });
     }
@@ -366,10 +372,15 @@ mod tests {
             partitions: 4,
             rules_generation: 3,
             rules_digest: "d".to_owned(),
+            digest_scheme: 2,
             transactional_id: "a".to_owned(),
             transaction_number: 8,
             ..PartitionRecord::default()
         }
+    }
+
+    fn expected(topics: &Topics) -> Expected<'_> {
+        Expected { topics, zone: "UTC", generation: 3, digest: "d", digest_scheme: 2 }
     }
 
     /// As a partition with that record is judged, when the group has these offsets, by input.
@@ -398,6 +409,20 @@ mod tests {
         }
         let older_rules = judged(|record| record.rules_generation = 2, &AS_RECORDED);
         assert!(older_rules.is_ok(), "the engine re-evaluates");
+    }
+
+    #[test]
+    fn a_digest_of_another_scheme_is_not_compared_but_the_generation_is() {
+        let earlier = |generation| {
+            move |record: &mut PartitionRecord| {
+                (record.rules_digest, record.digest_scheme) = ("print".to_owned(), 0);
+                record.rules_generation = generation;
+            }
+        };
+        assert!(judged(earlier(3), &AS_RECORDED).is_ok());
+        assert!(judged(earlier(2), &AS_RECORDED).is_ok());
+        let refusal = judged(earlier(4), &AS_RECORDED).unwrap_err();
+        assert_eq!(refusal, Refusal::RulesBehind { recorded: 4, configured: 3 });
     }
 
     #[test]
@@ -467,6 +492,7 @@ mod tests {
             ),
             (|record| record.rules_generation = 4, AS_RECORDED, "rules of generation 4"),
             (|record| record.rules_digest = "e".to_owned(), AS_RECORDED, "written with e"),
+            (|record| record.rules_digest = "e".to_owned(), AS_RECORDED, "raise rules.generation"),
             (|record| record.inputs[0].topic = "fax".to_owned(), AS_RECORDED, "\"fax\""),
             (same, [Some(9), Some(6), Some(0)], "offset of sms is 6, ahead of the partition record's 5"),
             (same, [Some(9), Some(5), Some(1)], "offset of rekey is 1, ahead of the partition record's 0"),

@@ -2,14 +2,15 @@
 //!
 //! ```text
 //! header, 16 bytes:  version 1 | kind 1 | tier 1 (255: none) | stage 1 | rules generation 4 LE | next deadline 8 LE (ms; MAX: none)
-//! body of a user:    flags 1 | the fields below, as varints (LEB128; zigzag where they may be negative), times relative to the newest
+//! body of a user:    flags 1 | the fields below, as varints (LEB128; zigzag where they may be negative), times relative to the newest;
+//!                    numbers have 64 bits, a day's amount 128 (of one within 64 bits the bytes are the same)
 //! sections:          (tag varint | length varint | bytes) to the end
 //! ```
 //!
 //! A field that comes later is a section with a new tag: this version keeps sections that it does not know as they are.
 //! Anything else that changes needs a new version; an unknown version is an error, never a guess.
 
-use super::varint::{Reader, put_signed, put_unsigned};
+use super::varint::{Reader, put_signed, put_unsigned, put_wide};
 use super::{Deadlines, History, Loan, Loans, Remembered, StateError, User, event_time, instant};
 use crate::domain::{DAY_MS, Day, EventId, Stage, Tier, Timestamp, Token};
 
@@ -200,7 +201,7 @@ fn put_days(out: &mut Vec<u8>, history: &History) {
         put_signed(out, i64::from(bucket.day.0) - previous);
         previous = i64::from(bucket.day.0);
         put_signed(out, i64::from(bucket.transactions));
-        put_signed(out, bucket.amount);
+        put_wide(out, bucket.amount);
         // In the day's own terms a time is small: local midnight is within 14 h of the day number's.
         put_signed(out, bucket.latest.map_or(i64::MIN, |at| at.millis() - previous * DAY_MS));
         put_unsigned(out, bucket.scenes);
@@ -220,7 +221,7 @@ fn read_days(from: &mut Reader<'_>, history: &mut History) -> Result<(), StateEr
         }
         number = number.saturating_add(step);
         let transactions = i32::try_from(from.signed()?).map_err(|_| StateError::Damaged("too many transactions"))?;
-        let amount = from.signed()?;
+        let amount = from.wide()?;
         let day = day(number)?;
         let within = from.signed()?;
         let latest = if within == i64::MIN { None } else { Some(event_time(within.saturating_add(number * DAY_MS))?) };
@@ -318,11 +319,11 @@ mod tests {
     }
 
     fn bucket() -> impl Strategy<Value = DayBucket> {
-        (0..2_000_000i32, any::<i32>(), any::<i64>(), prop::option::of(0..DAY_MS), any::<u64>()).prop_map(
-            |(day, transactions, amount, within, scenes)| DayBucket {
+        (0..2_000_000i32, any::<i32>(), (any::<i128>(), 0..127u32), prop::option::of(0..DAY_MS), any::<u64>()).prop_map(
+            |(day, transactions, (amount, shift), within, scenes)| DayBucket {
                 day: Day(day),
                 transactions,
-                amount,
+                amount: amount >> shift,
                 latest: within.map(|ms| Timestamp::of_millis(i64::from(day) * DAY_MS + ms)),
                 scenes,
             },

@@ -11,8 +11,8 @@ pub struct DayBucket {
     pub day: Day,
     /// Key activities less full refunds.
     pub transactions: i32,
-    /// Minor units, less refunds. Saturates.
-    pub amount: i64,
+    /// Minor units, less refunds. 128 bits: 10,000 amounts of 10^15 are more than 64 hold.
+    pub amount: i128,
     /// The latest key activity, refunded or not; none on a day that only refunds name.
     pub latest: Option<Timestamp>,
     /// Places in the table of scenes that the history keeps.
@@ -72,7 +72,7 @@ impl History {
         self.first_day = Some(self.first_day.map_or(day, |first| first.min(day)));
         let bucket = self.bucket(day);
         bucket.transactions = bucket.transactions.saturating_add(1);
-        bucket.amount = bucket.amount.saturating_add(amount);
+        bucket.amount = bucket.amount.saturating_add(i128::from(amount));
         bucket.latest = bucket.latest.max(Some(at));
         bucket.scenes |= scenes;
         bucket.transactions == 1
@@ -81,7 +81,7 @@ impl History {
     /// Takes an amount, and of a full refund one transaction, from a day; says whether the day ceased to be active by it.
     pub(super) fn refund(&mut self, day: Day, amount: i64, full: bool) -> bool {
         let bucket = self.bucket(day);
-        bucket.amount = bucket.amount.saturating_sub(amount);
+        bucket.amount = bucket.amount.saturating_sub(i128::from(amount));
         if full {
             bucket.transactions = bucket.transactions.saturating_sub(1);
         }

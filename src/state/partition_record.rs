@@ -28,6 +28,8 @@ pub struct PartitionRecord {
     pub partitions: i32,
     pub rules_generation: u32,
     pub rules_digest: String,
+    /// How that was made; 0 where the record doesn't say.
+    pub digest_scheme: u32,
     pub transactional_id: String,
     pub transaction_number: u64,
     pub population: Population,
@@ -103,6 +105,7 @@ impl PartitionRecord {
             partitions: self.partitions,
             rules_generation: self.rules_generation,
             rules_digest: self.rules_digest.clone(),
+            digest_scheme: self.digest_scheme,
             transactional_id: self.transactional_id.clone(),
             transaction_number: self.transaction_number,
             population: Some(proto::Population {
@@ -153,6 +156,7 @@ impl PartitionRecord {
             partitions: record.partitions,
             rules_generation: record.rules_generation,
             rules_digest: record.rules_digest,
+            digest_scheme: record.digest_scheme,
             transactional_id: record.transactional_id,
             transaction_number: record.transaction_number,
             population: Population { by_tier: population.by_tier, by_stage },

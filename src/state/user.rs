@@ -5,7 +5,7 @@
 //! remembered ids do depend on the order; they are the engine's to set, but for the ids.
 
 use super::{History, Loans, Remembered};
-use crate::domain::{Body, Event, EventId, Stage, Tier, Timestamp, Zone};
+use crate::domain::{Body, DAY_MS, Event, EventId, Stage, Tier, Timestamp, Zone};
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct User {
@@ -39,6 +39,24 @@ pub struct Deadlines {
 }
 
 impl Deadlines {
+    /// How much later a deadline is looked at again that has fired and would be due at once.
+    const MOVES_ON_MS: i64 = DAY_MS;
+
+    /// To be called once the tier's deadline at `due` has fired and the next is planned: makes it a later one. What fires is due
+    /// no longer, or whoever fires deadlines would never end.
+    pub fn tier_fired(&mut self, due: Timestamp) {
+        self.tier = self.tier.map(|next| Self::after(due, next));
+    }
+
+    /// The same for the stage's.
+    pub fn stage_fired(&mut self, due: Timestamp) {
+        self.stage = self.stage.map(|(next, stage)| (Self::after(due, next), stage));
+    }
+
+    fn after(due: Timestamp, next: Timestamp) -> Timestamp {
+        if next > due { next } else { due.plus_millis(Self::MOVES_ON_MS) }
+    }
+
     pub fn next(&self) -> Option<Timestamp> {
         let stage = self.stage.map(|(at, _)| at);
         match (self.tier, stage) {
@@ -138,7 +156,7 @@ impl User {
     }
 }
 
-/// What a full refund takes back, whatever the source that tells of it.
+/// What a full refund takes back, whoever tells of it.
 fn refunded_in_full(event: &Event) -> Option<EventId> {
     match event.body {
         Body::PaymentRefunded { original, full: true, .. } => original,
@@ -163,5 +181,28 @@ impl KeyActivity {
             | Body::BillPaid { amount, auto: false, .. } => Some(Self { amount, scene: None }),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As rules would that find, at the deadline's own instant, the same deadline again, or an earlier one.
+    #[test]
+    fn what_has_fired_is_due_later_or_no_longer_whatever_the_rules_make_of_it() {
+        let t = |millis| Timestamp::of_millis(millis);
+        for (next, after) in [(4, 5 + DAY_MS), (5, 5 + DAY_MS), (6, 6)] {
+            let planned = Deadlines { tier: Some(t(next)), stage: Some((t(next), Stage::Lost)) };
+            let (mut of_tier, mut of_stage) = (planned, planned);
+            of_tier.tier_fired(t(5));
+            of_stage.stage_fired(t(5));
+            assert_eq!(of_tier, Deadlines { tier: Some(t(after)), ..planned });
+            assert_eq!(of_stage, Deadlines { stage: Some((t(after), Stage::Lost)), ..planned });
+        }
+        let mut none = Deadlines::default();
+        none.tier_fired(t(5));
+        none.stage_fired(t(5));
+        assert_eq!(none, Deadlines::default());
     }
 }

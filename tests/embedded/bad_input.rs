@@ -237,6 +237,7 @@ impl Bench {
             format: Format::Json,
             keyed: true,
             max_value: MAX_VALUE,
+            earliest: Timestamp::MIN,
         };
         let now = Timestamp::parse(NOW).expect("a time");
         let at = Coordinates { topic, partition, offset: record.offset() };

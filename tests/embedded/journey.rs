@@ -44,13 +44,40 @@ fn eight_partitions_and_two_lanes_give_the_expected_outputs() {
     journey::check_outputs(outputs);
 }
 
+#[test]
+fn outputs_name_the_application_as_their_source() {
+    let config = Config::parse("pay.toml", "[application]\nid = \"pay\"").unwrap();
+    let topics = config.topic_names();
+    let broker = Memory::new(topics.clone(), MemorySettings::default());
+    let value =
+        r#"{"id":"1","user_id":"u1","type":"payment.completed","time":"2026-01-01T00:00:00Z","data":{"amount":1}}"#;
+    let record = Outgoing {
+        topic: topics.inputs[0].clone(),
+        partition: None,
+        key: Some(b"u1".to_vec()),
+        value: Some(value.into()),
+        headers: Vec::new(),
+        timestamp: None,
+    };
+    broker.produce(record).unwrap();
+    let job = config.job(Mode::UntilEnd { until: None }).unwrap();
+    runtime::run(&broker, &job, 1, &Clock::system(), &Board::default(), &Stop::default()).unwrap();
+    let partitions = (0..topics.partitions).map(PartitionId);
+    let read = |partition| broker.read(&topics.tier_changes, partition, 0, Isolation::ReadCommitted, 10).unwrap();
+    let sources: Vec<_> = partitions
+        .flat_map(read)
+        .map(|message| String::from_utf8(message.header("ce_source").unwrap().to_vec()).unwrap())
+        .collect();
+    assert_eq!(sources, ["pay"]);
+}
+
 fn run(config: &Config, broker: &Memory) {
     let until = Timestamp::parse(journey::UNTIL).unwrap();
     let settings = Settings { mode: Mode::UntilEnd { until: Some(until) }, ..Settings::default() };
     let engine = Engine::new(config.engine_settings()).unwrap();
     let max_skew_ms = config.stream.max_skew.millis();
     let (topics, inputs) = (config.topic_names(), config.input_specs());
-    let job = Job::new(engine, topics, inputs, max_skew_ms, config.output.format, settings);
+    let job = Job::new(engine, topics, inputs, max_skew_ms, config.output_settings(), settings);
     let board = Board::default();
     runtime::run(broker, &Arc::clone(&job), 2, &Clock::system(), &board, &Stop::default()).unwrap();
 }

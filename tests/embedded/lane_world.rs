@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tideline::broker::memory::{Fault, Isolation, Memory, MemorySettings};
 use tideline::broker::{Broker, Committed, Producer, Topics, Transaction};
 use tideline::domain::{Input, Origin, PartitionId, Source, Timestamp, partition_of};
-use tideline::emit::OutputFormat;
+use tideline::emit::{Output, OutputFormat};
 use tideline::engine::{self, Engine};
 use tideline::ingest::{Format, InputSpec};
 use tideline::record::{Message, Offset, Outgoing};
@@ -90,7 +90,13 @@ impl World {
         });
         let topics = topics(options.partitions);
         let specs = input_specs(&topics, options.merchant_is_keyed);
-        let job = Job::new(engine.unwrap(), topics, specs, 300_000, OutputFormat::Json, options.settings.clone());
+        let output = Output {
+            tier_changes: topics.tier_changes.clone(),
+            dormancy_risk: topics.dormancy_risk.clone(),
+            format: OutputFormat::Json,
+            source: "tideline".to_owned(),
+        };
+        let job = Job::new(engine.unwrap(), topics, specs, 300_000, output, options.settings.clone());
         let (board, stop, finish) = (Board::default(), Stop::default(), Arc::new(Finish::new(lanes)));
         Self { broker, job, company: Company { clock, board, stop, finish, orders: Orders::default() }, time, options }
     }
@@ -312,6 +318,7 @@ fn input_specs(topics: &Topics, merchant_is_keyed: bool) -> Vec<InputSpec> {
         format: Format::Json,
         keyed: source != Some(Source::Merchant) || merchant_is_keyed,
         max_value: 1 << 20,
+        earliest: Timestamp::MIN,
     });
     specs.collect()
 }

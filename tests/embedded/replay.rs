@@ -1,5 +1,7 @@
 //! `tideline replay`, run as its user runs it: files in, lines out.
 
+mod cases;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};

@@ -1,10 +1,12 @@
 //! Erasure, new generations of rules, silent folding: what the worked cases don't show.
 
-use tideline::domain::{Body, DAY_MS, Event, EventId, HOUR_MS, Origin, Source, Stage, Tier, Timestamp, UserId};
-use tideline::engine::{Disposition, Reason, Signal, SignalKind};
+use serde_json::Value;
+use tideline::domain::{Body, DAY_MS, Event, EventId, Origin, Source, Stage, Tier, Timestamp, UserId};
+use tideline::engine::{Disposition, Engine, Partition, Previous, Reason, Signal, SignalKind};
+use tideline::ingest::MAX_AMOUNT;
 use tideline::rules::{Rules, Rung};
 
-use super::{advance, handle, partition, restored, settings};
+use super::{advance, emitter, handle, json_of, partition, restored, settings};
 
 const START: i64 = 20_000 * DAY_MS;
 
@@ -140,14 +142,14 @@ fn a_new_generation_of_rules_re_evaluates_every_user_in_slices() {
     let of_u1: Vec<_> = signals.iter().filter(|signal| signal.user.as_str() == "u1").collect();
     assert_eq!(of_u1[0].sequence, 2);
     let previous = of_u1.iter().find_map(|signal| match signal.kind {
-        SignalKind::TierChanged { previous, .. } => previous,
+        SignalKind::TierChanged { ref previous, .. } => previous.clone(),
         _ => None,
     });
-    assert_eq!(previous, Some(Tier::rung(1)));
+    assert_eq!(previous, Some(Previous::Tier(Tier::rung(1))));
 }
 
 #[test]
-fn a_tier_keeps_its_name_when_the_ladder_changes_below_it() {
+fn a_tier_keeps_the_name_that_it_was_announced_under_whatever_becomes_of_the_ladder() {
     let mut signals = Vec::new();
     let mut old = partition(settings(Rules::default()));
     // u1 is high, u2 regular.
@@ -164,11 +166,14 @@ fn a_tier_keeps_its_name_when_the_ladder_changes_below_it() {
     with_gold.rungs.insert(2, Rung { name: "gold".to_owned(), active_days: 6, ..with_gold.rungs[1].clone() });
     let mut without_regular = Rules { generation: 3, ..Rules::default() };
     without_regular.rungs.remove(1);
+    let mut renamed = Rules { generation: 2, ..Rules::default() };
+    renamed.rungs[2].name = "oro".to_owned();
     // The rules in their order, and what is announced of whom: previous and current tier by name.
     let cases = [
-        (vec![with_gold.clone()], vec![("u2", "regular", "gold")]),
-        (vec![without_regular.clone()], vec![("u2", "retired", "low")]),
-        (vec![with_gold, without_regular], vec![("u2", "regular", "gold"), ("u2", "retired", "low")]),
+        (vec![with_gold.clone()], vec![("u2", "regular", "gold", Some("up"))]),
+        (vec![without_regular.clone()], vec![("u2", "regular", "low", None)]),
+        (vec![renamed], vec![("u1", "high", "oro", None)]),
+        (vec![with_gold, without_regular], vec![("u2", "regular", "gold", Some("up")), ("u2", "gold", "low", None)]),
     ];
     for (changes, expected) in cases {
         let mut lane = restored(&old, settings(Rules::default()));
@@ -176,23 +181,28 @@ fn a_tier_keeps_its_name_when_the_ladder_changes_below_it() {
         for rules in changes {
             // One user a slice, and a restart after each.
             let settings = tideline::engine::Settings { max_effects: 1, ..settings(rules.clone()) };
-            let names = tideline::rules::Ruleset::new(rules).unwrap();
+            let engine = Engine::new(settings.clone()).unwrap();
+            let emitter = emitter(&engine);
             let mut signals = Vec::new();
             for _ in 0..3 {
                 lane = restored(&lane, settings.clone());
                 lane.handle_time(None, &mut signals).unwrap();
                 lane.install();
             }
-            announced.extend(signals.into_iter().map(|signal| match signal.kind {
-                SignalKind::TierChanged { previous, current, .. } => {
-                    let name = |tier| names.tier_name(tier).to_owned();
-                    (signal.user.as_str().to_owned(), name(previous.unwrap()), name(current))
-                }
-                other => panic!("{other:?}"),
-            }));
+            announced.extend(signals.iter().map(|signal| json_of(signal, &emitter)));
         }
-        let announced: Vec<_> = announced.iter().map(|(a, b, c)| (a.as_str(), b.as_str(), c.as_str())).collect();
-        assert_eq!(announced, expected);
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let seen: Vec<_> = announced
+            .iter()
+            .map(|json| ["user_id", "previous", "current", "direction"].map(|name| text(&json[name])))
+            .collect();
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|(user, previous, current, direction)| {
+                [Some(*user), Some(*previous), Some(*current), *direction].map(|text| text.map(str::to_owned))
+            })
+            .collect();
+        assert_eq!(seen, expected);
     }
 }
 
@@ -277,15 +287,34 @@ fn a_warning_beyond_all_times_is_never_due() {
 }
 
 #[test]
-fn amounts_beyond_all_bounds_saturate() {
+fn sums_are_whole_however_many_amounts_they_are_of() {
     let mut signals = Vec::new();
     let mut partition = partition(settings(Rules::default()));
-    for n in 0..20 {
+    const TIMES: i64 = 9_300;
+    let amount_of = |partition: &Partition| {
+        let user = partition.users().user(&UserId::new("u1").unwrap()).unwrap().unwrap();
+        user.history.days().iter().map(|bucket| bucket.amount).sum::<i128>()
+    };
+    for n in 0..TIMES {
         let body =
-            Body::PaymentCompleted { amount: i64::MAX / 4, scene: None, merchant: None, coupon: None, auto: false };
-        handle(&mut partition, &event(n, day(0).plus_millis(n as i64 * HOUR_MS), body), &mut signals);
+            Body::PaymentCompleted { amount: MAX_AMOUNT, scene: None, merchant: None, coupon: None, auto: false };
+        handle(&mut partition, &event(n as u64, day(0).plus_millis(n), body), &mut signals);
     }
     partition.install();
-    let user = partition.users().user(&UserId::new("u1").unwrap()).unwrap().unwrap();
-    assert_eq!(user.history.days()[0].amount, i64::MAX);
+    assert_eq!(amount_of(&partition), i128::from(TIMES) * i128::from(MAX_AMOUNT));
+    // As it stands in the changelog, and in what follows from it.
+    let mut partition = restored(&partition, settings(Rules::default()));
+    signals.clear();
+    advance(&mut partition, day(38), &mut signals);
+    let emitter = emitter(&Engine::new(settings(Rules::default())).unwrap());
+    let lost = signals.iter().map(|signal| json_of(signal, &emitter)).find(|json| json["current"] == "inactive");
+    assert_eq!(lost.unwrap()["evidence"]["amount_90"].to_string(), "9300000000000000000");
+    for n in 0..TIMES {
+        let original_time = day(0).plus_millis(n);
+        let (original, amount) = (None, MAX_AMOUNT);
+        let body = Body::PaymentRefunded { original, original_time, amount, full: false, auto: false };
+        handle(&mut partition, &event((TIMES + n) as u64, day(38), body), &mut signals);
+    }
+    partition.install();
+    assert_eq!(amount_of(&partition), 0);
 }

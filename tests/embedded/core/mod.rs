@@ -2,13 +2,17 @@
 
 mod cases;
 mod chaos;
+mod identities;
 mod properties;
+mod stored;
 mod vectors;
 
 use std::sync::Arc;
 
+use serde_json::Value;
 use tideline::domain::{DAY_MS, Event, HOUR_MS, Input, PartitionId, Source, Timestamp};
-use tideline::engine::{Disposition, Engine, Handled, Partition, Settings, Signal, Slice};
+use tideline::emit::{Emitter, Output, OutputFormat};
+use tideline::engine::{Disposition, Engine, Handled, Partition, Previous, Settings, Signal, Slice};
 use tideline::record::Coordinates;
 use tideline::rules::Rules;
 
@@ -31,6 +35,30 @@ fn partition(settings: Settings) -> Partition {
 
 fn coordinates(offset: i64) -> Coordinates {
     Coordinates { topic: Arc::from("events"), partition: PartitionId(0), offset }
+}
+
+fn emitter(engine: &Engine) -> Emitter {
+    let output = Output {
+        tier_changes: "tier-changes".into(),
+        dormancy_risk: "dormancy-risk".into(),
+        format: OutputFormat::Json,
+        source: "tideline".to_owned(),
+    };
+    Emitter::new(&engine.settings().rules, engine.rule_version(), output)
+}
+
+fn json_of(signal: &Signal, emitter: &Emitter) -> Value {
+    let mut json = Vec::new();
+    emitter.write_json(signal, &mut json);
+    serde_json::from_slice(&json).unwrap()
+}
+
+/// The name that a tier was announced under.
+fn name_of(previous: &Previous, engine: &Engine) -> String {
+    match previous {
+        Previous::Tier(tier) => engine.tier_name(*tier).to_owned(),
+        Previous::Retired(name) => name.to_string(),
+    }
 }
 
 /// Handles an event, installing full slices of timers on the way, as a lane does after their commit.

@@ -88,6 +88,7 @@ fn decoder(source: Source) -> Decoder {
         format: Format::Json,
         keyed: true,
         max_value: 1 << 20,
+        earliest: Timestamp::MIN,
     };
     Decoder::new(input, 1, 0)
 }
@@ -123,7 +124,8 @@ fn compared(signal: &Signal, engine: &Engine) -> Value {
     });
     let rest = match &signal.kind {
         SignalKind::TierChanged { previous, current, .. } => {
-            serde_json::json!({"type": "tier_changed", "previous": previous.map(tier), "current": tier(*current)})
+            let previous = previous.as_ref().map(|previous| super::name_of(previous, engine));
+            serde_json::json!({"type": "tier_changed", "previous": previous, "current": tier(*current)})
         }
         SignalKind::DormancyRisk { stage, previous_stage, silent_since, .. } => serde_json::json!({
             "type": "dormancy_risk",

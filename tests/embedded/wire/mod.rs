@@ -1,6 +1,7 @@
 //! The wire: records to events in every shape, and what is written back.
 
 mod dead_letters;
+mod identities;
 mod noise;
 mod reasons;
 mod routing;
@@ -29,6 +30,7 @@ fn input(source: Source, format: Format) -> InputSpec {
         format,
         keyed: true,
         max_value: MAX_VALUE,
+        earliest: Timestamp::MIN,
     }
 }
 

@@ -1,8 +1,10 @@
 //! Every reason for which a record can't be used, in every shape where it can occur.
 
+use prost::Message as _;
 use serde_json::{Value, json};
 use tideline::domain::{PartitionId, Source, Timestamp};
-use tideline::ingest::{Decoded, Decoder, Format, Reason};
+use tideline::ingest::protobuf::schema;
+use tideline::ingest::{Decoded, Decoder, Format, InputSpec, Reason};
 
 use super::{MAX_SKEW_MS, MAX_VALUE, TestMessage, decode, input, shapes};
 
@@ -287,6 +289,96 @@ fn a_number_beyond_all_bounds_is_bad_and_not_malformed() {
         let text =
             format!(r#"{{"id":"e","user_id":"u","type":"payment.completed","time":1,"data":{{"amount":{number}}}}}"#);
         check(&TestMessage::of_value(text), Source::App, Format::Json, Reason::BadValue, "");
+    }
+}
+
+#[test]
+fn a_number_beyond_all_bounds_is_ignored_where_the_type_has_no_such_field() {
+    for number in ["1e999", "-1e999", "123456789012345678901234567890", "99999999999999999999e99999999999"] {
+        for data in ["amount", "due", "max_per_month", "interests", "granted", "what"] {
+            let text = |more: &str, end: &str| {
+                format!(
+                    r#"{{"data":{{"{data}":{number},"x":"1e999"}},{more}"id":"e","type":"app.login","user_id":"u","time":1{end}"#
+                )
+            };
+            let read = |text: String| decode(&TestMessage::of_value(text), Source::App, Format::Json);
+            for more in [String::new(), format!("\"what\":[{number}],"), format!("\"source\":{number},")] {
+                let decoded = read(text(&more, "}"));
+                assert!(matches!(decoded, Decoded::Event { .. }), "{data} {number} {more}: {decoded:?}");
+            }
+            let broken = read(text("", ""));
+            assert!(matches!(&broken, Decoded::Reject(reject) if reject.reason == Reason::Malformed), "{broken:?}");
+            let unnamed = read(text("\"id\":1e999,", "}").replace("\"id\":\"e\",", ""));
+            assert!(matches!(&unnamed, Decoded::Reject(reject) if reject.reason == Reason::BadValue), "{unnamed:?}");
+        }
+        let binary = TestMessage::of_value(format!(r#"{{"amount":{number}}}"#))
+            .header("ce_specversion", "1.0")
+            .header("ce_id", "e")
+            .header("ce_subject", "u")
+            .header("ce_time", "1");
+        for (event_type, counts) in [("app.login", true), ("payment.completed", false)] {
+            let decoded = decode(&binary.clone().header("ce_type", event_type), Source::App, Format::Json);
+            assert_eq!(matches!(decoded, Decoded::Event { .. }), counts, "{event_type} {number}: {decoded:?}");
+        }
+    }
+    let beyond = schema::EventData {
+        amount: Some(i64::MIN),
+        kind: 99,
+        preferred_channel: 99,
+        due: Some(schema::Instant { at: Some(schema::instant::At::EpochMs(i64::MAX)) }),
+        ..schema::EventData::default()
+    };
+    // Of max_per_month, a uint32, more than that holds; of granted, a bool, more than one.
+    let more = [0x88, 0x01, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01, 0x80, 0x01, 0x07];
+    let data = [beyond.encode_to_vec(), more.to_vec()].concat();
+    let of_type = |name: &str| {
+        let event = schema::Event { id: "e".into(), user_id: "u".into(), r#type: name.into(), ..Default::default() };
+        let time = [0x22, 0x02, 0x08, 0x01];
+        let value = [event.encode_to_vec(), time.to_vec(), vec![0x3a, data.len() as u8], data.clone()].concat();
+        decode(&TestMessage::of_value(value), Source::App, Format::Protobuf)
+    };
+    assert!(matches!(of_type("app.login"), Decoded::Event { .. }), "{:?}", of_type("app.login"));
+    for (name, field) in [("payment.completed", "data.amount"), ("survey.answered", "data.max_per_month")] {
+        let (reason, detail) = reason(of_type(name));
+        assert!(reason == Reason::BadValue && detail.starts_with(field), "{name}: {detail}");
+    }
+}
+
+#[test]
+fn a_time_before_the_earliest_is_taken_for_seconds_and_no_other_time_is() {
+    let earliest = Timestamp::parse("1990-01-01T00:00:00Z").unwrap();
+    let read = |record: &TestMessage, format| {
+        let input = InputSpec { earliest, ..input(Source::App, format) };
+        Decoder::new(input, 1, MAX_SKEW_MS).decode(record, PartitionId(0), None)
+    };
+    let cases = [
+        ("app.login", json!(1_772_359_200), false),
+        ("app.login", json!("1989-12-31T23:59:59.999Z"), false),
+        ("weather.changed", json!(0), false),
+        ("user.erased", json!(0), false),
+        ("app.login", json!("1990-01-01T00:00:00Z"), true),
+    ];
+    for (event_type, time, is_read) in cases {
+        for (shape, record, format) in shapes(&event(event_type, &json!({"time": time}))) {
+            match read(&record, format) {
+                Decoded::Event { .. } => assert!(is_read, "{event_type} at {time} as {shape}"),
+                Decoded::Reject(reject) => {
+                    assert!(!is_read, "{event_type} at {time} as {shape}: {reject}");
+                    assert_eq!(reject.reason, Reason::BadValue);
+                    let expected =
+                        "time: before stream.earliest, 1990-01-01T00:00:00.000Z: seconds? expected milliseconds";
+                    assert_eq!(reject.detail, expected);
+                }
+                other @ Decoded::Rekey { .. } => panic!("{other:?}"),
+            }
+        }
+    }
+    let of_long_ago = json!({"data": {"amount": 1, "original_time": 1, "due": 1, "coupon": "c", "expires": 1}});
+    for event_type in ["payment.refunded", "loan.due_scheduled", "coupon.issued"] {
+        for (shape, record, format) in shapes(&event(event_type, &of_long_ago)) {
+            let decoded = read(&record, format);
+            assert!(matches!(decoded, Decoded::Event { .. }), "{event_type} as {shape}: {decoded:?}");
+        }
     }
 }
 

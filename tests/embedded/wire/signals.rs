@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tideline::domain::{Stage, Tier, Timestamp, UserId};
 use tideline::emit::protobuf::schema;
 use tideline::emit::{Emitter, Output, OutputFormat};
-use tideline::engine::{Forecast, Reason, Signal, SignalKind, SilenceEvidence, TierEvidence};
+use tideline::engine::{Forecast, Previous, Reason, Signal, SignalKind, SilenceEvidence, TierEvidence};
 use tideline::record::{Outgoing, text_header};
 use tideline::rules::{Model, Rules};
 
@@ -46,7 +46,7 @@ fn tier_changed() -> Signal {
         reason: Reason::Behaviour,
         cause: Some(coordinates("app.events", 3, 8812)),
         kind: SignalKind::TierChanged {
-            previous: Some(Tier::rung(0)),
+            previous: Some(Previous::Tier(Tier::rung(0))),
             current: Tier::rung(1),
             evidence: TierEvidence {
                 days_since_last: Some(0),
@@ -105,18 +105,18 @@ fn parsed(signal: &Signal) -> Value {
 }
 
 const TIER_CHANGED: &str = concat!(
-    r#"{"id":"366ad72eff95d832810ae5897fd1158e","type":"tideline.tier_changed","time":"2026-02-05T02:00:00.000Z","user_id":"u1","sequence":3,"reason":"behaviour","rule_version":"9f2c41d0","#,
+    r#"{"id":"e5f4bc938083b3b89c871a6df931e142","type":"tideline.tier_changed","time":"2026-02-05T02:00:00.000Z","user_id":"u1","sequence":3,"reason":"behaviour","rule_version":"9f2c41d0","#,
     r#""previous":"low","current":"regular","direction":"up","#,
     r#""evidence":{"days_since_last":0,"active_days_30":4,"active_days_90":4,"transactions_30":5,"transactions_90":5,"amount_30":6000,"amount_90":6000,"scenes_30":1},"#,
     r#""cause":{"topic":"app.events","partition":3,"offset":8812}}"#
 );
 const DORMANCY_RISK: &str = concat!(
-    r#"{"id":"2efcd20799344f5383fb3c84f1b42f79","type":"tideline.dormancy_risk","time":"2026-03-09T04:08:00.000Z","user_id":"u1","sequence":4,"reason":"timer","rule_version":"9f2c41d0","#,
+    r#"{"id":"30facabcde1b26320af0c3bfb458bd49","type":"tideline.dormancy_risk","time":"2026-03-09T04:08:00.000Z","user_id":"u1","sequence":4,"reason":"timer","rule_version":"9f2c41d0","#,
     r#""stage":"at_risk","previous_stage":"active","silent_since":"2026-03-01T02:00:00.000Z","dormant_on":"2026-05-30T02:00:00.000Z","confidence":0.7,"model_version":"13aa","#,
     r#""evidence":{"repeat_days":10,"age_days":59,"silent_days":8.1}}"#
 );
 const DORMANCY_CLEARED: &str = concat!(
-    r#"{"id":"93ee80bcb216aee855729419f0cc7316","type":"tideline.dormancy_cleared","time":"2026-04-28T02:00:00.000Z","user_id":"u1","sequence":5,"reason":"behaviour","rule_version":"9f2c41d0","#,
+    r#"{"id":"2f3e43cae90f4b25c47f5c2e2add6513","type":"tideline.dormancy_cleared","time":"2026-04-28T02:00:00.000Z","user_id":"u1","sequence":5,"reason":"behaviour","rule_version":"9f2c41d0","#,
     r#""stage":"at_risk","silent_since":"2026-03-01T02:00:00.000Z","silent_days":58.0,"cause":{"topic":"merchant.events","partition":3,"offset":120}}"#
 );
 
@@ -174,8 +174,40 @@ fn the_direction_is_that_of_the_order_of_tiers() {
         (Tier::NEW, Tier::INACTIVE, "down"),
     ];
     for (previous, current, direction) in cases {
-        let kind = SignalKind::TierChanged { previous: Some(previous), current, evidence: TierEvidence::default() };
+        let kind = SignalKind::TierChanged {
+            previous: Some(Previous::Tier(previous)),
+            current,
+            evidence: TierEvidence::default(),
+        };
         assert_eq!(parsed(&Signal { kind, ..tier_changed() })["direction"], direction, "{previous:?} to {current:?}");
+    }
+}
+
+#[test]
+fn a_tier_that_the_ladder_no_longer_has_keeps_its_name_and_gives_no_direction() {
+    let kind = SignalKind::TierChanged {
+        previous: Some(Previous::Retired("gold".into())),
+        current: Tier::rung(0),
+        evidence: TierEvidence::default(),
+    };
+    let signal = Signal { kind, ..tier_changed() };
+    let value = parsed(&signal);
+    assert_eq!((&value["previous"], &value["direction"]), (&json!("gold"), &Value::Null));
+    let Some(schema::signal::Kind::TierChanged(changed)) = protobuf_of(&signal).kind else { panic!() };
+    assert_eq!((changed.previous(), changed.direction()), ("gold", schema::Direction::Unspecified));
+}
+
+#[test]
+fn an_amount_is_whole_in_json_and_the_nearest_that_fits_in_protobuf() {
+    let beyond = i128::from(i64::MAX) + 1;
+    for (amount, nearest) in [(beyond, i64::MAX), (-beyond, i64::MIN), (-beyond - 1, i64::MIN), (6000, 6000)] {
+        let evidence = TierEvidence { amount_30: amount, amount_90: -amount, ..TierEvidence::default() };
+        let kind = SignalKind::TierChanged { previous: None, current: Tier::rung(0), evidence };
+        let signal = Signal { kind, ..tier_changed() };
+        let text = json_of(&signal);
+        assert!(text.contains(&format!(r#""amount_30":{amount},"amount_90":{},"#, -amount)), "{text}");
+        let Some(schema::signal::Kind::TierChanged(changed)) = protobuf_of(&signal).kind else { panic!() };
+        assert_eq!(changed.evidence.unwrap().amount_30, nearest);
     }
 }
 
@@ -207,7 +239,7 @@ fn user_ids_and_topics_are_escaped() {
 }
 
 #[test]
-fn ids_differ_by_user_incarnation_sequence_and_rules() {
+fn ids_differ_by_user_incarnation_sequence_time_type_and_rules() {
     let with = |user: &str, incarnation, sequence| Signal {
         user: UserId::new(user).unwrap(),
         incarnation,
@@ -216,6 +248,12 @@ fn ids_differ_by_user_incarnation_sequence_and_rules() {
     };
     let signals =
         [with("u1", 0, 3), with("u1", 0, 4), with("u1", 3, 0), with("u13", 0, 0), with("u", 13, 0), with("u2", 0, 3)];
+    let later = Signal { time: tier_changed().time.plus_millis(1), ..tier_changed() };
+    let others = ["dormancy_risk", "dormancy_cleared"].map(|name| {
+        let of_type = if name == "dormancy_risk" { dormancy_risk() } else { dormancy_cleared() };
+        Signal { kind: of_type.kind, ..tier_changed() }
+    });
+    let signals: Vec<_> = signals.into_iter().chain([later]).chain(others).collect();
     let mut ids: Vec<_> = signals.iter().map(|signal| parsed(signal)["id"].clone()).collect();
     let mut out = Vec::new();
     emitter_of(&Rules::default(), "9f2c41d1", OutputFormat::Json).write_json(&signals[0], &mut out);
@@ -225,7 +263,7 @@ fn ids_differ_by_user_incarnation_sequence_and_rules() {
         assert!(!ids[at + 1..].contains(id), "{id} is there twice");
     }
     // Nothing else is in it: a signal that is found again elsewhere keeps its id.
-    let elsewhere = Signal { cause: None, time: at("2027-01-01T00:00:00Z"), ..tier_changed() };
+    let elsewhere = Signal { cause: None, reason: Reason::LateData, ..tier_changed() };
     assert_eq!(parsed(&elsewhere)["id"], parsed(&tier_changed())["id"]);
 }
 

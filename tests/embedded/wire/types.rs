@@ -146,6 +146,10 @@ fn every_type_is_the_same_event_in_every_shape_and_from_every_source_that_may_se
                 body,
             };
             for (shape, record, format) in shapes(&event) {
+                let mut expected = expected;
+                if shape.contains("cloudevents") || shape.contains("binary") {
+                    expected.id = expected.id.within(Token::of("/somewhere/else"));
+                }
                 let decoded = decode(&record, source, format);
                 assert_eq!(decoded, Decoded::Event { event: expected, origin: None }, "{name} as {shape}");
             }

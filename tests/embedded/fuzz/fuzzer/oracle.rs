@@ -3,7 +3,7 @@
 
 use prost::Message as _;
 use serde_json::{Map, Value};
-use tideline::domain::{EventId, UserId};
+use tideline::domain::{EventId, Token, UserId};
 use tideline::ingest::protobuf::schema;
 use tideline::ingest::{Decoded, Format, Reason};
 
@@ -30,7 +30,8 @@ fn json(value: &[u8], format: Format, decoded: &Decoded) -> Result<(), String> {
     }
     let text = |name: &str| object.get(name).and_then(Value::as_str).unwrap_or_default();
     let is_cloudevent = format == Format::Cloudevents || !text("specversion").is_empty();
-    same(decoded, text(if is_cloudevent { "subject" } else { "user_id" }), text("id"))
+    let sender = if is_cloudevent { text("source") } else { "" };
+    same(decoded, text(if is_cloudevent { "subject" } else { "user_id" }), text("id"), sender)
 }
 
 fn protobuf(value: &[u8], decoded: &Decoded) -> Result<(), String> {
@@ -44,7 +45,7 @@ fn protobuf(value: &[u8], decoded: &Decoded) -> Result<(), String> {
     match (schema::Event::decode(value), decoded) {
         (Ok(_), Decoded::Reject(reject)) if malformed => Err(format!("it is protobuf, but {reject}")),
         (Err(error), _) if !malformed => Err(format!("it is no protobuf ({error}), but {decoded:?}")),
-        (Ok(event), _) => same(decoded, &event.user_id, &event.id),
+        (Ok(event), _) => same(decoded, &event.user_id, &event.id, ""),
         (Err(_), _) => Ok(()),
     }
 }
@@ -72,10 +73,13 @@ pub fn reads_alike(shortcut: &Decoded, judge: &Decoded) -> Result<(), String> {
     }
 }
 
-fn same(decoded: &Decoded, user: &str, id: &str) -> Result<(), String> {
+/// `sender`: of a CloudEvent who sent it, if it says so.
+fn same(decoded: &Decoded, user: &str, id: &str, sender: &str) -> Result<(), String> {
     match decoded {
         Decoded::Event { event, .. } | Decoded::Rekey { event, .. } => {
-            if UserId::new(user) == Some(event.user) && EventId::new(event.source, id) == event.id {
+            let told = EventId::new(event.source, id);
+            let told = if sender.is_empty() { told } else { told.within(Token::of(sender)) };
+            if UserId::new(user) == Some(event.user) && told == event.id {
                 Ok(())
             } else {
                 Err(format!("the user is {user:?} and the id {id:?}, but {event:?}"))

@@ -62,7 +62,15 @@ impl Wire {
 
     fn decoder(&self, source: Option<Source>, keyed: bool, partitions: i32) -> Decoder {
         let (topic, origin) = (Arc::from("events"), Origin::Telecom);
-        let spec = InputSpec { topic, source, origin, format: self.format, keyed, max_value: MAX_VALUE };
+        let spec = InputSpec {
+            topic,
+            source,
+            origin,
+            format: self.format,
+            keyed,
+            max_value: MAX_VALUE,
+            earliest: Timestamp::MIN,
+        };
         Decoder::new(spec, partitions, MAX_SKEW_MS)
     }
 

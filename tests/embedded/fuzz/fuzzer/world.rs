@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tideline::domain::{Body, DAY_MS, Event, HOUR_MS, Input, PartitionId, Source, Timestamp, UserId};
 use tideline::emit::{Emitter, Output, OutputFormat};
-use tideline::engine::{Disposition, Engine, Handled, Partition, Settings, Signal, SignalKind, Slice};
+use tideline::engine::{Disposition, Engine, Handled, Partition, Previous, Settings, Signal, SignalKind, Slice};
 use tideline::ingest::Reason;
 use tideline::record::Coordinates;
 use tideline::rules::Rules;
@@ -122,7 +122,8 @@ impl World {
                 return Err(format!("a user's signal {} follows {last}", signal.sequence));
             }
             *last = signal.sequence;
-            let stays = matches!(&signal.kind, SignalKind::TierChanged { previous, current, .. } if *previous == Some(*current));
+            let stays = matches!(&signal.kind, SignalKind::TierChanged { previous: Some(Previous::Tier(previous)), current, .. }
+                if previous == current);
             if stays {
                 return Err(format!("a change to the same tier: {signal:?}"));
             }

@@ -1,0 +1,156 @@
+//! What an event does to its user, once all that was due has fired; and what remains of a user who was erased.
+
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::{Partition, announcer};
+use crate::domain::{Body, DAY_MS, Event, Stage, Tier, Timestamp, UserId};
+use crate::engine::Disposition;
+use crate::engine::effect::{Reason, Signal};
+use crate::engine::hand::{Content, Slot};
+use crate::ingest::{self, Reject};
+use crate::record::Coordinates;
+use crate::rules::Rules;
+use crate::state::{StateError, User};
+
+impl Partition {
+    /// Whether the event is older than what can be counted. An erasure never is; what an erasure suppresses isn't looked at.
+    pub(super) fn too_old(&mut self, slot: Slot, event: &Event) -> Result<Option<Reject>, StateError> {
+        let horizon_ms = i64::from(Rules::HORIZON_DAYS) * DAY_MS;
+        let oldest = self.hand.clock.watermark.map(|watermark| watermark.minus_millis(horizon_ms));
+        let detail = if oldest.is_some_and(|oldest| event.time < oldest) {
+            "older than the watermark less the horizon"
+        } else {
+            let touched = self.hand.slot(slot);
+            if touched.content != Content::User || !touched.user.has_left(event.time, self.engine.rules.zone()) {
+                return Ok(None);
+            }
+            "on a day that has left the user's history"
+        };
+        let erased_at = self.erased_at(slot, &event.user)?;
+        let counts = event.body == Body::UserErased || erased_at.is_some_and(|erased_at| event.time <= erased_at);
+        Ok((!counts).then(|| Reject::new(ingest::Reason::TooOld, detail)))
+    }
+
+    /// Applies an event to its user, once all that was due has fired.
+    pub(super) fn apply(
+        &mut self,
+        slot: Slot,
+        event: &Event,
+        at: &Coordinates,
+        signals: &mut Vec<Signal>,
+    ) -> Result<Disposition, StateError> {
+        let erased_at = self.erased_at(slot, &event.user)?;
+        if erased_at.is_some_and(|erased_at| event.time <= erased_at) {
+            return Ok(Disposition::Suppressed);
+        }
+        if event.body == Body::UserErased {
+            self.erase(slot, event)?;
+            return Ok(Disposition::Applied);
+        }
+        let touched = self.hand.slot(slot);
+        if touched.content == Content::Absent {
+            touched.content = Content::User;
+            touched.user = User::new(erased_at);
+            touched.rules_generation = self.engine.rules.generation();
+        }
+        if touched.user.recognises(event) {
+            return Ok(Disposition::Duplicate);
+        }
+        self.fold(slot, event, at, signals)?;
+        self.hand.changed(slot);
+        Ok(Disposition::Applied)
+    }
+
+    /// Folds the event into its user and announces what follows.
+    fn fold(
+        &mut self,
+        slot: Slot,
+        event: &Event,
+        at: &Coordinates,
+        signals: &mut Vec<Signal>,
+    ) -> Result<(), StateError> {
+        let rules = &self.engine.rules;
+        let watermark = self.hand.clock.watermark.unwrap_or(event.time);
+        let user = &mut self.hand.slot(slot).user;
+        let silent_since = user.history.last_activity();
+        let changed = user.apply(event, rules.zone());
+        let as_of = user.newest.map_or(watermark, |newest| newest.max(watermark));
+        let tier_is_stale = changed.days
+            || changed.sums && rules.asks_for_sums()
+            || user.deadlines.tier.is_some_and(|due| due <= as_of);
+        let late = event.time < watermark;
+        let reversal = changed.reversal;
+
+        let mut announcer = announcer(&self.engine, &mut self.hand, slot, as_of, Some(at), signals)?;
+        if announcer.user.history.last_activity() > silent_since && announcer.user.stage != Stage::Active {
+            announcer.cleared(silent_since, if late { Reason::LateData } else { Reason::Behaviour });
+        }
+        if tier_is_stale {
+            let day = announcer.rules.zone().day(as_of);
+            announcer.tier(day, |from, to| tier_reason(from, to, reversal, late));
+        }
+        if changed.silence {
+            announcer.plan_stage();
+            let otherwise = if late { Reason::LateData } else { Reason::Timer };
+            announcer.stages_due(watermark, if reversal { Reason::Correction } else { otherwise });
+        }
+        Ok(())
+    }
+
+    /// When the user was erased, as far as that is remembered.
+    fn erased_at(&mut self, slot: Slot, id: &UserId) -> Result<Option<Timestamp>, StateError> {
+        let touched = self.hand.slot(slot);
+        if touched.content == Content::User && touched.user.incarnation != 0 {
+            return Ok(Some(Timestamp::of_millis(touched.user.incarnation)));
+        }
+        if touched.content == Content::User || self.hand.erasures == 0 {
+            return Ok(None);
+        }
+        let marker = self.hand.touch(&erasure_key(id), &self.users)?;
+        match self.hand.slot(marker).content {
+            Content::Erasure { erased_at, .. } => Ok(Some(erased_at)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Removes all that is held of a user, and remembers when, under a key that doesn't tell whose.
+    fn erase(&mut self, slot: Slot, event: &Event) -> Result<(), StateError> {
+        let generation = self.engine.rules.generation();
+        // An erasure that comes late is remembered as long: what it suppresses is still to be read, whatever its own time.
+        let stream_time = self.hand.clock.stream_time.map_or(event.time, |now| now.max(event.time));
+        let forget_at = stream_time.plus_millis(self.engine.settings.retention_ms);
+        self.hand.slot(slot).content = Content::Absent;
+        self.hand.changed(slot);
+        let marker = self.hand.touch(&erasure_key(&event.user), &self.users)?;
+        let touched = self.hand.slot(marker);
+        self.hand.erasures += usize::from(touched.content == Content::Absent);
+        let touched = self.hand.slot(marker);
+        touched.content = Content::Erasure { erased_at: event.time, forget_at };
+        touched.rules_generation = generation;
+        self.hand.changed(marker);
+        Ok(())
+    }
+}
+
+/// Why an event changed a tier.
+fn tier_reason(from: Tier, to: Tier, reversal: bool, late: bool) -> Reason {
+    let lower = to < from;
+    if from == Tier::NEW {
+        Reason::Calendar
+    } else if lower && reversal {
+        Reason::Correction
+    } else if late {
+        Reason::LateData
+    } else if lower && to != Tier::NEW {
+        Reason::Timer
+    } else {
+        Reason::Behaviour
+    }
+}
+
+/// Where an erasure is remembered: no UTF-8, so no user's key, and a hash, so that nobody can read whose it was.
+fn erasure_key(id: &UserId) -> [u8; 17] {
+    let mut key = [0xfe; 17];
+    key[1..].copy_from_slice(&xxh3_128(id.as_bytes()).to_be_bytes());
+    key
+}

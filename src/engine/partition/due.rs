@@ -1,0 +1,101 @@
+//! What time does to users: deadlines that fire, and what a new generation of rules makes of everybody. In slices.
+//!
+//! May break if a deadline that has fired is still due: [`crate::state::Deadlines`] moves it on.
+
+use std::sync::Arc;
+
+use super::{Partition, announcer};
+use crate::domain::{Tier, Timestamp};
+use crate::engine::Slice;
+use crate::engine::effect::{Reason, Signal};
+use crate::engine::hand::{Content, Slot};
+use crate::rules::Ruleset;
+use crate::state::StateError;
+
+impl Partition {
+    /// Fires what is due by W, in order of (deadline, user), until the slice is full.
+    pub(super) fn fire(&mut self, signals: &mut Vec<Signal>) -> Result<Slice, StateError> {
+        let Some(watermark) = self.hand.clock.watermark else { return Ok(Slice::Complete) };
+        loop {
+            if self.hand.fired >= self.engine.settings.max_effects {
+                return Ok(Slice::Full);
+            }
+            let Some((due, slot)) = self.hand.take_due(watermark, &self.users, &mut self.timers)? else {
+                return Ok(Slice::Complete);
+            };
+            self.hand.fired += 1;
+            match self.hand.slot(slot).content {
+                Content::User => self.fire_user(due, slot, signals)?,
+                Content::Erasure { .. } => {
+                    self.hand.slot(slot).content = Content::Absent;
+                    self.hand.erasures -= 1;
+                }
+                Content::Absent => {}
+            }
+            self.hand.changed(slot);
+        }
+    }
+
+    /// Fires one deadline of a user; of two at one instant the tier's. Of that kind the user has none then but a later one, so
+    /// that all that is due by W is fired after so many calls, whatever the rules make of it.
+    fn fire_user(&mut self, due: Timestamp, slot: Slot, signals: &mut Vec<Signal>) -> Result<(), StateError> {
+        let deadlines = self.hand.slot(slot).user.deadlines;
+        let mut announcer = announcer(&self.engine, &mut self.hand, slot, due, None, signals)?;
+        if deadlines.tier == Some(due) {
+            let as_of = announcer.user.newest.map_or(due, |newest| newest.max(due));
+            let day = announcer.rules.zone().day(as_of);
+            announcer.tier(day, |from, _| if from == Tier::NEW { Reason::Calendar } else { Reason::Timer });
+            announcer.user.deadlines.tier_fired(due);
+        } else if let Some((_, stage)) = deadlines.stage {
+            announcer.stage(stage, Reason::Timer);
+            announcer.user.deadlines.stage_fired(due);
+        }
+        Ok(())
+    }
+
+    /// Re-evaluates users whose state older rules wrote, until the slice is full. A stage is never taken back.
+    pub(super) fn reevaluate(&mut self, signals: &mut Vec<Signal>) -> Result<Slice, StateError> {
+        while self.hand.to_reevaluate > 0 {
+            if self.hand.fired >= self.engine.settings.max_effects {
+                return Ok(Slice::Full);
+            }
+            self.hand.to_reevaluate -= 1;
+            self.hand.fired += 1;
+            let key = self.users.read().held(self.outdated[self.hand.to_reevaluate]).copied_key();
+            let slot = self.hand.touch(&key, &self.users)?;
+            let retired = self.renumber(slot);
+            if let Some(watermark) = self.hand.clock.watermark {
+                let mut announcer = announcer(&self.engine, &mut self.hand, slot, watermark, None, signals)?;
+                announcer.silent |= announcer.rules.rules().quiet;
+                announcer.retired = retired;
+                let as_of = announcer.user.newest.map_or(watermark, |newest| newest.max(watermark));
+                let day = announcer.rules.zone().day(as_of);
+                announcer.tier(day, |_, _| Reason::RuleChange);
+                announcer.plan_stage();
+                announcer.stages_due(watermark, Reason::RuleChange);
+            }
+            self.hand.changed(slot);
+        }
+        Ok(Slice::Complete)
+    }
+
+    /// Turns what was announced of a user under older rules into what it is called now. The name of a tier that is no more.
+    fn renumber(&mut self, slot: Slot) -> Option<Arc<str>> {
+        let rules = &self.engine.rules;
+        let touched = self.hand.slot(slot);
+        let ladder = self.old_ladders.iter().find(|ladder| ladder.generation == touched.rules_generation);
+        touched.rules_generation = rules.generation();
+        let (ladder, announced) = (&ladder?.rungs, touched.user.announced.as_mut()?);
+        let name = ladder.get(announced.rung_index()?).map_or(Ruleset::RETIRED, String::as_str);
+        match rules.rung_named(name) {
+            Some(tier) => {
+                *announced = tier;
+                None
+            }
+            None => {
+                *announced = rules.retired();
+                Some(name.into())
+            }
+        }
+    }
+}
