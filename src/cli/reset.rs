@@ -28,8 +28,8 @@ Without --execute nothing is changed: it shows what would be done.
 
 Users are forgotten (what is remembered of erased ones stays), and what the inputs still hold is folded anew. So outputs are
 told again: by the same ids where the inputs hold all of a user's history, for then the same is found again. Where retention
-has taken some of it sequences begin anew, and an id may name another output than before. With stream.emit_from older
-outputs are folded in silence; they use no sequence then, so the same holds of the ids of those that follow.
+has taken some of it sequences begin anew, and what is told again bears other ids. With stream.emit_from older outputs are
+folded in silence; they use no sequence then, so the same holds of the ids of those that follow.
 
 With --offsets-only users stay, and nothing is told again.";
 
