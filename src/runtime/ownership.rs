@@ -356,7 +356,8 @@ mod tests {
     }
 
     fn expected(topics: &Topics) -> Expected<'_> {
-        Expected { topics, partitioner: Partitioner::Murmur2, zone: "UTC", generation: 3, digest: "d" }
+        let partitioner = Partitioner::Murmur2;
+        Expected { topics, partitioner, zone: "UTC", generation: 3, digest: "d", digest_scheme: 2 }
     }
 
     fn record() -> PartitionRecord {
@@ -377,10 +378,6 @@ mod tests {
             transaction_number: 8,
             ..PartitionRecord::default()
         }
-    }
-
-    fn expected(topics: &Topics) -> Expected<'_> {
-        Expected { topics, zone: "UTC", generation: 3, digest: "d", digest_scheme: 2 }
     }
 
     /// As a partition with that record is judged, when the group has these offsets, by input.
@@ -481,7 +478,7 @@ mod tests {
     fn what_contradicts_the_record_is_refused() {
         type Change = fn(&mut PartitionRecord);
         let same: Change = |_| {};
-        let cases: [(Change, [Option<Offset>; 3], &str); 14] = [
+        let cases: [(Change, [Option<Offset>; 3], &str); 15] = [
             (|record| record.zone = "Asia/Shanghai".to_owned(), AS_RECORDED, "zone"),
             (|record| record.horizon_days = 90, AS_RECORDED, "horizon"),
             (|record| record.partitions = 8, AS_RECORDED, "partition count"),

@@ -23,7 +23,7 @@ fn payment() -> Value {
 fn sent_by(record: &TestMessage, sender: Option<&str>) -> TestMessage {
     const OTHER: &str = "/somewhere/else";
     let mut record = record.clone();
-    if let Some(place) = record.headers.iter().position(|(name, _)| name == "ce_source") {
+    if let Some(place) = record.headers.iter().position(|(name, _)| name == b"ce_source") {
         record.headers.remove(place);
         return sender.into_iter().fold(record, |record, sender| record.header("ce_source", sender));
     }
