@@ -26,13 +26,21 @@ impl Partition {
             self.hand.fired += 1;
             match self.hand.slot(slot).content {
                 Content::User => self.fire_user(due, slot, signals)?,
-                Content::Erasure { .. } => {
-                    self.hand.slot(slot).content = Content::Absent;
-                    self.hand.erasures -= 1;
-                }
+                Content::Erasure { erased_at, .. } => self.forget(due, slot, erased_at),
                 Content::Absent => {}
             }
             self.hand.changed(slot);
+        }
+    }
+
+    /// Forgets an erasure, unless erasures are remembered for longer now than when it came.
+    fn forget(&mut self, due: Timestamp, slot: Slot, erased_at: Timestamp) {
+        let forget_at = erased_at.plus_millis(self.engine.settings.retention_ms);
+        if forget_at > due {
+            self.hand.slot(slot).content = Content::Erasure { erased_at, forget_at };
+        } else {
+            self.hand.slot(slot).content = Content::Absent;
+            self.hand.erasures -= 1;
         }
     }
 

@@ -82,6 +82,28 @@ fn an_erasure_outlives_the_letters_of_its_user() {
 }
 
 #[test]
+fn an_erasure_is_remembered_for_longer_once_retentions_grow() {
+    let with = |days: i64| Settings { retention_ms: days * DAY_MS, ..settings(Rules::default()) };
+    let mut before = partition(with(7));
+    let mut signals = Vec::new();
+    handle(&mut before, &event(1, 1, 0, Body::UserErased), &mut signals);
+    before.install();
+    for (days_remembered, days, expected) in [
+        (7, 6, Disposition::Suppressed),
+        (7, 8, Disposition::Applied),
+        (21, 20, Disposition::Suppressed),
+        (21, 22, Disposition::Applied),
+    ] {
+        let mut now = restored(&before, with(days_remembered));
+        advance(&mut now, Timestamp::of_millis(START + days * DAY_MS + HOUR_MS), &mut signals);
+        // As after one more restart.
+        let mut now = restored(&now, with(days_remembered));
+        let old = handle(&mut now, &event(2, 1, -1, payment()), &mut signals);
+        assert_eq!(old, expected, "remembered for {days_remembered} days, {days} days later");
+    }
+}
+
+#[test]
 fn an_erasure_is_never_too_old_and_what_it_suppresses_does_not_die_again() {
     let settings = Settings { retention_ms: 400 * DAY_MS, ..settings(Rules::default()) };
     let mut live = partition(settings);
