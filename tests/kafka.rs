@@ -31,6 +31,7 @@ mod kafka {
     mod journey;
     mod kills;
     mod members;
+    mod names;
     mod outage;
     mod producer;
     mod rekey;

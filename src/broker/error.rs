@@ -29,6 +29,12 @@ pub enum BrokerError {
     SplitAssignment(String),
     #[error("topics: {0}")]
     Topics(String),
+    /// Two processes with one transactional id would fence each other in turn.
+    #[error(
+        "another process runs as {name} (application.id and .instance): {holder}. It goes on, this one ends: give it an \
+         application.instance of its own, or stop the other first"
+    )]
+    NameTaken { name: String, holder: String },
 }
 
 impl BrokerError {
@@ -36,7 +42,7 @@ impl BrokerError {
         match self {
             Self::Client { class, .. } => *class,
             Self::NoProgress { .. } | Self::Truncated { .. } => ErrorClass::Retriable,
-            Self::SplitAssignment(_) | Self::Topics(_) => ErrorClass::Fatal,
+            Self::SplitAssignment(_) | Self::Topics(_) | Self::NameTaken { .. } => ErrorClass::Fatal,
         }
     }
 }

@@ -25,7 +25,9 @@ pub(super) fn run(args: &CheckArgs) -> Result<()> {
     let rules = Ruleset::new(config.rules.clone()).map_err(ConfigError::of_rules)?;
     writeln!(
         stdout().lock(),
-        "{name}: sound. {} inputs on {} partitions, rules of generation {}, version {}",
+        "{name}: sound. Instance {} of {}, {} inputs on {} partitions, rules of generation {}, version {}",
+        config.application.instance,
+        config.application.id,
         config.inputs.len(),
         config.topics.partitions,
         rules.generation(),

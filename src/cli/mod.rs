@@ -68,7 +68,7 @@ struct ConfigFlag {
 
 impl ConfigFlag {
     fn load(&self) -> Result<Config, ConfigError> {
-        Config::load(self.config.as_deref())
+        Config::load(self.config.as_deref())?.on_host(&rustix::system::uname().nodename().to_string_lossy())
     }
 }
 

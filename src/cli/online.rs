@@ -8,13 +8,14 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use super::ConfigFlag;
+use crate::broker::Broker as _;
 use crate::broker::kafka::admin::{Admin, Step, TopicFacts, TopicWish, plan, wishes};
-use crate::broker::kafka::{KafkaBroker, KafkaSettings, PlainProducer, dry_run};
+use crate::broker::kafka::{Claim, KafkaBroker, KafkaSettings, PlainProducer, dry_run};
 use crate::config::{Config, ConfigError, Fault};
 use crate::domain::Source;
 use crate::generate::Generator;
 use crate::record::Outgoing;
-use crate::runtime::{Clock, Mode};
+use crate::runtime::{Clock, Mode, Stop};
 
 /// Between two looks at topics that were just created.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -172,7 +173,14 @@ pub(super) fn broker(config: &Config, settings: KafkaSettings) -> Result<KafkaBr
 
 /// `tideline run`.
 pub(super) fn run(config: &Config, mode: Mode) -> Result<()> {
-    super::run::serve(config, &broker(config, config.kafka_settings())?, mode)
+    let broker = broker(config, config.kafka_settings())?;
+    let stop = Stop::default();
+    let stop_lanes = stop.clone();
+    let claim = Claim::take(&config.kafka_settings(), broker.topics(), &config.name(), move || stop_lanes.stop())?;
+    let served = super::run::serve(config, &broker, mode, stop);
+    // Whose name is another's failed for that, whatever else came of it.
+    claim.end()?;
+    served
 }
 
 /// Generated events into the input topics: each source's first, keyed by user.

@@ -37,9 +37,9 @@ pub(super) fn run(args: &RunArgs) -> Result<()> {
 
 /// Lanes on a broker, with the pages of telemetry beside them, until they are done or a signal comes.
 #[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "its caller needs Kafka"))]
-pub(super) fn serve<B: Broker>(config: &Config, broker: &B, mode: Mode) -> Result<()> {
+pub(super) fn serve<B: Broker>(config: &Config, broker: &B, mode: Mode, stop: Stop) -> Result<()> {
     let job = config.job(mode).map_err(ConfigError::of_rules)?;
-    let (board, stop, clock) = (Board::default(), Stop::default(), Clock::system());
+    let (board, clock) = (Board::default(), Clock::system());
     signals::stop_on_signals(stop.clone())?;
     let pages = Server::start(config.telemetry.listen, board.clone(), Names::of(&job), clock.clone())?;
     tracing::info!(

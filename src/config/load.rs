@@ -16,6 +16,7 @@ use super::fault::Fault;
 use super::places::Places;
 use super::suggest;
 use super::tree::Config;
+use super::validate::is_name;
 
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +51,21 @@ impl Config {
             Ok(text) => Self::parse(&name, &text),
             Err(source) => Err(ConfigError::Unreadable { path: name, source }),
         }
+    }
+
+    /// The configuration of a process on that host, whose name stands for an instance that isn't given.
+    pub fn on_host(mut self, host: &str) -> Result<Self, ConfigError> {
+        if self.application.instance.is_empty() {
+            if !is_name(host) {
+                let what = format!(
+                    "the host's name, {host:?}, stands for it, and is not 1 to 100 of letters, digits, '.', '_' and '-'; set it"
+                );
+                let faults = vec![Fault::new("application.instance", what)];
+                return Err(ConfigError::Faulty { path: "of this host".to_owned(), faults });
+            }
+            host.clone_into(&mut self.application.instance);
+        }
+        Ok(self)
     }
 
     /// Reads TOML and validates it; `name` stands for it in errors.

@@ -35,11 +35,16 @@ impl Config {
         self.longest_retention().plus(self.topics.dead_letter_retention)
     }
 
+    /// Of this process: what its transactional ids and members' names begin with.
+    pub fn name(&self) -> String {
+        format!("{}-{}", self.application.id, self.application.instance)
+    }
+
     /// What lanes are told.
     pub fn lane_settings(&self, mode: runtime::Mode) -> runtime::Settings {
         let stream = &self.stream;
         runtime::Settings {
-            name: format!("{}-{}", self.application.id, self.application.instance),
+            name: self.name(),
             commit_interval: stream.commit_interval.duration(),
             max_batch_records: stream.batch_records,
             max_batch_bytes: stream.batch_bytes.bytes(),

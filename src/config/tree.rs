@@ -36,7 +36,7 @@ pub struct Application {
     /// The consumer group, and the start of every transactional id. Default `tideline`.
     pub id: String,
     /// Tells the processes of one application apart; must be the same after a restart and differ between processes, for
-    /// it is part of the transactional ids. Default `0`.
+    /// it is part of the transactional ids. Default empty: the host's name.
     pub instance: String,
     /// Threads that own partitions, each with a consumer and a transactional producer. Default 1.
     pub lanes: u16,
@@ -219,7 +219,7 @@ impl Default for Config {
 
 impl Default for Application {
     fn default() -> Self {
-        Self { id: "tideline".to_owned(), instance: "0".to_owned(), lanes: 1 }
+        Self { id: "tideline".to_owned(), instance: String::new(), lanes: 1 }
     }
 }
 

@@ -41,7 +41,9 @@ impl Config {
 
     fn validate_application(&self, faults: &mut Faults) {
         let application = &self.application;
-        for (path, name) in [("application.id", &application.id), ("application.instance", &application.instance)] {
+        let names = [("application.id", &application.id), ("application.instance", &application.instance)];
+        // Without an instance it is the host's name.
+        for (path, name) in names.into_iter().filter(|(path, name)| *path == "application.id" || !name.is_empty()) {
             faults.unless(
                 is_name(name),
                 path,
@@ -288,7 +290,7 @@ fn is_one_name(a: &str, b: &str) -> bool {
     a.replace('.', "_") == b.replace('.', "_")
 }
 
-fn is_name(text: &str) -> bool {
+pub(super) fn is_name(text: &str) -> bool {
     (1..=100).contains(&text.len()) && text.bytes().all(is_name_byte)
 }
 

@@ -62,7 +62,7 @@ pub enum Mode {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            name: "tideline-0".to_owned(),
+            name: "tideline-".to_owned(),
             commit_interval: Duration::from_millis(100),
             max_batch_records: 20_000,
             max_batch_bytes: 8 << 20,

@@ -45,7 +45,9 @@ fn a_sound_configuration_is_said_to_be_sound() {
     for args in [&["check"][..], &["check", "--config", "deploy/config.example.toml"]] {
         let output = tideline(args);
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-        assert!(stdout(&output).contains(": sound. 4 inputs on 8 partitions"), "{}", stdout(&output));
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let sound = format!(": sound. Instance {host} of tideline, 4 inputs on 8 partitions");
+        assert!(stdout(&output).contains(&sound), "{}", stdout(&output));
     }
 }
 

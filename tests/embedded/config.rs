@@ -275,6 +275,17 @@ fn a_file_that_cannot_be_read_is_named() {
     assert_eq!(error, "cannot read the configuration no/such/file.toml");
 }
 
+#[test]
+fn the_hosts_name_stands_for_an_instance_that_is_not_given_and_for_no_other() {
+    let of = |text: &str, host: &str| Config::parse("test.toml", text).unwrap().on_host(host);
+    assert_eq!(of("", "web-1.example").unwrap().name(), "tideline-web-1.example");
+    assert_eq!(of("application.instance = \"b\"", "web-1").unwrap().lane_settings(Mode::Endless).name, "tideline-b");
+    assert_eq!(of("application.instance = \"b\"", "no name").unwrap().name(), "tideline-b");
+    let Err(ConfigError::Faulty { faults, .. }) = of("", "no name") else { panic!("it can't be one") };
+    assert_eq!(faults[0].path, "application.instance");
+    assert!(faults[0].what.starts_with("the host's name, \"no name\""), "{faults:?}");
+}
+
 /// Each part has defaults of its own, for its tests; a configuration that says nothing means the same.
 #[test]
 fn the_defaults_are_those_of_the_parts() {

@@ -10,6 +10,7 @@ pub mod admin;
 mod aside;
 mod assignment;
 mod bound;
+mod claim;
 mod companion;
 mod context;
 mod guard;
@@ -31,6 +32,7 @@ use crate::record::Offset;
 
 use super::{Broker, BrokerError, Committed, ErrorClass, Marks, Standing, Topics};
 
+pub use claim::Claim;
 pub use guard::{dry_run, judge};
 pub use message::KafkaMessage;
 pub use plain::{PlainProducer, read_partition, scan_partition};

@@ -7,6 +7,7 @@
 use std::ffi::CStr;
 use std::{ptr, slice};
 
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::{BorrowedMessage, OwnedHeaders};
 use rdkafka_sys as sys;
@@ -58,4 +59,21 @@ pub(super) fn add_header(headers: &mut OwnedHeaders, name: &[u8], value: Option<
     let error = unsafe { sys::rd_kafka_header_add(list, name.as_ptr().cast(), name.len().cast_signed(), bytes, size) };
     // The call knows one error, of a list that must not be written to: this one is ours.
     debug_assert_eq!(RDKafkaErrorCode::from(error), RDKafkaErrorCode::NoError);
+}
+
+// ---- the generation of a group: the wrapper hands its proof over whole ----
+
+/// How many times the group of a member has settled, as of its last assignment; −1 before that.
+pub(super) fn generation<C: ConsumerContext>(member: &BaseConsumer<C>) -> i32 {
+    // SAFETY: the handle is valid as long as `member` is borrowed. What is given out is a copy, ours to free.
+    let metadata = unsafe { sys::rd_kafka_consumer_group_metadata(member.client().native_ptr()) };
+    if metadata.is_null() {
+        return -1;
+    }
+    // SAFETY: it isn't null, is read once, and freed once, after that.
+    unsafe {
+        let generation = sys::rd_kafka_consumer_group_metadata_generation_id(metadata);
+        sys::rd_kafka_consumer_group_metadata_destroy(metadata);
+        generation
+    }
 }

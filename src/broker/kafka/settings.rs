@@ -171,6 +171,20 @@ impl KafkaSettings {
         config
     }
 
+    /// A member of the group of a process's name, which reads nothing.
+    pub(super) fn claimant(&self, group: &str, client: &str) -> ClientConfig {
+        let mut config = self.consumer(Isolation::Committed);
+        config
+            .set("group.id", group)
+            .set("client.id", client)
+            .set("group.protocol", GroupProtocol::Classic.as_str())
+            .set("partition.assignment.strategy", "range")
+            .set("session.timeout.ms", millis(self.session_timeout))
+            .set("heartbeat.interval.ms", millis(self.heartbeat_interval))
+            .set("max.poll.interval.ms", millis(self.max_poll_interval));
+        config
+    }
+
     /// Reads one partition from its start to its end, outside of the group.
     pub(super) fn reader(&self, isolation: Isolation) -> ClientConfig {
         let mut config = self.consumer(isolation);
