@@ -201,7 +201,7 @@ fn merged(dump: &[u8], number: i32, tally: &mut Tally) -> Merge<(Event, Coordina
             origin: Origin::Own,
             format: Format::Json,
             keyed: true,
-            max_value: 1 << 20,
+            max_record: 1 << 20,
             earliest: Timestamp::MIN,
         };
         Decoder::new(spec, PARTITIONS, 0)

@@ -10,6 +10,7 @@ mod nearest;
 pub mod config;
 pub mod domain;
 pub mod record;
+pub mod guard;
 pub mod ingest;
 pub mod merge;
 pub mod state;

@@ -37,10 +37,47 @@ pub trait Message: Send {
         self.headers().filter(|(n, _)| *n == name.as_bytes()).last().and_then(|(_, value)| value)
     }
 
-    /// Why the record couldn't be read whole. Then it has no headers, and maybe neither key nor value.
-    fn damage(&self) -> Option<&str> {
+    /// What of the record couldn't be read, if anything.
+    fn damage(&self) -> Option<&Damage> {
         None
     }
+
+    /// Bytes of the key, of names and values of headers, and of the value.
+    fn size(&self) -> usize {
+        let of = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
+        let headers: usize = self.headers().map(|(name, value)| name.len() + of(value)).sum();
+        of(self.key()) + headers + of(self.value())
+    }
+
+    /// Bytes that it takes in memory besides itself, about.
+    fn footprint(&self) -> usize {
+        const HEADER_BYTES: usize = 24;
+        self.size() + self.headers().count() * HEADER_BYTES
+    }
+}
+
+/// What of a record couldn't be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unread {
+    Headers,
+    /// All but its offset.
+    All,
+}
+
+impl Unread {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Headers => "headers",
+            Self::All => "all",
+        }
+    }
+}
+
+/// What of a record couldn't be read, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damage {
+    pub unread: Unread,
+    pub detail: String,
 }
 
 /// Where a record stood: what `cause` names.
@@ -66,6 +103,12 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
+    /// Bytes of the key, of names and values of headers, and of the value.
+    pub fn size(&self) -> usize {
+        let of = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
+        of(&self.key) + of(&self.value) + self.headers.iter().map(|(name, value)| name.len() + of(value)).sum::<usize>()
+    }
+
     /// Lends it to `to`.
     pub fn lend<T>(&self, to: impl FnOnce(Lent<'_>) -> T) -> T {
         let headers: Vec<_> = self.headers.iter().map(borrowed).collect();

@@ -26,6 +26,7 @@ mod embedded {
     mod lane_world;
     mod log;
     mod log_model;
+    mod panics;
     mod simulation;
     mod redrive;
     mod refusals;

@@ -116,7 +116,7 @@ pub fn decoder(format: Format) -> Decoder {
         origin: Origin::Own,
         format,
         keyed: true,
-        max_value: 1 << 20,
+        max_record: 1 << 20,
         earliest: Timestamp::MIN,
     };
     Decoder::new(input, 1, 0)

@@ -35,6 +35,8 @@ pub struct Kafka {
     pub no_progress_bound: Period,
     /// A poll hands over at most that many records. Default 2000.
     pub poll_records: usize,
+    /// A poll ends at that many bytes of keys, headers and values; a larger record still comes through. Default 8MiB.
+    pub poll_bytes: Size,
     /// Records read ahead, for each partition of a topic. Default 20000.
     pub queued_records: usize,
     /// Bytes read ahead, for each partition of a topic. Default 2MiB.
@@ -104,6 +106,7 @@ impl Default for Kafka {
             retry_pause: Period::of_millis(20),
             no_progress_bound: Period::of_secs(30),
             poll_records: 2_000,
+            poll_bytes: Size::of_mib(8),
             queued_records: 20_000,
             queued_bytes: Size::of_mib(2),
             fetch_bytes: Size::of_mib(1),
@@ -149,6 +152,7 @@ mod client {
                 retry_pause: self.kafka.retry_pause.duration(),
                 no_progress_bound: self.kafka.no_progress_bound.duration(),
                 poll_records: self.kafka.poll_records,
+                poll_bytes: self.kafka.poll_bytes.bytes(),
                 queued_records: self.kafka.queued_records,
                 queued_kib: (self.kafka.queued_bytes.bytes() >> 10).max(1),
                 fetch_bytes: self.kafka.fetch_bytes.bytes(),

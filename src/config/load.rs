@@ -113,6 +113,14 @@ fn syntax(places: &Places, errors: &[toml::de::Error]) -> String {
     told.into_iter().map(|(_, text)| text).collect::<Vec<_>>().join("; ")
 }
 
+/// Keys that had another name once: section, then, now.
+const OLD_NAMES: [(&str, &str, &str); 1] = [("stream", "max_value", "max_record")];
+
+fn name_now<'a>(section: &str, written: &'a str) -> &'a str {
+    let renamed = OLD_NAMES.iter().find(|(of, old, _)| *of == section && *old == written);
+    renamed.map_or(written, |(_, _, now)| now)
+}
+
 /// One step towards a value.
 #[derive(Debug, Clone, PartialEq)]
 enum Step {
@@ -135,7 +143,15 @@ impl Reading<'_> {
     fn table(&mut self, table: &DeTable<'_>, defaults: &Table) -> Table {
         let mut read = Table::new();
         for (key, value) in table {
-            let name = key.get_ref().as_ref();
+            let written = key.get_ref().as_ref();
+            let name = name_now(&dotted(&self.path), written);
+            if name != written && table.iter().any(|(other, _)| other.get_ref() == name) {
+                let path = format!("{}.{written}", dotted(&self.path));
+                self.places.note(path.clone(), &key.span());
+                self.faults
+                    .push(Fault::new(path, format!("the old name of {name}, which is set, too: only one may be")));
+                continue;
+            }
             self.path.push(Step::Key(name.to_owned()));
             self.places.note(dotted(&self.path), &key.span());
             if let Some(value) = self.value(value, defaults.get(name)) {

@@ -76,14 +76,14 @@ impl Config {
 
     /// By input, `rekey` last.
     pub fn input_specs(&self) -> Vec<InputSpec> {
-        let max_value = self.stream.max_value.bytes();
+        let max_record = self.stream.max_record.bytes();
         let configured = self.inputs.iter().map(|input| InputSpec {
             topic: input.topic.as_str().into(),
             source: Some(input.source),
             origin: input.origin,
             format: input.format,
             keyed: input.keyed,
-            max_value,
+            max_record,
             earliest: self.stream.earliest,
         });
         let rekey = InputSpec {
@@ -92,7 +92,7 @@ impl Config {
             origin: Origin::default(),
             format: Format::Json,
             keyed: true,
-            max_value,
+            max_record,
             earliest: self.stream.earliest,
         };
         configured.chain([rekey]).collect()

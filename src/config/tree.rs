@@ -135,12 +135,13 @@ pub struct Stream {
     pub max_effects: usize,
     /// Records held back by the merge, for each input of a partition; a full buffer stops reading it. Default 4096.
     pub buffer_records: usize,
-    /// Bytes held back by the merge, for each input of a partition. Default 16MiB.
+    /// Bytes held back by the merge, for each input of a partition: of keys, headers and values. Default 16MiB.
     pub buffer_bytes: Size,
-    /// A larger value of an input is dead (`too_large`). Default 1MiB.
-    pub max_value: Size,
-    /// A dead letter's value is cut beyond that. Must exceed `max_value` by 64KiB, so that what may be used is never cut.
-    /// Default 2MiB.
+    /// A larger record of an input is dead (`too_large`): key, names and values of headers, and value together. Its name was
+    /// `max_value`, which is still read. Default 1MiB.
+    pub max_record: Size,
+    /// A dead letter is cut to that: its value, then its headers, then its key. Must exceed `max_record` by 64KiB, so that what
+    /// may be used is never cut. Default 2MiB.
     pub dead_letter_limit: Size,
     /// Outputs older than this RFC 3339 time are folded in silence. Absent by default: all are sent.
     #[serde(default, with = "rfc3339::optional", skip_serializing_if = "Option::is_none")]
@@ -274,7 +275,7 @@ impl Default for Stream {
             max_effects: 5_000,
             buffer_records: 4_096,
             buffer_bytes: Size::of_mib(16),
-            max_value: Size::of_mib(1),
+            max_record: Size::of_mib(1),
             dead_letter_limit: Size::of_mib(2),
             emit_from: None,
             turn_records: 2_000,

@@ -18,7 +18,7 @@ impl Faults {
 }
 
 impl Config {
-    /// What a dead letter's limit must leave over the largest value: room for headers and framing.
+    /// What a dead letter's limit must leave over the largest record: room for headers and framing.
     pub const DEAD_LETTER_MARGIN: Size = Size::of_kib(64);
     /// Inputs are numbered by a byte; `rekey` is one of them.
     const MAX_INPUTS: usize = 16;
@@ -197,14 +197,14 @@ impl Config {
     fn validate_sizes(&self, faults: &mut Faults) {
         let (stream, kafka) = (&self.stream, &self.kafka);
         faults.unless(
-            stream.max_value > Size::default(),
-            "stream.max_value",
+            stream.max_record > Size::default(),
+            "stream.max_record",
             "must be more than 0B: every event would be too large",
         );
         faults.unless(
-            stream.buffer_bytes >= stream.max_value,
+            stream.buffer_bytes >= stream.max_record,
             "stream.buffer_bytes",
-            format!("{} can't hold one value of stream.max_value, {}", stream.buffer_bytes, stream.max_value),
+            format!("{} can't hold one record of stream.max_record, {}", stream.buffer_bytes, stream.max_record),
         );
         faults.unless(
             stream.batch_bytes >= stream.dead_letter_limit,
@@ -214,18 +214,22 @@ impl Config {
                 stream.batch_bytes, stream.dead_letter_limit
             ),
         );
-        let least = stream.max_value.plus(Self::DEAD_LETTER_MARGIN);
+        let least = stream.max_record.plus(Self::DEAD_LETTER_MARGIN);
         faults.unless(
             stream.dead_letter_limit > least,
             "stream.dead_letter_limit",
-            format!("{} must exceed stream.max_value and 64KiB, {least}", stream.dead_letter_limit),
+            format!("{} must exceed stream.max_record and 64KiB, {least}", stream.dead_letter_limit),
         );
         faults.unless(
             kafka.max_message > stream.dead_letter_limit,
             "kafka.max_message",
             format!("{} must exceed stream.dead_letter_limit, {}", kafka.max_message, stream.dead_letter_limit),
         );
-        for (path, size) in [("kafka.queued_bytes", kafka.queued_bytes), ("kafka.fetch_bytes", kafka.fetch_bytes)] {
+        for (path, size) in [
+            ("kafka.poll_bytes", kafka.poll_bytes),
+            ("kafka.queued_bytes", kafka.queued_bytes),
+            ("kafka.fetch_bytes", kafka.fetch_bytes),
+        ] {
             faults.unless(size >= Size::of_kib(1), path, format!("must be at least 1KiB, not {size}"));
         }
     }

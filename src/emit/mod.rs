@@ -14,7 +14,7 @@ use std::sync::Arc;
 use arrayvec::ArrayString;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_128};
 
-pub use dead_letter::{dead_letter, header};
+pub use dead_letter::{bare_letter, dead_letter, header};
 pub use rekey::rekey;
 
 use crate::domain::{Tier, TimeText, UserId};

@@ -51,7 +51,7 @@ pub enum Skip {
     Redriven,
     /// More than the limit.
     OverLimit,
-    /// Its value was cut when it died: what is left isn't what was sent.
+    /// Some of it was cut when it died, or couldn't be read: what is left isn't what was sent.
     Cut,
     /// It came from a topic that is no input now.
     NoInput,
@@ -91,7 +91,7 @@ impl Letter {
         let text = |name| message.header(name).and_then(|value| std::str::from_utf8(value).ok());
         let reason = text(dead::REASON).and_then(|told| Reason::ALL.into_iter().find(|it| it.as_str() == told));
         let (Some(reason), Some(died_in)) = (reason, text(dead::TOPIC)) else { return Err(Skip::NoLetter) };
-        if message.header(dead::LENGTH).is_some() {
+        if dead::NOT_WHOLE.into_iter().any(|name| message.header(name).is_some()) {
             return Err(Skip::Cut);
         }
         let is_forwarded = inputs.last().is_some_and(|rekey| **rekey == *died_in);

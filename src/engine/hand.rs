@@ -79,6 +79,8 @@ pub(super) struct Hand {
     pub fired: usize,
     /// Keys still to be re-evaluated under new rules, from the end of the partition's list.
     pub to_reevaluate: usize,
+    /// Whether deadlines are being fired or users re-evaluated: what goes wrong meanwhile is no event's fault.
+    pub is_firing: bool,
     /// Erasures remembered, so that most look-ups for one need not be made.
     pub erasures: usize,
     slots: Vec<Touched>,
@@ -96,6 +98,7 @@ impl Hand {
             population,
             fired: 0,
             to_reevaluate: 0,
+            is_firing: false,
             erasures: 0,
             slots: Vec::new(),
             used: 0,
@@ -108,6 +111,7 @@ impl Hand {
     /// Forgets what was touched; clock, population and counts are the caller's to set.
     pub fn clear(&mut self) {
         self.fired = 0;
+        self.is_firing = false;
         self.used = 0;
         self.index.clear();
         self.timers.clear();

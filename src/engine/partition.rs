@@ -120,17 +120,21 @@ impl Partition {
         at: &Coordinates,
         signals: &mut Vec<Signal>,
     ) -> Result<Handled, StateError> {
+        self.hand.is_firing = true;
         if self.reevaluate(signals)? == Slice::Full {
             return Ok(Handled::TimersFirst);
         }
+        self.hand.is_firing = false;
         let slot = self.hand.touch(event.user.as_bytes(), &self.users)?;
         if let Some(reject) = self.too_old(slot, event)? {
             return Ok(Handled::Done(Disposition::Rejected(reject)));
         }
         self.hand.clock.advance(event.time, Some(input), &self.engine.settings);
+        self.hand.is_firing = true;
         if self.fire(signals)? == Slice::Full {
             return Ok(Handled::TimersFirst);
         }
+        self.hand.is_firing = false;
         if event.body == Body::Unknown {
             return Ok(Handled::Done(Disposition::Skipped));
         }
@@ -240,6 +244,17 @@ impl Partition {
         self.hand.population.clone_from(&self.population);
         self.hand.to_reevaluate = self.outdated.len();
         self.hand.erasures = self.erasures;
+    }
+
+    /// Whether deadlines were being fired, rather than an event applied, when the last call went wrong.
+    pub fn is_firing(&self) -> bool {
+        self.hand.is_firing
+    }
+
+    /// After a panic: what is in hand is forgotten, and timers are armed anew, the only thing committed that a batch moves.
+    pub fn distrust(&mut self) {
+        self.discard();
+        self.arm_all();
     }
 
     /// The committed users, to be read by anyone.

@@ -44,8 +44,9 @@ pub struct InputSpec {
     pub format: Format,
     /// `false`: keys say nothing, every record is forwarded to `rekey`. Of no account for `rekey`.
     pub keyed: bool,
-    /// A larger value is `too_large`, in bytes.
-    pub max_value: usize,
+    /// Bytes of key, headers and value together; more is `too_large`. Of `rekey` as of the inputs: what it adds to a record comes
+    /// on top.
+    pub max_record: usize,
     /// An event's own time before that is no time: seconds are told from milliseconds by it.
     pub earliest: Timestamp,
 }
@@ -116,7 +117,7 @@ impl Decoder {
         partition: PartitionId,
         now: Option<Timestamp>,
     ) -> Result<Decoded, Reject> {
-        let value = self.value(message)?;
+        let value = self.value(message, self.input.max_record)?;
         let shape = shape::shape(message, self.input.format)?;
         let event = self.event(message, value, shape, source, self.input.origin, now)?;
         Ok(
@@ -139,7 +140,7 @@ impl Decoder {
         partition: PartitionId,
         now: Option<Timestamp>,
     ) -> Result<Decoded, Reject> {
-        let value = self.value(message)?;
+        let value = self.value(message, self.input.max_record + route::FORWARDED_BYTES)?;
         let Forwarded { source, shape, origin, from } = Forwarded::read(message)?;
         let event = self.event(message, value, shape, source, origin, now)?;
         if self.partitioner.partition_of(event.user.as_bytes(), self.partitions) != partition {
@@ -148,18 +149,21 @@ impl Decoder {
         Ok(Decoded::Event { event, origin: Some(from) })
     }
 
-    fn value<'m>(&self, message: &'m impl Message) -> Result<&'m [u8], Reject> {
+    /// The value of a record that may be used, which is at most that large.
+    fn value<'m>(&self, message: &'m impl Message, max_record: usize) -> Result<&'m [u8], Reject> {
         if let Some(damage) = message.damage() {
-            return Err(Reject::new(Reason::Malformed, damage));
+            return Err(Reject::new(Reason::Malformed, damage.detail.as_str()));
         }
         match message.value() {
             None => Err(Reject::new(Reason::Empty, "null value")),
             Some([]) => Err(Reject::new(Reason::Empty, "empty value")),
-            Some(value) if value.len() > self.input.max_value => {
-                let detail = format!("{} bytes: at most {} are read", value.len(), self.input.max_value);
-                Err(Reject::new(Reason::TooLarge, detail))
-            }
-            Some(value) => Ok(value),
+            Some(value) => match message.size() {
+                size if size > max_record => {
+                    let detail = format!("{size} bytes of key, headers and value: at most {max_record} are read");
+                    Err(Reject::new(Reason::TooLarge, detail))
+                }
+                _ => Ok(value),
+            },
         }
     }
 

@@ -22,7 +22,7 @@ pub enum Reason {
     WrongSource,
     /// From `rekey`, and still not this partition's.
     Misrouted,
-    /// A value over `max_value`.
+    /// Key, headers and value together over `max_record`.
     TooLarge,
 }
 

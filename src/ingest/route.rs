@@ -20,6 +20,9 @@ pub mod header {
     pub const ALL: [&str; 6] = [SOURCE, FORMAT, ORIGIN, TOPIC, PARTITION, OFFSET];
 }
 
+/// What a record grows by when it is forwarded, at most: those headers, and the user's id for a key.
+pub(super) const FORWARDED_BYTES: usize = 1_024;
+
 /// What the headers of a forwarded record say.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Forwarded {

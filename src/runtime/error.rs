@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::broker::{BrokerError, TransactionError};
 use crate::domain::PartitionId;
+use crate::guard::Panicked;
 use crate::runtime::calls::Call;
 use crate::runtime::ownership::Refusal;
 use crate::state::StateError;
@@ -29,6 +30,12 @@ pub enum LaneError {
     },
     #[error("partition {partition} is refused: {refusal}")]
     Refused { partition: PartitionId, refusal: Refusal },
+    #[error("partition {partition}: its deadlines can't be fired: {source}")]
+    TimersPanicked {
+        partition: PartitionId,
+        #[source]
+        source: Panicked,
+    },
     #[error("lane {0} panicked")]
     Panicked(usize),
     #[error("the thread {0} panicked")]

@@ -15,6 +15,8 @@ pub(super) enum Doing {
     /// Taking the transactional id, settling an outcome.
     Recover,
     Commit,
+    /// Firing deadlines.
+    Handle(PartitionId),
     Finish,
     Restore(PartitionId),
     /// Reading a restored or rewound partition from its offsets.
@@ -31,6 +33,9 @@ impl Doing {
     pub const fn advice(self) -> &'static str {
         match self {
             Self::Poll | Self::Finish | Self::Start(_) => "look at the brokers and the network between",
+            Self::Handle(_) => {
+                "that is a fault of the program: report it with the place; an earlier version may get past it"
+            }
             Self::Recover => "look at the brokers, and at who may use this transactional id",
             Self::Commit => {
                 "look at the brokers; if it was fenced, another process runs with the same application.instance: each needs \
@@ -49,6 +54,7 @@ impl fmt::Display for Doing {
             Self::Poll => f.write_str("poll"),
             Self::Recover => f.write_str("recover"),
             Self::Commit => f.write_str("commit"),
+            Self::Handle(partition) => write!(f, "handle partition {partition}"),
             Self::Finish => f.write_str("look for the end"),
             Self::Restore(partition) => write!(f, "restore partition {partition}"),
             Self::Start(partition) => write!(f, "start reading partition {partition}"),
@@ -89,7 +95,9 @@ impl Failures {
 
 fn may_be_tried_again(error: &LaneError) -> bool {
     match error {
-        LaneError::Aborted(_) | LaneError::Broker(BrokerError::NoProgress { .. }) => true,
+        LaneError::Aborted(_)
+        | LaneError::TimersPanicked { .. }
+        | LaneError::Broker(BrokerError::NoProgress { .. }) => true,
         LaneError::Broker(error) => error.class() != ErrorClass::Fatal,
         _ => false,
     }

@@ -321,8 +321,15 @@ impl<B: Broker> Lane<B> {
             let turn = serving.handle(&job, room, flow_ms, &mut resumed);
             let turn = turn.map_err(|source| LaneError::State { partition, source })?;
             room -= serving.consumed() - before;
+            let must_commit = serving.must_commit();
+            if let Turn::Broken(broken) = turn {
+                return self.broken(partition, broken, now_ms);
+            }
             if turn != (Turn::Waiting { until_ms: None }) {
                 self.last_handled = partition;
+            }
+            if must_commit {
+                break;
             }
         }
         for (input, partition) in resumed {
@@ -428,7 +435,7 @@ impl<B: Broker> Lane<B> {
         let serving = || self.partitions.values().filter_map(Held::as_serving);
         now_ms.saturating_sub(batch.began_ms) >= millis(settings.commit_interval)
             || self.room() == 0
-            || serving().any(Serving::is_slice)
+            || serving().any(Serving::must_commit)
             || serving().map(Serving::staged_bytes).sum::<usize>() >= settings.max_batch_bytes
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Files, in the order of a batch: `lane` (the loop), `serving` (a partition in hand), `commit` (the transaction and its
 //! outcomes), `recover` (outcomes in doubt); then `assignment` (what the group gives and takes), `restore` (the machine) and
-//! `restoring` (the lane's side of it), `errand` (what is done beside a lane), `ownership` (pure judgements of what may be
+//! `restoring` (the lane's side of it), `panics` (over one record), `errand` (what is done beside a lane), `ownership` (pure judgements of what may be
 //! trusted), [`reset`] (a way on where they refuse), `finish` (runs that end), [`status`] and `calls` (what is told), `stall` and `watchdog` (what stands still, and why),
 //! `settings` (every bound), `clock`.
 //!
@@ -20,6 +20,7 @@ mod finish;
 mod job;
 mod lane;
 mod ownership;
+mod panics;
 pub mod reset;
 mod recover;
 mod restore;

@@ -9,10 +9,12 @@ use crate::broker::{CommitNote, OffsetCommit};
 use crate::domain::{Input, PartitionId, Timestamp};
 use crate::emit::{self, Emitter};
 use crate::engine::{Disposition, Handled, Partition, Reason as SignalReason, Signal, Slice};
-use crate::ingest::{Decoded, Reject};
+use crate::guard::{Panicked, guarded};
+use crate::ingest::{Decoded, Reason, Reject};
 use crate::merge::{Flow, Merge, Next};
-use crate::record::{Coordinates, Lent, Message, Offset, Outgoing};
+use crate::record::{Coordinates, Lent, Message, Offset, Outgoing, Unread};
 use crate::runtime::job::Job;
+use crate::runtime::panics::{Broken, Condemned};
 use crate::runtime::status::{InputStatus, PartitionStatus, Phase, Signals, Tally};
 use crate::state::{InputPosition, PartitionRecord, StateError};
 
@@ -20,7 +22,10 @@ use crate::state::{InputPosition, PartitionRecord, StateError};
 #[derive(Debug)]
 struct Item<M> {
     message: M,
+    offset: Offset,
     decoded: Decoded,
+    /// Whether the program has panicked over it: then it is a reject.
+    is_condemned: bool,
 }
 
 /// A request to move stream time.
@@ -34,7 +39,7 @@ enum TimeMove {
 }
 
 /// What a turn of handling ended with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Turn {
     /// Nothing is ready; what waits may go at this time of the merge's clock.
     Waiting { until_ms: Option<u64> },
@@ -42,6 +47,8 @@ pub(super) enum Turn {
     Full,
     /// A slice of timers is in hand and must be committed before anything else.
     Slice,
+    /// The program panicked, and what is in hand may be half changed: it must be rolled back.
+    Broken(Broken),
 }
 
 #[derive(Debug)]
@@ -58,6 +65,7 @@ pub(super) struct Serving<M> {
     /// Who committed the group's offsets, where that was before `written`: they must be sent again, though nothing else changes.
     pub overtaken: Option<CommitNote>,
     hand: Hand,
+    condemned: Condemned,
     time: TimeMove,
     /// Whether the last move of a run until the end was asked for.
     pub is_finishing: bool,
@@ -78,6 +86,8 @@ struct Hand {
     tally: Vec<Tally>,
     consumed: usize,
     is_slice: bool,
+    /// A condemned record is: to be committed before anything else can go wrong.
+    is_urgent: bool,
     renews_offsets: bool,
     /// Where the values of signals are written, one after the other.
     room: Vec<u8>,
@@ -122,6 +132,7 @@ impl<M: Message> Serving<M> {
             written,
             overtaken: None,
             hand,
+            condemned: Condemned::default(),
             // Users whose state older rules wrote wait for the engine's first call.
             time: TimeMove::Asked(None),
             is_finishing: false,
@@ -133,13 +144,26 @@ impl<M: Message> Serving<M> {
     pub fn receive(&mut self, input: Input, message: M, job: &Job, now: Timestamp, now_ms: u64) -> Flow {
         self.last_record_ms = now_ms;
         let Some(decoder) = job.decoders.get(input.index()) else { return Flow::Unchanged };
-        let decoded = decoder.decode(&message, self.id, Some(now));
+        let (offset, id) = (message.offset(), self.id);
+        let judged = match self.condemned.find(input, offset) {
+            Some(panicked) => Err(panicked.clone()),
+            None => guarded(|| (decoder.decode(&message, id, Some(now)), message.footprint())),
+        };
+        let is_condemned = judged.is_err() || message.damage().is_some_and(|damage| damage.unread == Unread::All);
+        let (decoded, bytes) = judged.unwrap_or_else(|panicked| {
+            let reject = Reject::new(Reason::Malformed, panicked.to_string());
+            (Decoded::Reject(reject), guarded(|| message.footprint()).unwrap_or_default())
+        });
+        if let (true, Decoded::Reject(reject)) = (is_condemned, &decoded) {
+            let topic = &**job.topics.input(input);
+            tracing::error!(topic, partition = id.0, offset, "{}; it goes to the dead letters", reject.detail);
+        }
         let time = match &decoded {
             Decoded::Event { event, .. } => Some(event.time),
             Decoded::Rekey { .. } | Decoded::Reject(_) => None,
         };
-        let bytes = size_of::<Item<M>>() + message.value().map_or(0, <[u8]>::len);
-        self.merge.push(input, time, bytes, Item { message, decoded })
+        let bytes = size_of::<Item<M>>() + bytes;
+        self.merge.push(input, time, bytes, Item { message, offset, decoded, is_condemned })
     }
 
     pub fn receive_end(&mut self, input: Input, offset: Offset) {
@@ -158,8 +182,17 @@ impl<M: Message> Serving<M> {
         resumed: &mut Vec<(Input, PartitionId)>,
     ) -> Result<Turn, StateError> {
         self.hand.renews_offsets = self.overtaken.is_some();
-        if self.hand.is_slice || !self.move_time()? {
+        if self.hand.is_slice {
             return Ok(Turn::Slice);
+        }
+        match guarded(|| self.move_time()) {
+            Ok(Ok(true)) => {}
+            Ok(Ok(false)) => return Ok(Turn::Slice),
+            Ok(Err(error)) => return Err(error),
+            Err(panicked) => {
+                self.engine.distrust();
+                return Ok(Turn::Broken(Broken { record: None, panicked }));
+            }
         }
         for _ in 0..room {
             let input = match self.merge.next(flow_ms) {
@@ -167,15 +200,41 @@ impl<M: Message> Serving<M> {
                 Next::Waiting { until_ms } => return Ok(Turn::Waiting { until_ms: Some(until_ms) }),
                 Next::Nothing => return Ok(Turn::Waiting { until_ms: None }),
             };
-            if !self.handle_head(input, job)? {
-                self.hand.is_slice = true;
-                return Ok(Turn::Slice);
+            let offset = self.merge.head(input).map(|item| item.offset);
+            match guarded(|| self.take_head(input, job)) {
+                Ok(taken) => match taken? {
+                    Taken::TimersFirst => {
+                        self.hand.is_slice = true;
+                        return Ok(Turn::Slice);
+                    }
+                    Taken::Done(Flow::Resume) => resumed.push((input, self.id)),
+                    Taken::Done(_) => {}
+                },
+                Err(panicked) => return Ok(Turn::Broken(self.blame(input, offset, panicked))),
             }
-            if let Some((_, Flow::Resume)) = self.merge.pop(input) {
-                resumed.push((input, self.id));
+            if self.hand.is_urgent {
+                break;
             }
         }
         Ok(Turn::Full)
+    }
+
+    /// Deals with the head of an input, and takes it away.
+    fn take_head(&mut self, input: Input, job: &Job) -> Result<Taken, StateError> {
+        if !self.handle_head(input, job)? {
+            return Ok(Taken::TimersFirst);
+        }
+        Ok(Taken::Done(self.merge.pop(input).map_or(Flow::Unchanged, |(_, flow)| flow)))
+    }
+
+    /// Condemns a record for a panic in handling it, if that was none of the timers'.
+    fn blame(&mut self, input: Input, offset: Option<Offset>, panicked: Panicked) -> Broken {
+        let record = offset.filter(|_| !self.engine.is_firing()).map(|offset| (input, offset));
+        if let Some((input, offset)) = record {
+            self.condemned.add(input, offset, panicked.clone());
+        }
+        self.engine.distrust();
+        Broken { record, panicked }
     }
 
     /// Moves time as was asked; false when a slice must be committed first.
@@ -192,12 +251,16 @@ impl<M: Message> Serving<M> {
     /// Deals with the head of an input, which stays where it is; false when timers must be committed before it.
     fn handle_head(&mut self, input: Input, job: &Job) -> Result<bool, StateError> {
         // The caller was told that this head is ready.
-        let Some(Item { message, decoded }) = self.merge.head(input) else { return Ok(true) };
-        let offset = message.offset();
+        let Some(&Item { ref message, offset, ref decoded, is_condemned }) = self.merge.head(input) else {
+            return Ok(true);
+        };
         let tally = &mut self.hand.tally[input.index()];
         let at = job.coordinates(input, self.id, offset);
         let dead_letter = |reject: &Reject, at: &Coordinates| {
-            emit::dead_letter(message, reject, at, &job.topics.dead_letters, job.settings.dead_letter_limit)
+            let (topic, limit) = (&job.topics.dead_letters, job.settings.dead_letter_limit);
+            // What can't be read to decode it may be as hard to read here.
+            guarded(|| emit::dead_letter(message, reject, at, topic, limit))
+                .unwrap_or_else(|_| emit::bare_letter(reject, at, topic))
         };
         let mut staged = None;
         match decoded {
@@ -225,7 +288,9 @@ impl<M: Message> Serving<M> {
                 staged = Some(dead_letter(reject, &at));
             }
         }
+        tally.panicked += u64::from(is_condemned);
         tally.consumed += 1;
+        self.hand.is_urgent |= is_condemned;
         self.hand.positions[input.index()] = offset + 1;
         self.hand.consumed += 1;
         if let Some(record) = staged {
@@ -235,7 +300,7 @@ impl<M: Message> Serving<M> {
     }
 
     fn stage(&mut self, record: Outgoing) {
-        self.hand.staged_bytes += bytes_of(&record);
+        self.hand.staged_bytes += record.size();
         self.hand.staged.push(record);
     }
 
@@ -251,6 +316,11 @@ impl<M: Message> Serving<M> {
 
     pub fn is_slice(&self) -> bool {
         self.hand.is_slice
+    }
+
+    /// Whether what is in hand must be committed before anything else is handled.
+    pub fn must_commit(&self) -> bool {
+        self.hand.is_slice || self.hand.is_urgent
     }
 
     pub fn consumed(&self) -> usize {
@@ -347,6 +417,7 @@ impl<M: Message> Serving<M> {
         self.written = Some(note);
         self.overtaken = None;
         self.committed.clone_from(&self.hand.positions);
+        self.condemned.settle(&self.committed);
         if matches!(self.time, TimeMove::InHand(_)) {
             self.time = TimeMove::None;
         }
@@ -379,6 +450,7 @@ impl<M: Message> Serving<M> {
         self.hand.staged_bytes = 0;
         self.hand.consumed = 0;
         self.hand.is_slice = false;
+        self.hand.is_urgent = false;
         self.hand.renews_offsets = false;
     }
 
@@ -415,9 +487,9 @@ impl<M: Message> Serving<M> {
     }
 }
 
-fn bytes_of(record: &Outgoing) -> usize {
-    let of = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
-    of(&record.key)
-        + of(&record.value)
-        + record.headers.iter().map(|(name, value)| name.len() + of(value)).sum::<usize>()
+/// What became of the head of an input.
+enum Taken {
+    /// A slice of timers must be committed before it.
+    TimersFirst,
+    Done(Flow),
 }

@@ -197,6 +197,8 @@ pub struct Tally {
     pub duplicate: u64,
     pub suppressed: u64,
     pub rekeyed: u64,
+    /// Dead ones over which the program had panicked.
+    pub panicked: u64,
     /// By [`Reason`], in the order of [`Reason::ALL`].
     pub dead: [u64; Reason::ALL.len()],
 }
@@ -225,6 +227,7 @@ impl std::ops::AddAssign for Tally {
         self.duplicate += more.duplicate;
         self.suppressed += more.suppressed;
         self.rekeyed += more.rekeyed;
+        self.panicked += more.panicked;
         self.dead.iter_mut().zip(more.dead).for_each(|(count, more)| *count += more);
     }
 }

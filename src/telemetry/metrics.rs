@@ -51,6 +51,11 @@ pub const DEAD_LETTERS: Metric = total(
     "tideline_dead_letters_total",
     "Records that could not be used, by input and reason. Worry when the share of an input jumps: its producer changed.",
 );
+pub const PANICS: Metric = total(
+    "tideline_record_panics_total",
+    "Records over which the program panicked, by input: dead letters, malformed, whose error names the place. Worry about any: \
+     it is a fault of the program.",
+);
 pub const OUTPUTS: Metric = total(
     "tideline_outputs_total",
     "Outputs committed, by type and reason. Worry when tier_changed for rule_change goes on long after a new generation.",
@@ -139,10 +144,11 @@ pub const RULES: Metric =
     now("tideline_rules_info", "1, with the generation and version of the rules. Worry when members differ for long.");
 
 /// All of them, in the order of the flow.
-pub const ALL: [Metric; 29] = [
+pub const ALL: [Metric; 30] = [
     CONSUMED,
     RECORDS,
     DEAD_LETTERS,
+    PANICS,
     OUTPUTS,
     TIER_USERS,
     STAGE_USERS,
@@ -258,6 +264,7 @@ fn record_totals(totals: &Totals, names: &Names) {
 fn record_tally(topic: &str, tally: &Tally) {
     let input = || ("input", topic.to_owned());
     CONSUMED.set(&[input()], tally.consumed as f64);
+    PANICS.set(&[input()], tally.panicked as f64);
     for (outcome, count) in [
         ("applied", tally.applied),
         ("skipped", tally.skipped),

@@ -236,7 +236,7 @@ impl Bench {
             origin: Origin::Own,
             format: Format::Json,
             keyed: true,
-            max_value: MAX_VALUE,
+            max_record: MAX_VALUE,
             earliest: Timestamp::MIN,
         };
         let now = Timestamp::parse(NOW).expect("a time");

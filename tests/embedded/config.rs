@@ -73,7 +73,7 @@ fn a_value_of_the_wrong_kind_is_named_with_its_path() {
         ("[stream]\nlateness = 3600", "stream.lateness: invalid type"),
         ("[stream]\nlateness = \"1 hour\"", "stream.lateness: \"1 hour\" is no duration"),
         ("[stream]\nlateness.hours = 1", "stream.lateness: invalid type"),
-        ("[stream]\nmax_value = \"1MB\"", "stream.max_value: \"1MB\" is no size"),
+        ("[stream]\nmax_value = \"1MB\"", "stream.max_record: \"1MB\" is no size"),
         ("[stream]\nmax_effects = -1", "stream.max_effects: invalid value"),
         ("[stream]\nemit_from = \"yesterday\"", "stream.emit_from: not an RFC 3339 time"),
         ("[kafka]\ngroup_protocol = \"eager\"", "kafka.group_protocol: \"eager\" is none of classic, consumer"),
@@ -143,8 +143,12 @@ fn a_coupling_that_does_not_hold_is_named_with_its_path() {
         ("[kafka]\nretry_pause = \"0s\"", "kafka.retry_pause: must be longer"),
         ("[kafka]\nsend_queue_records = 0", "kafka.send_queue_records: must be 1"),
         ("[stream]\npatience = \"0s\"", "stream.patience: must be longer"),
-        ("[stream]\nbuffer_bytes = \"1KiB\"", "stream.buffer_bytes: 1KiB can't hold one value"),
+        ("[stream]\nbuffer_bytes = \"1KiB\"", "stream.buffer_bytes: 1KiB can't hold one record"),
+        ("[stream]\nmax_record = \"2MiB\"", "stream.dead_letter_limit: 2MiB must exceed"),
         ("[stream]\nmax_value = \"2MiB\"", "stream.dead_letter_limit: 2MiB must exceed"),
+        ("[stream]\nmax_value = \"0B\"", "stream.max_record: must be more than 0B"),
+        ("[stream]\nmax_value = \"1MiB\"\nmax_record = \"1MiB\"", "stream.max_value: the old name of max_record"),
+        ("[kafka]\npoll_bytes = \"0B\"", "kafka.poll_bytes: must be at least 1KiB"),
         ("[stream]\ndead_letter_limit = \"4MiB\"", "kafka.max_message: 4MiB must exceed"),
         ("[kafka]\nbootstrap = \"localhost\"", "kafka.bootstrap: \"localhost\" is not host:port"),
         ("[kafka]\nheartbeat_interval = \"4s\"", "kafka.heartbeat_interval: "),
@@ -309,7 +313,7 @@ fn the_parts_are_told_what_is_configured() {
     // An erasure outlives what may be read late (the longest input), die, and be sent again (the dead letters).
     assert_eq!(settings.retention_ms, (14 + 14) * 86_400_000);
     let specs = config.input_specs();
-    let seen: Vec<_> = specs.iter().map(|spec| (&*spec.topic, spec.source, spec.keyed, spec.max_value)).collect();
+    let seen: Vec<_> = specs.iter().map(|spec| (&*spec.topic, spec.source, spec.keyed, spec.max_record)).collect();
     assert_eq!(
         seen,
         [

@@ -317,7 +317,7 @@ fn input_specs(topics: &Topics, merchant_is_keyed: bool) -> Vec<InputSpec> {
         origin: Origin::Own,
         format: Format::Json,
         keyed: source != Some(Source::Merchant) || merchant_is_keyed,
-        max_value: 1 << 20,
+        max_record: 1 << 20,
         earliest: Timestamp::MIN,
     });
     specs.collect()

@@ -87,8 +87,17 @@ fn one_that_died_in_rekey_goes_to_where_it_was_first() {
 fn what_can_not_go_back_is_told_apart() {
     let record = TestMessage::of_value(vec![b'x'; 3_000]).key("u1");
     let forwarded_from_elsewhere = record.clone().header(ingest::header::TOPIC, "fax.events");
+    let (heavy, long_key) = (
+        TestMessage::of_value("{}").header("trace", vec![b'x'; 3_000]),
+        TestMessage::of_value("{}").key([b'k'; 3_000]),
+    );
+    let at = Coordinates { topic: "app.events".into(), partition: PartitionId(1), offset: 5 };
+    let unread = emit::bare_letter(&Reject::new(Reason::Malformed, "unreadable"), &at, &"dead-letters".into());
     for (case, letter, expected) in [
         ("cut", died(&record, "app.events", Reason::TooLarge, 2_000), Skip::Cut),
+        ("without its headers", died(&heavy, "app.events", Reason::TooLarge, 2_000), Skip::Cut),
+        ("with half a key", died(&long_key, "app.events", Reason::TooLarge, 2_000), Skip::Cut),
+        ("unread", read_back(unread, 41), Skip::Cut),
         ("of a topic that is no input", died(&record, "fax.events", Reason::Malformed, 10_000), Skip::NoInput),
         ("forwarded from one", died(&forwarded_from_elsewhere, "rekey", Reason::Misrouted, 10_000), Skip::NoInput),
         ("forwarded from nowhere", died(&record, "rekey", Reason::Malformed, 10_000), Skip::NoInput),

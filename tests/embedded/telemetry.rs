@@ -30,7 +30,8 @@ fn names() -> Names {
 fn status() -> Status {
     let mut dead = [0; ingest::Reason::ALL.len()];
     dead[ingest::Reason::Malformed as usize] = 4;
-    let tally = Tally { consumed: 20, applied: 10, skipped: 1, duplicate: 2, suppressed: 1, rekeyed: 2, dead };
+    let tally =
+        Tally { consumed: 20, applied: 10, skipped: 1, duplicate: 2, suppressed: 1, rekeyed: 2, panicked: 3, dead };
     let input = InputStatus {
         tally,
         next_offset: 20,

@@ -3,7 +3,8 @@
 use rdkafka::Message as _;
 use rdkafka::message::BorrowedMessage;
 
-use crate::record::{Header, Message, Offset};
+use crate::guard::guarded;
+use crate::record::{Damage, Header, Message, Offset, Unread};
 
 use super::native;
 
@@ -18,15 +19,35 @@ pub struct KafkaMessage {
     value_len: Option<usize>,
     /// By header, the lengths of name and value.
     headers: Box<[(usize, Option<usize>)]>,
-    damage: Option<Box<str>>,
+    damage: Option<Box<Damage>>,
 }
 
 impl KafkaMessage {
+    /// A panic on the way ends the copy alone: what is left is the offset.
     pub(super) fn copy(message: &BorrowedMessage<'_>) -> Self {
+        Self::guarded(message.offset(), || Self::copy_whole(message))
+    }
+
+    fn guarded(offset: Offset, copy: impl FnOnce() -> Self) -> Self {
+        guarded(copy).unwrap_or_else(|panicked| Self {
+            offset,
+            timestamp: None,
+            bytes: Box::default(),
+            key_len: None,
+            value_len: None,
+            headers: Box::default(),
+            damage: Some(Box::new(Damage { unread: Unread::All, detail: panicked.to_string() })),
+        })
+    }
+
+    fn copy_whole(message: &BorrowedMessage<'_>) -> Self {
         let (key, value) = (message.key(), message.payload());
         let (headers, damage) = match native::headers(message) {
             Ok(headers) => (headers, None),
-            Err(error) => (Vec::new(), Some(format!("headers: the client can't read them ({error})").into())),
+            Err(error) => {
+                let detail = format!("headers: the client can't read them ({error})");
+                (Vec::new(), Some(Box::new(Damage { unread: Unread::Headers, detail })))
+            }
         };
         let of = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
         let of_headers: usize = headers.iter().map(|(name, value)| name.len() + of(*value)).sum();
@@ -77,8 +98,12 @@ impl Message for KafkaMessage {
         self.headers.iter().map(move |&(name, value)| (take(name), value.map(&mut take)))
     }
 
-    fn damage(&self) -> Option<&str> {
+    fn damage(&self) -> Option<&Damage> {
         self.damage.as_deref()
+    }
+
+    fn size(&self) -> usize {
+        self.bytes.len()
     }
 }
 
@@ -132,12 +157,23 @@ mod tests {
         assert_eq!((bare.key(), bare.value(), bare.headers().count()), (None, None, 0));
     }
 
+    #[test]
+    fn a_panic_in_a_copy_leaves_the_offset_and_the_next_is_copied() {
+        let broken = KafkaMessage::guarded(41, || panic!("as rdkafka did over a header's name"));
+        let damage = broken.damage().expect("a damage");
+        assert_eq!((broken.offset(), broken.key(), broken.value()), (41, None, None));
+        assert!(damage.unread == Unread::All && damage.detail.contains("message.rs:"), "{damage:?}");
+        let whole = KafkaMessage::guarded(42, || KafkaMessage { damage: None, ..broken.clone() });
+        assert_eq!(whole.damage(), None);
+    }
+
     /// The client refuses more than 100,000 headers, which a broker accepts.
     #[test]
     fn headers_that_the_client_cannot_read_leave_key_and_value_and_say_so() {
         let written = record(vec![(b"h".to_vec(), None); 100_001]);
         let read = through_the_client(&written);
-        assert!(read.damage().is_some_and(|damage| damage.starts_with("headers: ")), "{:?}", read.damage());
+        let damage = read.damage().expect("a damage");
+        assert!(damage.unread == Unread::Headers && damage.detail.starts_with("headers: "), "{damage:?}");
         assert_eq!((read.key(), read.value()), (written.key.as_deref(), written.value.as_deref()));
         assert_eq!(read.headers().count(), 0);
     }

@@ -72,6 +72,8 @@ pub struct KafkaSettings {
     pub no_progress_bound: Duration,
     /// A poll hands over at most that many records. Default 2,000.
     pub poll_records: usize,
+    /// A poll ends at that many bytes of keys, headers and values. Default 8 MiB; a larger record still comes through.
+    pub poll_bytes: usize,
     /// Read ahead at most that many records of each partition of a topic. Default 20,000.
     pub queued_records: usize,
     /// Read ahead at most that much of each partition of a topic. Default 2,048 KiB.
@@ -112,6 +114,7 @@ impl Default for KafkaSettings {
             retry_pause: Duration::from_millis(20),
             no_progress_bound: Duration::from_secs(30),
             poll_records: 2_000,
+            poll_bytes: 8 << 20,
             queued_records: 20_000,
             queued_kib: 2_048,
             fetch_bytes: 1 << 20,

@@ -19,7 +19,7 @@ use rdkafka::message::Message as _;
 
 use crate::broker::{BrokerError, ErrorClass, Polled, Source, Topics};
 use crate::domain::{Input, PartitionId};
-use crate::record::Offset;
+use crate::record::{Message as _, Offset};
 
 use super::assignment::Assignment;
 use super::bound::Bound;
@@ -190,16 +190,17 @@ impl KafkaSource {
             return Ok(());
         }
         let full = into.len() + self.settings.poll_records;
+        let mut bytes = self.settings.poll_bytes;
         let share = (self.settings.poll_records / count).max(1);
         // Flows may have gone since.
         self.first = (self.first + 1) % count;
         let mut unread: Vec<usize> = (self.first..count).chain(0..self.first).collect();
-        while !unread.is_empty() && into.len() < full {
+        while !unread.is_empty() && into.len() < full && bytes > 0 {
             let mut more = Vec::new();
             for i in unread {
                 let limit = share.min(full - into.len());
                 let client = Arc::clone(self.client(self.flows[i].input));
-                if self.flows[i].read(limit, client.context(), into)? {
+                if self.flows[i].read(limit, &mut bytes, client.context(), into)? {
                     more.push(i);
                 }
             }
@@ -406,10 +407,11 @@ struct Flow {
 }
 
 impl Flow {
-    /// Hands over at most `limit` items. Says whether there may be more.
+    /// Hands over at most `limit` items, and no more once the `bytes` are used up. Says whether there may be more.
     fn read(
         &mut self,
         limit: usize,
+        bytes: &mut usize,
         context: &MemberContext,
         into: &mut Vec<Polled<KafkaMessage>>,
     ) -> Result<bool, BrokerError> {
@@ -418,6 +420,9 @@ impl Flow {
         }
         let (input, partition) = (self.input, self.partition);
         for _ in 0..limit {
+            if *bytes == 0 {
+                return Ok(true);
+            }
             match self.queue.poll(Duration::ZERO) {
                 None => return Ok(false),
                 Some(Ok(message)) if message.offset() < self.next => {
@@ -426,6 +431,7 @@ impl Flow {
                 Some(Ok(message)) => {
                     self.next = message.offset() + 1;
                     let message = KafkaMessage::copy(&message);
+                    *bytes = bytes.saturating_sub(message.size());
                     into.push(Polled::Record { input, partition, message });
                 }
                 Some(Err(KafkaError::PartitionEOF(_))) => {

@@ -87,7 +87,7 @@ fn decoder(source: Source) -> Decoder {
         origin: Origin::Own,
         format: Format::Json,
         keyed: true,
-        max_value: 1 << 20,
+        max_record: 1 << 20,
         earliest: Timestamp::MIN,
     };
     Decoder::new(input, 1, 0)

@@ -8,7 +8,7 @@ use tideline::domain::{PartitionId, Source};
 use tideline::emit::line::write_dead_letter;
 use tideline::emit::{dead_letter, header};
 use tideline::ingest::{self, Decoded, Decoder, Format, Reason, Reject};
-use tideline::record::{Header, Message, Outgoing, text_header};
+use tideline::record::{Damage, Header, Message, Outgoing, Unread, text_header};
 
 use super::{MAX_SKEW_MS, TestMessage, coordinates, input};
 
@@ -57,7 +57,7 @@ fn headers_that_are_no_text_and_null_values_stay_as_they_were() {
 
 #[test]
 fn a_record_that_could_not_be_read_whole_is_malformed_whatever_is_left_of_it() {
-    struct Damaged(TestMessage);
+    struct Damaged(TestMessage, Damage);
     impl Message for Damaged {
         fn offset(&self) -> i64 {
             7
@@ -74,16 +74,21 @@ fn a_record_that_could_not_be_read_whole_is_malformed_whatever_is_left_of_it() {
         fn headers(&self) -> impl Iterator<Item = Header<'_>> {
             std::iter::empty()
         }
-        fn damage(&self) -> Option<&str> {
-            Some("headers: the client can't read them")
+        fn damage(&self) -> Option<&Damage> {
+            Some(&self.1)
         }
     }
     let event = json!({"id": "e1", "user_id": "u1", "type": "app.opened", "time": 1});
     for record in [TestMessage::of_value(event.to_string()).key("u1"), TestMessage::default()] {
         let decoder = Decoder::new(input(Source::App, Format::Json), 1, MAX_SKEW_MS);
-        let decoded = decoder.decode(&Damaged(record), PartitionId(0), None);
+        let damage = Damage { unread: Unread::Headers, detail: "headers: the client can't read them".to_owned() };
+        let damaged = Damaged(record, damage);
+        let decoded = decoder.decode(&damaged, PartitionId(0), None);
         let expected = Reject::new(Reason::Malformed, "headers: the client can't read them");
-        assert_eq!(decoded, Decoded::Reject(expected));
+        assert_eq!(decoded, Decoded::Reject(expected.clone()));
+        let letter = dead_letter(&damaged, &expected, &coordinates("t", 0, 7), &Arc::from("dead-letters"), 100_000);
+        assert_eq!(headers_of(&letter, header::UNREAD), ["headers"]);
+        assert_eq!((letter.key, letter.value), (damaged.0.key, damaged.0.value));
     }
 }
 
@@ -135,6 +140,60 @@ fn a_record_beyond_the_limit_has_its_value_cut_and_its_length_and_digest_told() 
     let whole = letter(&TestMessage::of_value(value.clone()).key("u1"), 6000);
     assert_eq!(whole.value, Some(value));
     assert!(headers_of(&whole, header::LENGTH).is_empty());
+}
+
+/// What its topic would refuse would hold its partition up for ever.
+#[test]
+fn a_dead_letter_fits_whatever_is_too_large_of_its_record_and_says_what_is_gone() {
+    const LIMIT: usize = 4096;
+    let digest = |bytes: &[u8]| hex::encode(Sha256::digest(bytes));
+    let of_headers = |record: &TestMessage| {
+        let mut all = Vec::new();
+        for (name, value) in &record.headers {
+            all.extend((name.len() as u32).to_be_bytes());
+            all.extend(name);
+            all.extend(value.as_ref().map_or(u32::MAX, |value| value.len() as u32).to_be_bytes());
+            all.extend(value.as_deref().unwrap_or_default());
+        }
+        digest(&all)
+    };
+    for (key, header_bytes, value) in [
+        (10_usize, 100_usize, 10_000_usize),
+        (10, 10_000, 100),
+        (10_000, 100, 100),
+        (10_000, 10_000, 10_000),
+        (3_000, 0, 3_000),
+        (10, 3_000, 3_000),
+        (LIMIT, 0, 0),
+    ] {
+        let mut record = TestMessage::of_value(vec![b'v'; value]).key(vec![b'k'; key]);
+        if header_bytes > 0 {
+            record = record.header("trace", vec![b'h'; header_bytes]).odd_headers();
+        }
+        let what = format!("key {key}, headers {header_bytes}, value {value}");
+        let letter = letter(&record, LIMIT);
+        let frame = 256 + 10 * letter.headers.len();
+        assert!(letter.size() + frame <= LIMIT, "{what}: {} bytes", letter.size() + frame);
+        let told = |name: &str| headers_of(&letter, name).pop();
+        let (kept_key, kept_value) = (letter.key.as_deref().unwrap(), letter.value.as_deref().unwrap());
+        assert!(record.key.as_deref().unwrap().starts_with(kept_key), "{what}");
+        assert!(record.value.as_deref().unwrap().starts_with(kept_value), "{what}");
+        let is_cut = |kept: usize, whole: &[u8]| (kept < whole.len()).then(|| (whole.len().to_string(), digest(whole)));
+        let cut = told(header::LENGTH).zip(told(header::SHA256));
+        assert_eq!(cut, is_cut(kept_value.len(), record.value.as_deref().unwrap()), "{what}");
+        let cut = told(header::KEY_LENGTH).zip(told(header::KEY_SHA256));
+        assert_eq!(cut, is_cut(kept_key.len(), record.key.as_deref().unwrap()), "{what}");
+        match told(header::HEADERS_SHA256) {
+            None => assert_eq!(letter.headers[..record.headers.len()], record.headers[..], "{what}"),
+            Some(sha256) => {
+                assert_eq!(sha256, of_headers(&record), "{what}");
+                let bytes = record.size() - key - value;
+                assert_eq!(told(header::HEADERS_LENGTH), Some(bytes.to_string()), "{what}");
+            }
+        }
+        assert_eq!(headers_of(&letter, header::REASON), ["bad_value"], "{what}");
+        assert_eq!(headers_of(&letter, header::OFFSET), ["8812"], "{what}");
+    }
 }
 
 fn line(record: &TestMessage, limit: usize) -> Value {

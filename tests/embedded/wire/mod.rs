@@ -29,7 +29,7 @@ fn input(source: Source, format: Format) -> InputSpec {
         origin: Origin::Telecom,
         format,
         keyed: true,
-        max_value: MAX_VALUE,
+        max_record: MAX_VALUE,
         earliest: Timestamp::MIN,
     }
 }

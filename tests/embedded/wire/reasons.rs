@@ -57,6 +57,17 @@ fn a_value_over_the_limit_is_too_large_whatever_else_it_is() {
     }
     let two_megabytes = vec![b'{'; 2 << 20];
     check(&TestMessage::of_value(two_megabytes), Source::App, Format::Json, Reason::TooLarge, "2097152 bytes");
+    // Key, headers and value count together, to the byte.
+    let record = |more: usize| {
+        let value = json!({"id": "e1", "user_id": "u1", "type": "app.opened", "time": 1}).to_string();
+        let others = value.len() + "u1".len() + "trace".len();
+        TestMessage::of_value(value).key("u1").header("trace", vec![b'x'; MAX_VALUE - others + more])
+    };
+    let fits = decode(&record(0), Source::App, Format::Json);
+    assert!(matches!(fits, Decoded::Event { .. }), "{fits:?}");
+    check(&record(1), Source::App, Format::Json, Reason::TooLarge, "4097 bytes of key, headers and value");
+    let long_key = TestMessage::of_value("{}").key(vec![b'k'; MAX_VALUE]);
+    check(&long_key, Source::App, Format::Json, Reason::TooLarge, "4098 bytes");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use tideline::domain::{EventId, Token, UserId};
 use tideline::ingest::protobuf::schema;
 use tideline::ingest::{Decoded, Format, Reason};
+use tideline::record::Message as _;
 
 use crate::common::message::TestMessage;
 
@@ -52,7 +53,7 @@ fn protobuf(value: &[u8], decoded: &Decoded) -> Result<(), String> {
 
 /// The same record with a member that nobody knows, and whose name has an escape, so that the shortcut for plain JSON is
 /// not taken. None where it isn't JSON, or would be too long.
-pub fn not_plain(record: &TestMessage, max_value: usize) -> Option<TestMessage> {
+pub fn not_plain(record: &TestMessage, max_record: usize) -> Option<TestMessage> {
     let inner = record.value.as_deref()?.strip_prefix(b"{")?;
     let is_protobuf = record
         .headers
@@ -61,7 +62,8 @@ pub fn not_plain(record: &TestMessage, max_value: usize) -> Option<TestMessage> 
     let is_empty = inner.trim_ascii_start().starts_with(b"}");
     let member: &[u8] = if is_empty { b"{\"\\u0000\":0" } else { b"{\"\\u0000\":0," };
     let value = [member, inner].concat();
-    (!is_protobuf && value.len() <= max_value).then(|| TestMessage { value: Some(value), ..record.clone() })
+    let changed = TestMessage { value: Some(value), ..record.clone() };
+    (!is_protobuf && changed.size() <= max_record).then_some(changed)
 }
 
 /// Details may name other columns; events and reasons are the same.

@@ -68,7 +68,7 @@ impl Wire {
             origin,
             format: self.format,
             keyed,
-            max_value: MAX_VALUE,
+            max_record: MAX_VALUE,
             earliest: Timestamp::MIN,
         };
         Decoder::new(spec, partitions, MAX_SKEW_MS)
@@ -187,10 +187,6 @@ impl Wire {
         place: &Place,
     ) -> Result<&'static str, String> {
         let letter = emit::dead_letter(record, reject, at, &Arc::from("dead-letters"), DEAD_LETTER_LIMIT);
-        if letter.key != record.key {
-            return Err("a dead letter with another key".to_owned());
-        }
-        kept_headers(record, &letter, &header::ALL)?;
         let told = |name: &str| {
             let value =
                 letter.headers.iter().find(|(n, _)| n == name.as_bytes()).and_then(|(_, value)| value.as_deref());
@@ -203,6 +199,7 @@ impl Wire {
         if told(header::OFFSET) != Some(offset.as_str()) || told(header::TOPIC) != Some(at.topic.as_ref()) {
             return Err("a dead letter that doesn't say whence".to_owned());
         }
+        fits_well(record, &letter, &told)?;
         let (whole, kept) = (record.value.as_deref(), letter.value.as_deref());
         if told(header::LENGTH).is_none() && told(header::SHA256).is_none() {
             if whole != kept {
@@ -217,6 +214,30 @@ impl Wire {
 
     fn book(&mut self, place: &Place) -> &mut super::world::Book {
         &mut self.world.books[place.input.index()]
+    }
+}
+
+/// A letter is within its limit. Headers are dropped, and the key is cut, only where they must be.
+fn fits_well<'a>(
+    record: &TestMessage,
+    letter: &Outgoing,
+    told: &impl Fn(&str) -> Option<&'a str>,
+) -> Result<(), String> {
+    if letter.size() > DEAD_LETTER_LIMIT {
+        return Err(format!("a dead letter of {} bytes", letter.size()));
+    }
+    let key = |key: &Option<Vec<u8>>| key.as_ref().map_or(0, Vec::len);
+    let value = record.value.as_ref().map_or(0, Vec::len);
+    let others = 2_048 + 10 * record.headers.len();
+    match told(header::KEY_LENGTH) {
+        None if letter.key != record.key => return Err("a dead letter with another key".to_owned()),
+        Some(_) if key(&record.key) + others < DEAD_LETTER_LIMIT => return Err("a key is cut in vain".to_owned()),
+        _ => {}
+    }
+    match told(header::HEADERS_LENGTH) {
+        None => kept_headers(record, letter, &header::ALL),
+        Some(_) if record.size() - value + others < DEAD_LETTER_LIMIT => Err("headers are dropped in vain".to_owned()),
+        Some(_) => Ok(()),
     }
 }
 
