@@ -7,6 +7,7 @@ mod common;
 /// Lives in `tests/embedded/`.
 mod embedded {
     mod bad_input;
+    mod cases;
     mod cli;
     mod config;
     mod generate;

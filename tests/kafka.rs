@@ -25,6 +25,7 @@ mod watch;
 mod kafka {
     mod admin;
     mod brokers;
+    mod cases;
     mod cli;
     mod conformance;
     mod harness;

@@ -1,5 +1,6 @@
 //! What test binaries share.
 
+pub mod cases;
 pub mod conformance;
 pub mod journey;
 #[allow(dead_code, reason = "not every test binary uses the embedded log")]
