@@ -41,7 +41,13 @@ pub(super) fn serve<B: Broker>(config: &Config, broker: &B, mode: Mode, stop: St
     let job = config.job(mode).map_err(ConfigError::of_rules)?;
     let (board, clock) = (Board::default(), Clock::system());
     signals::stop_on_signals(stop.clone())?;
-    let pages = Server::start(config.telemetry.listen, board.clone(), Names::of(&job), clock.clone())?;
+    let pages = Server::start(
+        config.telemetry.listen,
+        config.telemetry_limits(),
+        board.clone(),
+        Names::of(&job),
+        clock.clone(),
+    )?;
     tracing::info!(
         address = %pages.address(),
         lanes = config.application.lanes,

@@ -7,7 +7,7 @@ use super::units::Period;
 use crate::broker::Topics;
 use crate::domain::Origin;
 use crate::ingest::{Format, InputSpec};
-use crate::{emit, engine, runtime};
+use crate::{emit, engine, runtime, telemetry};
 
 impl Config {
     pub fn engine_settings(&self) -> engine::Settings {
@@ -63,6 +63,14 @@ impl Config {
             dead_letter_limit: stream.dead_letter_limit.bytes(),
             partitioner: self.topics.partitioner,
             mode,
+        }
+    }
+
+    pub const fn telemetry_limits(&self) -> telemetry::Limits {
+        telemetry::Limits {
+            max_connections: self.telemetry.max_connections,
+            header_timeout: self.telemetry.header_timeout.duration(),
+            idle_timeout: self.telemetry.idle_timeout.duration(),
         }
     }
 

@@ -178,6 +178,12 @@ pub struct Output {
 pub struct Telemetry {
     /// Where `/metrics`, `/livez` and `/readyz` answer; port 0 takes a free one and logs it. Default 127.0.0.1:9464.
     pub listen: SocketAddr,
+    /// Connections at a time; one more takes the place of one that says nothing. Default 64.
+    pub max_connections: usize,
+    /// How long a request's headers may take, from the connection's begin or from their first byte. Default 5s.
+    pub header_timeout: Period,
+    /// How long a connection may be kept without a request, or with an answer that nobody reads. Default 60s.
+    pub idle_timeout: Period,
     /// `plain` or `json`. Default `plain`.
     pub log_format: LogFormat,
     /// `error`, `warn`, `info`, `debug` or `trace`. From `debug` on a line may name a user. Default `info`.
@@ -293,6 +299,9 @@ impl Default for Telemetry {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9464)),
+            max_connections: 64,
+            header_timeout: Period::of_secs(5),
+            idle_timeout: Period::of_secs(60),
             log_format: LogFormat::default(),
             log_level: LogLevel::default(),
         }

@@ -35,6 +35,7 @@ impl Config {
         self.validate_stream(&mut faults);
         self.validate_sizes(&mut faults);
         self.validate_kafka(&mut faults);
+        self.validate_telemetry(&mut faults);
         faults.0.extend(self.rules.validate().iter().map(|fault| Fault::of_rules(fault)));
         faults.0
     }
@@ -276,6 +277,20 @@ impl Config {
         shorter("stream.merge_wait", stream.merge_wait, "kafka.max_poll_interval", kafka.max_poll_interval);
         shorter("kafka.transaction_timeout", transaction, "kafka.max_poll_interval", kafka.max_poll_interval);
         shorter("stream.poll_timeout", stream.poll_timeout, "kafka.max_poll_interval", kafka.max_poll_interval);
+    }
+
+    fn validate_telemetry(&self, faults: &mut Faults) {
+        let telemetry = &self.telemetry;
+        faults.unless(
+            (2..=1_000).contains(&telemetry.max_connections),
+            "telemetry.max_connections",
+            format!("must be 2 to 1000, not {}", telemetry.max_connections),
+        );
+        for (path, period) in
+            [("telemetry.header_timeout", telemetry.header_timeout), ("telemetry.idle_timeout", telemetry.idle_timeout)]
+        {
+            faults.unless(period > Period::default(), path, "must be longer than 0s");
+        }
     }
 
     /// The client's own properties, each judged as the client will judge it.

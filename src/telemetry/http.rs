@@ -1,19 +1,32 @@
 //! `/metrics`, `/livez` and `/readyz`, on a thread of their own: a busy or stuck lane doesn't keep them from answering.
+//!
+//! Nor do they take what lanes need: who may be connected, and for how long, `connections` decides.
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
-use tokio::net::TcpListener;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep, sleep_until};
 
-use super::{Names, reasons_not_ready, render};
+use super::connections::{Connections, Phase};
+use super::{Limits, Names, reasons_not_ready, render};
 use crate::runtime::{Board, Clock};
 
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +57,13 @@ struct Pages {
 
 impl Server {
     /// Port 0 takes a free one: see [`Self::address`].
-    pub fn start(address: SocketAddr, board: Board, names: Names, clock: Clock) -> Result<Self, ServerError> {
+    pub fn start(
+        address: SocketAddr,
+        limits: Limits,
+        board: Board,
+        names: Names,
+        clock: Clock,
+    ) -> Result<Self, ServerError> {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ServerError::Thread)?;
         let listen = |source| ServerError::Listen { address, source };
@@ -54,12 +73,11 @@ impl Server {
         let (stop, stopped) = oneshot::channel();
         let serve = move || {
             runtime.block_on(async move {
-                let server = axum::serve(listener, router(pages));
+                let (guests, router) = (Guests(Arc::new(Mutex::new(Connections::new(limits)))), router(pages));
                 // Connections that are kept alive don't keep the process from ending.
                 tokio::select! {
-                    served = server => if let Err(error) = served {
-                        tracing::error!("the telemetry pages stopped: {error}");
-                    },
+                    () = accept(&listener, &guests, &router) => {}
+                    () = guests.sweep() => {}
                     _ = stopped => {}
                 }
             });
@@ -81,6 +99,107 @@ impl Drop for Server {
             // It panicked: there is nothing left to stop.
             let _ = thread.join();
         }
+    }
+}
+
+/// No descriptor is left, or the like: it passes, and meanwhile nothing is gained by trying all the time.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// A request's headers, at most. Ours are read by nobody.
+const MAX_HEADER_BYTES: usize = 16 << 10;
+
+/// Takes whoever comes, for ever.
+async fn accept(listener: &TcpListener, guests: &Guests, router: &Router) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let (number, ended) = guests.lock().admit(Instant::now());
+                if let Some(ended) = ended {
+                    // That it was cancelled is no news.
+                    let _ = ended.await;
+                }
+                let task = tokio::spawn(serve(stream, number, guests.clone(), router.clone()));
+                guests.lock().runs_as(number, task);
+            }
+            Err(error) => {
+                tracing::warn!("a connection to the telemetry pages was not taken: {error}");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// One connection, until it ends or is ended.
+async fn serve(stream: TcpStream, number: u64, guests: Guests, router: Router) {
+    let router = TowerToHyperService::new(router);
+    let answer = service_fn(|request: hyper::Request<Incoming>| {
+        guests.lock().enter(number, Phase::Answering, Instant::now());
+        let answer = router.call(request);
+        async {
+            let answer = answer.await;
+            guests.lock().enter(number, Phase::Idle, Instant::now());
+            answer
+        }
+    });
+    let stream = TokioIo::new(Heard { stream, number, guests: guests.clone() });
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        // What times out, and when, is decided with the cap in one place.
+        .header_read_timeout(None)
+        .max_buf_size(MAX_HEADER_BYTES)
+        .serve_connection(stream, answer)
+        .await;
+    if let Err(error) = served {
+        tracing::debug!("a connection to the telemetry pages ended: {error}");
+    }
+    guests.lock().left(number);
+}
+
+/// Who is connected, for the tasks that serve them.
+#[derive(Debug, Clone)]
+struct Guests(Arc<Mutex<Connections>>);
+
+impl Guests {
+    fn lock(&self) -> MutexGuard<'_, Connections> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn sweep(&self) {
+        loop {
+            let next = self.lock().sweep(Instant::now());
+            sleep_until(next).await;
+        }
+    }
+}
+
+/// A stream that tells when bytes come.
+struct Heard {
+    stream: TcpStream,
+    number: u64,
+    guests: Guests,
+}
+
+impl AsyncRead for Heard {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = into.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, into);
+        if into.filled().len() > before {
+            self.guests.lock().heard(self.number, Instant::now());
+        }
+        read
+    }
+}
+
+impl AsyncWrite for Heard {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
 

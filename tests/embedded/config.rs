@@ -155,6 +155,9 @@ fn a_coupling_that_does_not_hold_is_named_with_its_path() {
         ("[kafka]\nsession_timeout = \"30s\"", "kafka.session_timeout: 30s must be shorter than kafka.retry_bound"),
         ("[kafka]\nmax_poll_interval = \"12s\"", "kafka.transaction_timeout: 15s must be shorter"),
         ("[kafka]\nlinger = \"15s\"", "kafka.linger: "),
+        ("[telemetry]\nmax_connections = 0", "telemetry.max_connections: must be 2 to 1000, not 0"),
+        ("[telemetry]\nheader_timeout = \"0s\"", "telemetry.header_timeout: must be longer"),
+        ("[telemetry]\nidle_timeout = \"0s\"", "telemetry.idle_timeout: must be longer"),
         ("[kafka]\npoll_records = 0", "kafka.poll_records: "),
         ("[rules]\nconfidence = 1.0", "rules.confidence: "),
         ("[rules]\nconfidence = nan", "rules.confidence: "),
@@ -295,6 +298,7 @@ fn the_hosts_name_stands_for_an_instance_that_is_not_given_and_for_no_other() {
 fn the_defaults_are_those_of_the_parts() {
     let config = Config::default();
     assert_eq!(config.lane_settings(Mode::Endless), Settings::default());
+    assert_eq!(config.telemetry_limits(), tideline::telemetry::Limits::default());
     #[cfg(feature = "kafka")]
     {
         assert_eq!(config.kafka_settings(), tideline::broker::kafka::KafkaSettings::default());

@@ -16,13 +16,11 @@ struct Demo {
 
 impl Demo {
     fn start(args: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_tideline"))
-            .arg("demo")
-            .args(args)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        Self::started_by(Command::new(env!("CARGO_BIN_EXE_tideline")).arg("demo").args(args))
+    }
+
+    fn started_by(command: &mut Command) -> Self {
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let first = lines.next().unwrap().unwrap();
         let address = first.strip_prefix("metrics: http://").unwrap().strip_suffix("/metrics").unwrap();
@@ -61,6 +59,35 @@ impl Drop for Demo {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Real sockets: 1,100 clients that begin a request and never end it, at a program that may open 160 files in all.
+#[test]
+fn half_open_clients_keep_neither_the_pages_nor_the_lanes_from_their_work() {
+    let limited = format!("ulimit -n 160; exec {} demo --users 300 --plain", env!("CARGO_BIN_EXE_tideline"));
+    let mut demo = Demo::started_by(Command::new("bash").args(["-c", &limited]));
+    demo.until(is_status);
+    let clients = "trap '' PIPE; ulimit -n 1300; for i in $(seq 1100); do \
+                   exec {fd}<>/dev/tcp/127.0.0.1/$0 || exit 1; printf 'GET /livez HTT' >&$fd 2>/dev/null; done; echo open; read -r";
+    let mut crowd = Command::new("bash")
+        .args(["-c", clients, &demo.address.port().to_string()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = String::new();
+    BufReader::new(crowd.stdout.take().unwrap()).read_line(&mut said).unwrap();
+    assert_eq!(said, "open\n", "all of them are connected");
+    assert_eq!(get(demo.address, "/livez"), (200, "alive\n".to_owned()));
+    assert_eq!(get(demo.address, "/metrics").0, 200);
+    let files = std::fs::read_dir(format!("/proc/{}/fd", demo.child.id())).unwrap().count();
+    assert!(files < 64 + 40, "{files} descriptors are open");
+    // Lanes go on: two more lines of what they have done.
+    let before = demo.until(is_status).pop().unwrap();
+    let after = demo.until(is_status).pop().unwrap();
+    assert_ne!(clock(&before), clock(&after));
+    crowd.kill().unwrap();
+    crowd.wait().unwrap();
 }
 
 fn clock(line: &str) -> &str {

@@ -13,7 +13,7 @@ use tideline::runtime::status::{
 use tideline::runtime::{Board, Cause, Clock, Stall, Status};
 use tideline::state::Population;
 use tideline::telemetry::metrics::{ALL, Kind};
-use tideline::telemetry::{Names, Server, Totals, reasons_not_ready, render};
+use tideline::telemetry::{Limits, Names, Server, Totals, reasons_not_ready, render};
 
 const NOW: Timestamp = Timestamp::of_millis(1_800_000_000_000);
 
@@ -214,7 +214,7 @@ pub fn get(address: SocketAddr, path: &str) -> (u16, String) {
 
 fn server() -> Server {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    Server::start(address, Board::default(), names(), Clock::system()).unwrap()
+    Server::start(address, Limits::default(), Board::default(), names(), Clock::system()).unwrap()
 }
 
 #[test]
@@ -233,6 +233,8 @@ fn the_pages_answer_on_a_free_port_until_they_are_dropped() {
 #[test]
 fn a_port_that_is_taken_is_named() {
     let first = server();
-    let error = Server::start(first.address(), Board::default(), names(), Clock::system()).unwrap_err().to_string();
+    let error = Server::start(first.address(), Limits::default(), Board::default(), names(), Clock::system())
+        .unwrap_err()
+        .to_string();
     assert_eq!(error, format!("cannot listen on {} (telemetry.listen)", first.address()));
 }

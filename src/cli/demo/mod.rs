@@ -80,7 +80,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<()> {
     let clock = Clock::accelerated(feed.starts_at(), args.speed);
     let board = Board::default();
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let pages = Server::start(address, board.clone(), Names::of(&job), clock.clone())?;
+    let pages = Server::start(address, config.telemetry_limits(), board.clone(), Names::of(&job), clock.clone())?;
     let lanes = Lanes { broker: broker.clone(), job: Arc::clone(&job), clock: clock.clone(), board: board.clone() };
     let viewer = Viewer::new(broker, &job, board, clock.clone(), pages.address());
 
