@@ -162,6 +162,7 @@ fn fold(dump: &[u8], number: i32, tally: &mut Tally) {
         max_effects: 500,
         emit_from: None,
         retention_ms: 7 * DAY_MS,
+        ignore_silent: false,
         partitions: PARTITIONS,
     };
     let engine = Engine::new(settings).unwrap();

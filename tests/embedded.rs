@@ -33,6 +33,7 @@ mod embedded {
     mod refusals;
     mod spy;
     mod replay;
+    mod replay_remarks;
     mod reset;
     mod secrets;
     mod telemetry;

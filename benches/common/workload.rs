@@ -22,6 +22,7 @@ pub fn engine() -> Arc<Engine> {
         max_effects: 10_000,
         emit_from: None,
         retention_ms: 7 * DAY_MS,
+        ignore_silent: false,
         partitions: 1,
     })
     .unwrap()

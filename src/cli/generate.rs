@@ -10,8 +10,9 @@ use clap::{Args, ValueEnum};
 use flate2::write::GzEncoder;
 
 use super::{ConfigFlag, UsageError, time};
-use crate::domain::{Source, Timestamp};
+use crate::domain::{DAY_MS, Source, Timestamp};
 use crate::generate::{Disorder, Generator, Record, Settings};
+use crate::runtime::Clock;
 
 #[derive(Debug, Args)]
 pub(super) struct GenerateArgs {
@@ -30,7 +31,7 @@ pub(super) struct GenerateArgs {
     users: UserFlags,
 }
 
-/// What is generated. The same flags give the same events.
+/// What is generated. The same flags give the same events; without --start, moved by whole days.
 #[derive(Debug, Clone, Args)]
 struct UserFlags {
     #[arg(long, default_value_t = Settings::default().seed)]
@@ -43,9 +44,10 @@ struct UserFlags {
     /// How many days of event time they take, about
     #[arg(long, default_value_t = Settings::default().days)]
     days: u32,
-    /// The first event's time (RFC 3339)
-    #[arg(long, value_name = "TIME", value_parser = time, default_value = "2026-01-01T00:00:00+08:00")]
-    start: Timestamp,
+    /// The first event's time (RFC 3339). Without it events end now: the last one lies in the last 24 hours, none ahead of
+    /// this machine's clock
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    start: Option<Timestamp>,
     /// 0: all users are alike; towards 0.95: a few make most of the events
     #[arg(long, default_value_t = Settings::default().skew)]
     skew: f64,
@@ -69,11 +71,13 @@ enum Packing {
 }
 
 impl UserFlags {
-    fn settings(&self) -> Result<Settings, UsageError> {
+    fn settings(&self, now: Timestamp) -> Result<Settings, UsageError> {
         let disorder = Disorder { late: self.late, duplicates: self.duplicates, bad: self.bad };
-        let Self { seed, users, events: records, days, start, skew, .. } = *self;
+        let Self { seed, users, events: records, days, skew, .. } = *self;
+        let start = self.start.unwrap_or(Settings::default().start);
         let settings = Settings { seed, users, start, days, records, skew, disorder };
         match settings.validate() {
+            faults if faults.is_empty() && self.start.is_none() => Ok(ending(settings, now)),
             faults if faults.is_empty() => Ok(settings),
             // The library counts records, the flag is called events.
             faults => Err(UsageError(faults.join("; ").replace("records: ", "events: "))),
@@ -81,9 +85,17 @@ impl UserFlags {
     }
 }
 
+/// Moved by whole days, so that hours of the day stay what they are, to where the last record arrives on the last day
+/// before `now`. Where that is, only the records themselves tell: they are made once for it.
+fn ending(settings: Settings, now: Timestamp) -> Settings {
+    let last = Generator::new(settings.clone()).last().map_or(settings.start, |record| record.arrival);
+    let days = now.since(last).div_euclid(DAY_MS);
+    Settings { start: settings.start.plus_millis(days * DAY_MS), ..settings }
+}
+
 pub(super) fn run(args: &GenerateArgs) -> Result<()> {
     let config = args.config.load()?;
-    let settings = args.users.settings()?;
+    let settings = args.users.settings(Clock::system().wall())?;
     let generator = Generator::new(settings);
     match &args.out {
         Some(folder) => to_files(generator, folder, args.compress),

@@ -5,6 +5,8 @@
 
 mod check;
 mod demo;
+#[cfg(feature = "kafka")]
+mod findings;
 mod generate;
 #[cfg(feature = "kafka")]
 mod online;

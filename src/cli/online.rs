@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use super::ConfigFlag;
+use super::findings::{Finding, JUDGED, findings};
 use crate::broker::Broker as _;
 use crate::broker::kafka::admin::{Admin, Step, TopicFacts, TopicWish, plan, wishes};
 use crate::broker::kafka::{Claim, KafkaBroker, KafkaSettings, PlainProducer, dry_run};
@@ -36,6 +37,7 @@ struct Survey {
     wishes: Vec<TopicWish>,
     facts: Vec<TopicFacts>,
     steps: Vec<Step>,
+    findings: Vec<Finding>,
 }
 
 impl Survey {
@@ -46,7 +48,8 @@ impl Survey {
         let names: Vec<_> = wishes.iter().map(|wish| wish.name.clone()).collect();
         let facts = admin.describe(&names)?;
         let steps = plan(&wishes, &facts);
-        Ok(Self { admin, brokers, wishes, facts, steps })
+        let findings = findings(config, &facts, &admin.broker_settings()?);
+        Ok(Self { admin, brokers, wishes, facts, steps, findings })
     }
 
     /// What tideline can't run with.
@@ -58,7 +61,18 @@ impl Survey {
             Step::Fault(difference) => Some(difference.to_string()),
             Step::Note(_) => None,
         };
-        self.steps.iter().filter_map(fault).collect()
+        let found = self.findings.iter().filter(|finding| finding.is_fault).map(|finding| finding.text.clone());
+        self.steps.iter().filter_map(fault).chain(found).collect()
+    }
+
+    /// What it can run with, and somebody may want to know.
+    fn notes(&self) -> Vec<String> {
+        let note = |step: &Step| match step {
+            Step::Note(difference) if !JUDGED.contains(&difference.what.as_str()) => Some(difference.to_string()),
+            _ => None,
+        };
+        let found = self.findings.iter().filter(|finding| !finding.is_fault).map(|finding| finding.text.clone());
+        found.chain(self.steps.iter().filter_map(note)).collect()
     }
 
     fn missing(&self) -> impl Iterator<Item = &TopicWish> {
@@ -150,6 +164,9 @@ pub(super) fn check_client(config: &Config) -> Result<(), ConfigError> {
 pub(super) fn check(config: &Config) -> Result<()> {
     let survey = Survey::new(config)?;
     let faults = survey.faults();
+    for note in survey.notes() {
+        writeln!(stdout().lock(), "note: {note}")?;
+    }
     for fault in &faults {
         eprintln!("  {fault}");
     }
@@ -164,7 +181,11 @@ pub(super) fn check(config: &Config) -> Result<()> {
 /// The cluster, once it is seen to be one that can be worked with.
 pub(super) fn broker(config: &Config, settings: KafkaSettings) -> Result<KafkaBroker> {
     check_client(config)?;
-    let faults = Survey::new(config)?.faults();
+    let survey = Survey::new(config)?;
+    for finding in survey.findings.iter().filter(|finding| !finding.is_fault) {
+        tracing::warn!("{}", finding.text);
+    }
+    let faults = survey.faults();
     if !faults.is_empty() {
         bail!("the cluster at {} can't be worked with:\n  {}", config.kafka.bootstrap, faults.join("\n  "));
     }
@@ -198,7 +219,8 @@ pub(super) fn feed(config: &Config, generator: Generator) -> Result<()> {
             key: Some(key),
             value: Some(record.value),
             headers: Vec::new(),
-            timestamp: Some(record.arrival.millis()),
+            // That of sending: by the event's own, a topic's retention would take old ones at once.
+            timestamp: None,
         })?;
         written += 1;
     }

@@ -1,5 +1,7 @@
 //! `tideline run`: lanes on Kafka until told to stop, or until every input is at its end.
 
+use std::collections::BTreeMap;
+
 use anyhow::Result;
 use clap::Args;
 
@@ -20,11 +22,17 @@ pub(super) struct RunArgs {
     /// At the end every watermark moves there: what is due by then follows (RFC 3339)
     #[arg(long, value_name = "TIME", value_parser = time, requires = "until_end")]
     until: Option<Timestamp>,
+    /// --until moves watermarks over silent feeds, too (inputs[].silent_after): absences follow that may be the feed's own
+    #[arg(long, requires = "until")]
+    ignore_silent: bool,
 }
 
 impl RunArgs {
     pub fn mode(&self) -> Mode {
-        if self.until_end { Mode::UntilEnd { until: self.until } } else { Mode::Endless }
+        match self.until_end {
+            true => Mode::UntilEnd { until: self.until, ignore_silent: self.ignore_silent },
+            false => Mode::Endless,
+        }
     }
 }
 
@@ -55,6 +63,9 @@ pub(super) fn serve<B: Broker>(config: &Config, broker: &B, mode: Mode, stop: St
         "running; /metrics, /livez and /readyz answer"
     );
     runtime::run(broker, &job, usize::from(config.application.lanes), &clock, &board, &stop)?;
+    if let Mode::UntilEnd { until: Some(until), ignore_silent: false } = mode {
+        warn_of_silence(config, &board, until);
+    }
     let totals = board.read(telemetry::Totals::of);
     tracing::info!(
         consumed = totals.consumed(),
@@ -62,4 +73,29 @@ pub(super) fn serve<B: Broker>(config: &Config, broker: &B, mode: Mode, stop: St
         "stopped; everything in hand is committed"
     );
     Ok(())
+}
+
+/// A feed that holds watermarks at the end keeps `--until` from doing what was asked.
+#[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "its caller needs Kafka"))]
+fn warn_of_silence(config: &Config, board: &Board, until: Timestamp) {
+    let mut held: BTreeMap<usize, (usize, Option<Timestamp>)> = BTreeMap::new();
+    board.read(|status| {
+        for partition in status.partitions.values() {
+            for (input, _) in partition.inputs.iter().enumerate().filter(|(_, input)| input.is_silent) {
+                let (partitions, earliest) = held.entry(input).or_default();
+                *partitions += 1;
+                *earliest =
+                    earliest.map_or(partition.watermark, |earliest| partition.watermark.map(|at| at.min(earliest)));
+            }
+        }
+    });
+    for (input, (partitions, earliest)) in held {
+        let topic = config.inputs.get(input).map_or("rekey", |input| input.topic.as_str());
+        tracing::warn!(
+            topic,
+            partitions,
+            watermark = earliest.map(tracing::field::display),
+            "a silent feed held watermarks short of --until {until}: nothing follows from absence there; --ignore-silent moves them"
+        );
+    }
 }

@@ -20,6 +20,7 @@ impl Config {
             max_effects: self.stream.max_effects,
             emit_from: self.stream.emit_from,
             retention_ms: self.erasure_memory().millis(),
+            ignore_silent: false,
             partitions: self.topics.partitions,
         }
     }
@@ -77,7 +78,8 @@ impl Config {
     /// All that the lanes of a process share.
     pub fn job(&self, mode: runtime::Mode) -> Result<Arc<runtime::Job>, Vec<String>> {
         let (inputs, topics) = (self.input_specs(), self.topic_names());
-        let engine = engine::Engine::new(self.engine_settings())?;
+        let ignore_silent = matches!(mode, runtime::Mode::UntilEnd { ignore_silent: true, .. });
+        let engine = engine::Engine::new(engine::Settings { ignore_silent, ..self.engine_settings() })?;
         let (skew_ms, output) = (self.stream.max_skew.millis(), self.output_settings());
         Ok(runtime::Job::new(engine, topics, inputs, skew_ms, output, self.lane_settings(mode)))
     }

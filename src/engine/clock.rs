@@ -50,7 +50,7 @@ impl StreamClock {
         &self.silent
     }
 
-    /// Moves S to at least `to`, and W after it. `from` is the input whose event it was; none when the wall clock moves S.
+    /// Moves S to at least `to`, and W after it. `from` is the input whose event it was; none when time alone moves S.
     pub fn advance(&mut self, to: Timestamp, from: Option<Input>, settings: &Settings) {
         // Not past what an event can have, or the partition record couldn't be read back.
         let to = to.min(Timestamp::MAX);
@@ -71,8 +71,9 @@ impl StreamClock {
             }
         }
         let watermark = stream_time.minus_millis(settings.lateness_ms);
+        let is_held = self.silent.contains(&true) && !(settings.ignore_silent && from.is_none());
         self.watermark = match self.watermark {
-            Some(held) if self.silent.contains(&true) => Some(held),
+            Some(held) if is_held => Some(held),
             Some(before) => Some(before.max(watermark)),
             None => Some(watermark),
         };
@@ -97,6 +98,7 @@ mod tests {
             max_effects: 1,
             emit_from: None,
             retention_ms: 0,
+            ignore_silent: false,
             partitions: 1,
         }
     }
@@ -135,6 +137,19 @@ mod tests {
         for (at, watermark) in [(105, 99), (108, 99), (109, 109)] {
             clock.advance(hours(at), Some(SILENT), &settings);
             assert_eq!(clock.watermark, Some(hours(watermark)), "back at {at}");
+        }
+    }
+
+    #[test]
+    fn a_last_move_passes_over_a_silent_feed_only_where_it_is_told_to() {
+        for (ignore_silent, watermark) in [(false, 99), (true, 199)] {
+            let settings = Settings { ignore_silent, ..settings(Some(6 * HOUR_MS)) };
+            let mut clock = StreamClock::new(2);
+            clock.advance(hours(100), Some(SPEAKER), &settings);
+            clock.advance(hours(110), Some(SPEAKER), &settings);
+            assert_eq!(clock.watermark, Some(hours(99)), "an event never does");
+            clock.advance(hours(200), None, &settings);
+            assert_eq!(clock.watermark, Some(hours(watermark)));
         }
     }
 

@@ -36,6 +36,8 @@ pub struct Settings {
     pub emit_from: Option<Timestamp>,
     /// The longest retention of an input, in milliseconds: how long an erasure is remembered.
     pub retention_ms: i64,
+    /// Whether W passes over silent inputs where time alone moves S: for the last move of a run that has an end.
+    pub ignore_silent: bool,
     pub partitions: i32,
 }
 
@@ -118,6 +120,7 @@ mod tests {
             max_effects: 0,
             emit_from: None,
             retention_ms: 0,
+            ignore_silent: false,
             partitions: 1,
         };
         let unsure = Rules { confidence: 2.0, ..Rules::default() };

@@ -56,7 +56,11 @@ pub enum Mode {
     Endless,
     /// When every input and `rekey` are at their end; then every W moves to `until`, if one is given. The clock moves
     /// nothing.
-    UntilEnd { until: Option<Timestamp> },
+    UntilEnd {
+        until: Option<Timestamp>,
+        /// That move takes W over silent inputs, too.
+        ignore_silent: bool,
+    },
 }
 
 impl Default for Settings {

@@ -215,6 +215,7 @@ impl Bench {
             max_effects: 100,
             emit_from: None,
             retention_ms: 7 * DAY_MS,
+            ignore_silent: false,
             partitions: PARTITIONS,
         };
         let engine = Engine::new(settings).expect("sound rules");

@@ -19,7 +19,7 @@ fn outputs(case: &Case) -> Vec<Value> {
         broker.produce(Outgoing { topic, partition: None, key, value, headers: Vec::new(), timestamp: None }).unwrap();
     }
     let until = Some(Timestamp::parse(case.until).unwrap());
-    let job = config.job(Mode::UntilEnd { until }).unwrap();
+    let job = config.job(Mode::UntilEnd { until, ignore_silent: false }).unwrap();
     runtime::run(&broker, &job, 1, &Clock::system(), &Board::default(), &Stop::default()).unwrap();
     let read = |topic: &str| broker.read(topic, PartitionId(0), 0, Isolation::ReadCommitted, usize::MAX).unwrap();
     assert!(read(&topics.dead_letters).is_empty());

@@ -155,6 +155,29 @@ fn files_are_the_same_bytes_again_and_replay_finds_tiers_moving_and_warnings_in_
     }
 }
 
+/// The last event lies in the last 24 hours, and none ahead of the clock.
+#[test]
+fn events_end_now_unless_a_start_is_given() {
+    let folder = tempfile::tempdir().unwrap();
+    let newest = |name: &str, more: &[&str]| {
+        let out = folder.path().join(name);
+        let args = ["generate", "--out", out.to_str().unwrap(), "--events", "5000", "--days", "30"];
+        assert!(tideline(&[&args[..], more].concat()).status.success());
+        let files = Source::ALL.map(|source| out.join(format!("{}.jsonl", source.as_str())));
+        let lines = files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect::<String>();
+        let events = lines.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        events.filter_map(|event| Timestamp::parse(event["time"].as_str()?).ok()).max().unwrap()
+    };
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let now = Timestamp::of_millis(now.as_millis() as i64 + 60_000);
+    let age = now.since(newest("now", &["--bad", "0"]));
+    assert!((0..=2 * 86_400_000).contains(&age), "the last event is {age} ms old");
+    let start = "2026-01-01T00:00:00+08:00";
+    assert!(
+        newest("then", &["--bad", "0", "--start", start]).since(Timestamp::parse(start).unwrap()) < 40 * 86_400_000
+    );
+}
+
 #[test]
 fn flags_that_make_no_sense_exit_with_2() {
     for args in [

@@ -60,7 +60,7 @@ fn outputs_name_the_application_as_their_source() {
         timestamp: None,
     };
     broker.produce(record).unwrap();
-    let job = config.job(Mode::UntilEnd { until: None }).unwrap();
+    let job = config.job(Mode::UntilEnd { until: None, ignore_silent: false }).unwrap();
     runtime::run(&broker, &job, 1, &Clock::system(), &Board::default(), &Stop::default()).unwrap();
     let partitions = (0..topics.partitions).map(PartitionId);
     let read = |partition| broker.read(&topics.tier_changes, partition, 0, Isolation::ReadCommitted, 10).unwrap();
@@ -73,7 +73,8 @@ fn outputs_name_the_application_as_their_source() {
 
 fn run(config: &Config, broker: &Memory) {
     let until = Timestamp::parse(journey::UNTIL).unwrap();
-    let settings = Settings { mode: Mode::UntilEnd { until: Some(until) }, ..Settings::default() };
+    let settings =
+        Settings { mode: Mode::UntilEnd { until: Some(until), ignore_silent: false }, ..Settings::default() };
     let engine = Engine::new(config.engine_settings()).unwrap();
     let max_skew_ms = config.stream.max_skew.millis();
     let (topics, inputs) = (config.topic_names(), config.input_specs());

@@ -506,7 +506,7 @@ fn a_run_until_the_end_waits_for_what_lanes_forward_to_each_other_and_then_moves
     let ends = |merchant_is_keyed| {
         let world = World::new(|options| {
             (options.merchant_is_keyed, options.partitions, options.max_effects) = (merchant_is_keyed, 4, 2);
-            options.settings.mode = Mode::UntilEnd { until: Some(until) };
+            options.settings.mode = Mode::UntilEnd { until: Some(until), ignore_silent: false };
         });
         feed_some(&world);
         let world = world.again(3, |_| {});
@@ -607,7 +607,7 @@ fn a_lane_that_can_not_go_on_names_what_it_tried_and_for_how_long() {
 fn lanes_on_threads_run_to_the_end() {
     let world = World::new(|options| {
         (options.partitions, options.merchant_is_keyed) = (4, false);
-        options.settings.mode = Mode::UntilEnd { until: None };
+        options.settings.mode = Mode::UntilEnd { until: None, ignore_silent: false };
     });
     feed_some(&world);
     let clock = tideline::runtime::Clock::system();
@@ -641,7 +641,7 @@ fn a_lane_that_is_fenced_again_and_again_ends_and_says_what_to_do() {
 fn a_lane_without_partitions_is_ready_and_keeps_no_run_from_its_end() {
     let world = World::new(|options| {
         options.partitions = 1;
-        options.settings.mode = Mode::UntilEnd { until: None };
+        options.settings.mode = Mode::UntilEnd { until: None, ignore_silent: false };
     });
     feed_some(&world);
     let world = world.again(2, |_| {});

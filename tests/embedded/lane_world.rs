@@ -86,6 +86,7 @@ impl World {
             emit_from: None,
             // So long that no erasure is forgotten: who comes back is told apart from who was there before.
             retention_ms: 10_000 * DAY_MS,
+            ignore_silent: false,
             partitions: options.partitions,
         });
         let topics = topics(options.partitions);

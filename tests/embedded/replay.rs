@@ -31,13 +31,13 @@ impl Folder {
 }
 
 /// What a run left behind.
-struct Ran {
-    code: Option<i32>,
-    out: String,
-    err: String,
+pub struct Ran {
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
 }
 
-fn replay(args: &[&str], input: &[u8]) -> Ran {
+pub fn replay(args: &[&str], input: &[u8]) -> Ran {
     let mut child = Command::new(env!("CARGO_BIN_EXE_tideline"))
         .arg("replay")
         .args(args)
@@ -60,7 +60,7 @@ fn replay(args: &[&str], input: &[u8]) -> Ran {
 }
 
 impl Ran {
-    fn lines(&self) -> Vec<Value> {
+    pub fn lines(&self) -> Vec<Value> {
         self.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 

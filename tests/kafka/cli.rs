@@ -8,11 +8,13 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use tideline::broker::kafka::admin::{Admin, TopicSettings, wishes};
 use tideline::broker::kafka::{Isolation, read_partition};
 use tideline::config::Config;
 use tideline::domain::{PartitionId, Source};
 use tideline::record::Message;
 
+use crate::application::await_that;
 use crate::kafka_cluster::{Cluster, unique};
 
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -93,6 +95,65 @@ fn topics_are_shown_then_created_and_a_check_says_what_is_wrong_with_them() {
     check(&another_count.run(&["run", "--until-end"]), 1, &[fault]);
 }
 
+/// Topics that somebody else made, each with what they may well have been made with.
+#[test]
+fn a_check_says_what_topics_that_others_made_lead_to() {
+    let application = Application::new();
+    let config = application.config();
+    let admin = Admin::new(config.kafka_settings()).unwrap();
+    let with = config.topic_settings();
+    for mut wish in wishes(&config.topic_names(), &with) {
+        if wish.name.ends_with(".app") {
+            wish.config.insert("retention.ms", "-1".to_owned());
+            wish.config.insert("min.insync.replicas", "2".to_owned());
+        } else if wish.name.ends_with(".tier-changes") {
+            wish.config.insert("max.message.bytes", "1048588".to_owned());
+            wish.config.insert("retention.ms", "3600000".to_owned());
+        }
+        admin.create(&wish, &with, 4).unwrap();
+    }
+    await_that("every topic is known", || {
+        let output = application.run(&["check", "--online"]);
+        !String::from_utf8_lossy(&output.stderr).contains("is missing")
+    });
+    let notes = [
+        ".app: keeps records for ever, longer than inputs[0].retention, 7d",
+        ".app: min.insync.replicas is 2, above the replication factor, 1",
+        ".tier-changes: max.message.bytes is 1048588, below kafka.max_message, 4194304",
+    ];
+    check(&application.run(&["check", "--online"]), 0, &notes);
+    // Each needs another time only once: what was differently made is still what it was.
+    check(&application.run(&["topics"]), 0, &["retention.ms is 3600000, not 604800000"]);
+
+    let settings = TopicSettings { max_message_bytes: 1_048_588, ..with };
+    let small = application.with(".dead-letters", ".small-dead-letters");
+    let wished = wishes(&small.config().topic_names(), &settings);
+    let wish = wished.iter().find(|wish| wish.name.ends_with(".small-dead-letters")).unwrap();
+    admin.create(wish, &settings, 4).unwrap();
+    let fault = ".small-dead-letters: max.message.bytes is 1048588, below kafka.max_message, 4194304";
+    await_that("the topic is known", || {
+        !String::from_utf8_lossy(&small.run(&["check", "--online"]).stderr).contains("is missing")
+    });
+    check(&small.run(&["check", "--online"]), 1, &[fault, "kafka-configs.sh --alter"]);
+    check(&small.run(&["run", "--until-end"]), 1, &[fault]);
+}
+
+#[test]
+fn brokers_that_have_kip_848_switched_off_are_named_where_it_is_asked_for() {
+    let cluster = Cluster::start_with(1, "group.coordinator.rebalance.protocols=classic");
+    let application = Application::new();
+    let here = application.with(&Cluster::shared().bootstrap_servers(), &cluster.bootstrap_servers());
+    check(&here.run(&["topics", "--create"]), 0, &[]);
+    check(&here.run(&["check", "--online"]), 0, &[]);
+    let there = here.with("session_timeout", "group_protocol = \"consumer\"\nsession_timeout");
+    let fault = "the brokers have switched KIP-848 off, which kafka.group_protocol = \"consumer\" asks for";
+    check(&there.run(&["check", "--online"]), 1, &[fault, "kafka.group_protocol = \"classic\""]);
+    check(&there.run(&["run", "--until-end"]), 1, &[fault]);
+    let asked = application.with("session_timeout", "group_protocol = \"consumer\"\nsession_timeout");
+    check(&asked.run(&["topics", "--create"]), 0, &[]);
+    check(&asked.run(&["check", "--online"]), 0, &["10 topics as they should be"]);
+}
+
 /// By user, in the order of the sequence; without what depends on partitions.
 pub fn by_user(outputs: impl Iterator<Item = Value>) -> BTreeMap<String, Vec<Value>> {
     let mut users = BTreeMap::<_, Vec<Value>>::new();
@@ -136,13 +197,20 @@ fn generated_users_get_the_same_outputs_from_kafka_as_from_files() {
     let application = Application::new();
     check(&application.run(&["topics", "--create"]), 0, &[]);
     // In order: what is late is judged by its partition's stream time, and files are one partition.
-    let what =
-        ["--events", "20000", "--days", "150", "--users", "300", "--late", "0", "--duplicates", "0", "--bad", "0"];
+    let start = ["--start", "2026-01-01T00:00:00+08:00"];
+    let order = ["--late", "0", "--duplicates", "0", "--bad", "0"];
+    let what = [&["--events", "20000", "--days", "150", "--users", "300"][..], &start, &order].concat();
     let until = "2026-09-01T00:00:00Z";
     let files = tempfile::tempdir().unwrap();
     let to_files = [&["generate", "--out", files.path().to_str().unwrap()][..], &what].concat();
     check(&application.run(&to_files), 0, &[]);
     check(&application.run(&[&["generate", "--kafka"][..], &what].concat()), 0, &["20000 records written to "]);
+    // By their events' times a topic's retention might take them at once.
+    let (settings, topic) = (application.config().kafka_settings(), application.config().inputs[0].topic.clone());
+    let sent = read_partition(&settings, &topic, PartitionId(0), Isolation::Committed, Isolation::Committed).unwrap();
+    let hour_ago = std::time::SystemTime::now() - Duration::from_secs(3_600);
+    let hour_ago = hour_ago.duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as i64;
+    assert!(!sent.is_empty() && sent.iter().all(|record| record.timestamp().unwrap() > hour_ago));
     check(&application.run(&["run", "--until-end", "--until", until]), 0, &[]);
 
     let (written, replayed) = (written(&application.config()), replayed(files.path(), until));

@@ -221,6 +221,21 @@ impl Admin {
         Ok(found)
     }
 
+    /// The settings of one of the brokers, defaults included; empty where the right to see them is missing.
+    pub fn broker_settings(&self) -> Result<BTreeMap<String, String>, BrokerError> {
+        let metadata = self.client.inner().fetch_metadata(Some("__tideline_reach"), self.settings.call_timeout);
+        let failed = |error: KafkaError| triage::client_error("describe a broker", &error);
+        let metadata = metadata.map_err(failed)?;
+        let Some(broker) = metadata.brokers().first() else { return Ok(BTreeMap::new()) };
+        let resource = ResourceSpecifier::Broker(broker.id());
+        let described = block_on(self.client.describe_configs([&resource], &self.options()));
+        let resource = match described.map_err(failed)?.pop() {
+            Some(answer) => answer.map_err(|code| failed(KafkaError::AdminOp(code)))?,
+            None => return Ok(BTreeMap::new()),
+        };
+        Ok(resource.entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?))).collect())
+    }
+
     /// Creates one topic; one that exists already is no error.
     pub fn create(&self, wish: &TopicWish, topics: &TopicSettings, partitions: i32) -> Result<(), BrokerError> {
         let what = || format!("create topic {}", wish.name);

@@ -8,6 +8,8 @@ use anyhow::{Context, Result, bail};
 use flate2::read::MultiGzDecoder;
 use indicatif::ProgressBar;
 
+use super::remarks::Place;
+
 /// The longest line that is read, in bytes. What is only too large for an event goes to dead letters; beyond this a file
 /// isn't lines.
 const MAX_LINE: u64 = 64 << 20;
@@ -57,6 +59,16 @@ impl Lines {
         let name = origin.name();
         let reader = open(origin, progress).with_context(|| format!("cannot open {name}"))?;
         Ok(Self { name, reader, number: 0 })
+    }
+
+    /// What is read, and the number of the line that was read last.
+    pub fn place(&self) -> Place {
+        Place { file: self.name.clone(), line: self.number }
+    }
+
+    /// Of the line that was read last, from 1.
+    pub const fn number(&self) -> u64 {
+        self.number
     }
 
     /// The next line without its end (`\n` or `\r\n`); none at the end of the file.

@@ -5,6 +5,7 @@
 
 mod lines;
 mod player;
+mod remarks;
 mod summary;
 
 use std::fs::File;
@@ -16,10 +17,11 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use self::lines::{Lines, Origin};
-use self::player::Player;
+use self::player::{Player, Time};
 use super::{ConfigFlag, UsageError, time};
 use crate::config::Config;
 use crate::domain::{Source, Timestamp};
+use crate::runtime::Clock;
 
 #[derive(Debug, Args)]
 pub(super) struct ReplayArgs {
@@ -32,6 +34,9 @@ pub(super) struct ReplayArgs {
     /// Where the watermark moves at the end: what is due by then follows (RFC 3339)
     #[arg(long, value_name = "TIME", value_parser = time)]
     until: Option<Timestamp>,
+    /// --until moves the watermark over silent feeds, too (inputs[].silent_after): absences follow that may be the feed's own
+    #[arg(long, requires = "until")]
+    ignore_silent: bool,
     /// The clock: events further ahead than max_skew go to dead letters (RFC 3339). Without it nothing is too far ahead
     #[arg(long, value_name = "TIME", value_parser = time)]
     now: Option<Timestamp>,
@@ -74,16 +79,19 @@ pub(super) fn run(args: &ReplayArgs) -> Result<()> {
     }
     let out = sink(args.out.as_deref())?;
     let dead_letters = args.dead_letters.as_deref().map(|path| sink(Some(path))).transpose()?;
-    let mut player = Player::new(&config, files, args.now, out, dead_letters)?;
+    let time = Time { now: args.now, machine: Clock::system().wall(), ignore_silent: args.ignore_silent };
+    let mut player = Player::new(&config, files, time, out, dead_letters)?;
     player.play()?;
     if let Some(until) = args.until {
         player.move_to(until)?;
     }
-    let summary = player.finish()?;
+    let (summary, remarks) = player.finish()?;
     bar.finish_and_clear();
+    let mut told = io::stderr().lock();
     if args.summary {
-        write!(io::stderr().lock(), "{summary}")?;
+        write!(told, "{summary}")?;
     }
+    write!(told, "{remarks}")?;
     Ok(())
 }
 

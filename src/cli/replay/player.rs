@@ -9,6 +9,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, anyhow};
 
 use super::lines::Lines;
+use super::remarks::{Holding, Place, Remarks};
 use super::summary::Summary;
 use crate::config::Config;
 use crate::domain::{Event, Input, PartitionId, Source, Timestamp};
@@ -55,6 +56,8 @@ impl Message for Line<'_> {
 struct Waiting {
     decoded: Decoded,
     line: Vec<u8>,
+    /// Of the line, from 1.
+    number: u64,
 }
 
 /// One file.
@@ -63,6 +66,18 @@ struct Reader {
     /// The configured input of its source.
     input: Input,
     decoder: Arc<Decoder>,
+    newest: Option<Timestamp>,
+}
+
+/// What a run is told of time.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Time {
+    /// By which events are judged; none: no event is.
+    pub now: Option<Timestamp>,
+    /// What this machine's clock shows: only for saying how many events lie ahead of it.
+    pub machine: Timestamp,
+    /// The last move takes W over silent inputs.
+    pub ignore_silent: bool,
 }
 
 pub(super) struct Player {
@@ -79,6 +94,8 @@ pub(super) struct Player {
     next_offset: Vec<Offset>,
     topics: Vec<Arc<str>>,
     summary: Summary,
+    remarks: Remarks,
+    ignore_silent: bool,
     in_hand: usize,
     signals: Vec<Signal>,
     text: Vec<u8>,
@@ -90,12 +107,13 @@ impl Player {
     pub fn new(
         config: &Config,
         files: Vec<(Source, Lines)>,
-        now: Option<Timestamp>,
+        time: Time,
         out: Box<dyn Write>,
         dead_letters: Option<Box<dyn Write>>,
     ) -> Result<Self> {
         let mut settings = config.engine_settings();
         settings.partitions = 1;
+        settings.ignore_silent = time.ignore_silent;
         let engine =
             Engine::new(settings).map_err(|faults| anyhow!("the rules are not sound: {}", faults.join("; ")))?;
         let mut output = config.output_settings();
@@ -117,11 +135,14 @@ impl Player {
         for (source, lines) in files {
             let index = config.inputs.iter().position(|input| input.source == source);
             let index = index.with_context(|| format!("no configured input has the source {}", source.as_str()))?;
-            readers.push(Reader { lines, input: Input(index as u8), decoder: Arc::clone(&decoders[index]) });
+            let decoder = Arc::clone(&decoders[index]);
+            readers.push(Reader { lines, input: Input(index as u8), decoder, newest: None });
         }
         let inputs = config.inputs.iter().map(|input| (input.source, Tally::default())).collect();
         Ok(Self {
-            now,
+            now: time.now,
+            remarks: Remarks::new(time.now.is_none().then_some(time.machine)),
+            ignore_silent: time.ignore_silent,
             lateness_ms: config.stream.lateness.millis(),
             install_every: config.stream.batch_records,
             dead_letter_topic: config.topics.dead_letters.clone(),
@@ -161,6 +182,7 @@ impl Player {
 
     /// W moves to `until` (unless a silent input holds it), and what is due by then follows.
     pub fn move_to(&mut self, until: Timestamp) -> Result<()> {
+        self.remarks.has_until = true;
         let stream_time = until.plus_millis(self.lateness_ms);
         loop {
             let slice = self.partition.handle_time(Some(stream_time), &mut self.signals)?;
@@ -172,19 +194,38 @@ impl Player {
         }
     }
 
-    pub fn finish(mut self) -> Result<Summary> {
+    pub fn finish(mut self) -> Result<(Summary, Remarks)> {
         self.out.flush().context("cannot write the outputs")?;
         if let Some(dead_letters) = &mut self.dead_letters {
             dead_letters.flush().context("cannot write the dead letters")?;
         }
         debug_assert!(self.summary.inputs.iter().all(|(_, counts)| counts.balances()));
         self.summary.population = self.partition.population().clone();
-        Ok(self.summary)
+        if !self.ignore_silent {
+            self.remarks.holding = self.holding();
+        }
+        Ok((self.summary, self.remarks))
+    }
+
+    /// The inputs that hold W.
+    fn holding(&self) -> Vec<Holding> {
+        let silent = self
+            .partition
+            .silent()
+            .iter()
+            .zip(&self.summary.inputs)
+            .zip(&self.topics)
+            .filter(|((silent, _), _)| **silent);
+        let feed = |((_, (source, _)), topic): ((&bool, &(Source, Tally)), &Arc<str>)| Holding {
+            feed: format!("{} ({topic})", source.as_str()),
+            watermark: self.partition.watermark(),
+        };
+        silent.map(feed).collect()
     }
 
     /// The next line of a file into the merge.
     fn read_on(&mut self, file: Input) -> Result<()> {
-        let Reader { lines, decoder, .. } = &mut self.readers[file.index()];
+        let Reader { lines, decoder, newest, .. } = &mut self.readers[file.index()];
         let Some(line) = lines.next()? else {
             self.merge.end(file);
             return Ok(());
@@ -194,7 +235,10 @@ impl Player {
             Decoded::Event { event, .. } | Decoded::Rekey { event, .. } => Some(event.time),
             Decoded::Reject(_) => None,
         };
-        self.merge.push(file, time, line.len(), Waiting { decoded, line });
+        self.remarks.read(time, *newest, || lines.place());
+        *newest = (*newest).max(time);
+        let number = lines.number();
+        self.merge.push(file, time, line.len(), Waiting { decoded, line, number });
         Ok(())
     }
 
@@ -208,15 +252,20 @@ impl Player {
             Decoded::Event { event, .. } | Decoded::Rekey { event, .. } => self.fold(input, &event, &at)?,
         };
         self.write_signals()?;
+        let place = || Place { line: waiting.number, ..self.readers[file.index()].lines.place() };
         let counts = &mut self.summary.inputs[input.index()].1;
         counts.consumed += 1;
         match disposition {
             Disposition::Applied => counts.applied += 1,
-            Disposition::Skipped => counts.skipped += 1,
+            Disposition::Skipped => {
+                counts.skipped += 1;
+                self.remarks.skipped(type_name(&waiting.line).as_deref(), place());
+            }
             Disposition::Duplicate => counts.duplicate += 1,
             Disposition::Suppressed => counts.suppressed += 1,
             Disposition::Rejected(reject) => {
                 counts.dead[reject.reason as usize] += 1;
+                self.remarks.died(&reject, place());
                 self.write_dead_letter(&waiting.line, &reject, &at)?;
             }
         }
@@ -257,4 +306,10 @@ impl Player {
         emit::line::write_dead_letter(&Line { value: line }, reject, at, topic, limit, &mut self.text);
         dead_letters.write_all(&self.text).context("cannot write the dead letters")
     }
+}
+
+/// What a line calls its event's type; only for naming one that is unknown.
+fn type_name(line: &[u8]) -> Option<String> {
+    let event: serde_json::Value = serde_json::from_slice(line).ok()?;
+    Some(event.get("type")?.as_str()?.to_owned())
 }

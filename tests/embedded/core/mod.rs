@@ -25,6 +25,7 @@ fn settings(rules: Rules) -> Settings {
         max_effects: 100,
         emit_from: None,
         retention_ms: 30 * DAY_MS,
+        ignore_silent: false,
         partitions: 1,
     }
 }

@@ -251,6 +251,7 @@ pub fn engine(silent_after_ms: Option<i64>) -> Arc<Engine> {
         max_effects: 3,
         emit_from: None,
         retention_ms: 7 * DAY_MS,
+        ignore_silent: false,
         partitions: PARTITIONS,
     };
     Engine::new(settings).expect("sound rules")
