@@ -38,5 +38,6 @@ mod embedded {
     mod secrets;
     mod telemetry;
     mod demo;
+    mod topics;
     mod wire;
 }

@@ -30,6 +30,7 @@ mod kafka {
     mod conformance;
     mod harness;
     mod journey;
+    mod operator;
     mod kills;
     mod members;
     mod names;
@@ -40,5 +41,6 @@ mod kafka {
     mod redrive;
     mod reset;
     mod source;
+    mod topics;
     mod watchdog;
 }

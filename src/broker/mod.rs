@@ -16,12 +16,14 @@ use std::time::Duration;
 use crate::domain::{Input, PartitionId};
 use crate::record::{Lent, Message, Offset, Outgoing};
 
+mod description;
 pub mod error;
 #[cfg(feature = "kafka")]
 pub mod kafka;
 pub mod memory;
 mod properties;
 
+pub use description::{Bounds, TopicDescription};
 pub use error::{BrokerError, ErrorClass, TransactionError};
 pub use properties::ClientProperties;
 
@@ -106,6 +108,11 @@ pub enum Polled<M> {
     /// The lane now owns exactly these partitions besides those it kept. None flows before [`Source::start`]. Maybe none:
     /// after a revocation it says that the group has settled, and what did not come back is another's.
     Assigned(Vec<PartitionId>),
+    /// The input's position lies outside of what the log holds: what comes next can't be read, and nothing more comes of it.
+    OutOfRange {
+        input: Input,
+        partition: PartitionId,
+    },
     /// The lane must let go of these. The last item of its poll: what is in hand may still be committed (unless
     /// `lost`: then others may own them already); the next poll tells the group that it was let go.
     Revoked {
@@ -365,12 +372,22 @@ pub trait Broker: Clone + Send + Sync + 'static {
     fn open_writers(&self, partition: PartitionId) -> Result<Vec<Arc<str>>, BrokerError>;
 
     /// The earliest offset of an input that can still be read: where a partition without any history starts.
-    fn earliest(&self, partition: PartitionId) -> Result<Vec<(Input, Offset)>, BrokerError>;
+    fn earliest(&self, partition: PartitionId) -> Result<Vec<(Input, Offset)>, BrokerError> {
+        let bounds = self.bounds(partition)?;
+        Ok((0u8..).map(Input).zip(bounds.into_iter().map(|bounds| bounds.earliest)).collect())
+    }
+
+    /// By input, what can be read of a partition, to the high watermark.
+    fn bounds(&self, partition: PartitionId) -> Result<Vec<Bounds>, BrokerError>;
 
     /// By input, the offset before which everything is committed or aborted now: what [`Polled::End`] is told at. Of `rekey`
     /// the high watermark: a commit returns before its markers have reached every partition, and what a lane forwarded
     /// must not be taken for the end.
     fn ends(&self, partition: PartitionId) -> Result<Vec<(Input, Offset)>, BrokerError>;
+
+    /// The inputs as they are now, `rekey` last, then the changelog. Never asked of a client that reads: there a look-up
+    /// queues behind the next poll.
+    fn describe_topics(&self) -> Result<Vec<TopicDescription>, BrokerError>;
 
     /// What can be told of a partition that stands still. Waits for no open transaction.
     fn standing(&self, partition: PartitionId) -> Result<Standing, BrokerError>;

@@ -13,10 +13,10 @@ use crate::broker::Broker as _;
 use crate::broker::kafka::admin::{Admin, Step, TopicFacts, TopicWish, plan, wishes};
 use crate::broker::kafka::{Claim, KafkaBroker, KafkaSettings, PlainProducer, dry_run};
 use crate::config::{Config, ConfigError, Fault};
-use crate::domain::Source;
+use crate::domain::{PartitionId, Source};
 use crate::generate::Generator;
 use crate::record::Outgoing;
-use crate::runtime::{Clock, Mode, Stop};
+use crate::runtime::{self, Clock, Mode, Refusal, Stop};
 
 /// Between two looks at topics that were just created.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -173,9 +173,28 @@ pub(super) fn check(config: &Config) -> Result<()> {
     if !faults.is_empty() {
         bail!("the cluster at {} has {} faults", config.kafka.bootstrap, faults.len());
     }
+    let refused = examine_partitions(config)?;
+    for (partition, refusal) in &refused {
+        eprintln!("  partition {partition}: {refusal}");
+    }
+    if !refused.is_empty() {
+        bail!("{} partitions can't be gone on with", refused.len());
+    }
     let (brokers, topics) = (survey.brokers, survey.wishes.len());
     writeln!(stdout().lock(), "{}: {brokers} brokers, {topics} topics as they should be", config.kafka.bootstrap)?;
     Ok(())
+}
+
+/// Whether topics are those that each partition's state was made from, and hold what is next to be read.
+fn examine_partitions(config: &Config) -> Result<Vec<(PartitionId, Refusal)>> {
+    let broker = KafkaBroker::new(config.kafka_settings(), config.topic_names())?;
+    let mut refused = Vec::new();
+    for partition in (0..config.topics.partitions).map(PartitionId) {
+        let examined = runtime::examine(&broker, partition, config.stream.restore_timeout.duration());
+        let refusal = examined.with_context(|| format!("examine partition {partition}"))?;
+        refused.extend(refusal.map(|refusal| (partition, refusal)));
+    }
+    Ok(refused)
 }
 
 /// The cluster, once it is seen to be one that can be worked with.

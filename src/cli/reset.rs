@@ -133,6 +133,9 @@ fn show(
                 for (input, position) in (0u8..).map(Input).zip(positions) {
                     writeln!(out, "  {}: {}", broker.topics().input(input), of_input(&survey, input, position))?;
                 }
+                for lost in survey.losses(target, broker.topics()) {
+                    writeln!(out, "  would be lost: {lost}")?;
+                }
             }
             Err(why) => {
                 impossible += 1;
@@ -192,6 +195,9 @@ fn execute(
     let mut out = stdout().lock();
     let outcome = partitions.iter().try_for_each(|&partition| -> Result<()> {
         let done = resetter.reset(partition, target, is_whole).context("reset")?;
+        for lost in &done.lost {
+            writeln!(out, "partition {partition}: lost: {lost}")?;
+        }
         let topics = broker.topics().inputs.iter().zip(&done.positions);
         let positions: Vec<_> = topics.map(|(topic, position)| format!("{topic} at {position}")).collect();
         let users = done.users_forgotten;

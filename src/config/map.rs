@@ -61,6 +61,7 @@ impl Config {
             retry_backoff: stream.retry_backoff.duration(),
             patience: stream.patience.duration(),
             stall_after: stream.stall_after.duration(),
+            topic_check: stream.topic_check.duration(),
             dead_letter_limit: stream.dead_letter_limit.bytes(),
             partitioner: self.topics.partitioner,
             mode,

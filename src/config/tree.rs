@@ -162,6 +162,9 @@ pub struct Stream {
     /// A partition that has something to do and has not come forward for that long is named with its cause, and so is a call
     /// to the client that has not returned. Default 30s.
     pub stall_after: Period,
+    /// How often the cluster is asked whether the inputs, rekey and the changelog are still the same topics, and what they hold;
+    /// at most 5s, so that a change is noticed within 10s. Default 2s.
+    pub topic_check: Period,
 }
 
 /// The shape of what is written.
@@ -291,6 +294,7 @@ impl Default for Stream {
             retry_backoff: Period::of_millis(200),
             patience: Period::of_secs(120),
             stall_after: Period::of_secs(30),
+            topic_check: Period::of_secs(2),
         }
     }
 }

@@ -180,9 +180,15 @@ impl Config {
             ("stream.retry_backoff", stream.retry_backoff),
             ("stream.patience", stream.patience),
             ("stream.stall_after", stream.stall_after),
+            ("stream.topic_check", stream.topic_check),
         ] {
             faults.unless(period > Period::default(), path, "must be longer than 0s");
         }
+        faults.unless(
+            stream.topic_check <= Period::of_secs(5),
+            "stream.topic_check",
+            format!("{} must be at most 5s: what becomes of a topic must be noticed within 10s", stream.topic_check),
+        );
         for (path, count) in [
             ("stream.batch_records", stream.batch_records),
             ("stream.max_effects", stream.max_effects),

@@ -7,9 +7,11 @@ mod ids;
 mod partitioner;
 mod tier;
 mod time;
+mod topic_id;
 
 pub use event::{Body, Channel, Event, EventType, MessageEvent, Origin, Source, Token};
 pub use ids::{EventId, Input, PartitionId, UserId};
 pub use partitioner::{Partitioner, partition_of};
 pub use tier::{Stage, Tier};
 pub use time::{DAY_MS, Day, HOUR_MS, MINUTE_MS, TimeError, TimeText, Timestamp, UnknownZone, Zone};
+pub use topic_id::TopicId;

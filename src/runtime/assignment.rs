@@ -33,6 +33,8 @@ impl<B: Broker> Lane<B> {
         }
         if !partitions.is_empty() {
             tracing::info!(lane = self.index, ?partitions, "assigned");
+            // What was found of one while it was ours still holds.
+            self.outlook.look_anew();
         }
         // What did not come back is another's now.
         self.parked.clear();
@@ -41,11 +43,13 @@ impl<B: Broker> Lane<B> {
             lane.is_assigned = true;
             lane.parked = 0;
         });
+        self.note_whether_it_has_begun();
     }
 
     /// The lane must let go of these, before the next poll.
     pub(super) fn revoked(&mut self, partitions: &[PartitionId], lost: bool, now_ms: u64) -> Result<(), LaneError> {
         tracing::info!(lane = self.index, ?partitions, lost, "revoked");
+        self.look_at_topics(now_ms)?;
         self.leaving = BTreeSet::from_iter(partitions.iter().copied());
         if !lost && self.unsettled.is_none() && self.has_in_hand() {
             self.commit(now_ms)?;

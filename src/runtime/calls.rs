@@ -27,8 +27,9 @@ pub enum Call {
     CommittedOffsets,
     OpenChangelog,
     ReadChangelog,
-    /// Asking where inputs begin.
-    Earliest,
+    DescribeTopics,
+    /// Asking where inputs begin and end.
+    Bounds,
 }
 
 impl Call {
@@ -48,7 +49,8 @@ impl Call {
             Self::CommittedOffsets => "committed_offsets",
             Self::OpenChangelog => "open_changelog",
             Self::ReadChangelog => "read_changelog",
-            Self::Earliest => "earliest",
+            Self::DescribeTopics => "describe_topics",
+            Self::Bounds => "bounds",
         }
     }
 }

@@ -131,7 +131,7 @@ impl<B: Broker> Lane<B> {
     pub(super) fn roll_back(&mut self, partitions: &BTreeSet<PartitionId>, now_ms: u64) -> Result<(), LaneError> {
         self.batch = None;
         for &partition in partitions {
-            let is_leaving = self.leaving.contains(&partition);
+            let is_leaving = self.leaving.contains(&partition) || self.company.faults.of(partition).is_some();
             let Some(serving) = self.serving(partition) else { continue };
             serving.discard();
             let positions = serving.positions();

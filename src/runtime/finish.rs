@@ -120,7 +120,7 @@ impl<B: Broker> Lane<B> {
             }
             call = self.company.finish.verified(self.index, commits);
         }
-        if call == Call::Agreed && self.ask_last_move() && is_idle {
+        if call == Call::Agreed && self.ask_last_move() && is_idle && !self.takes_ends(now_ms) {
             call = self.company.finish.done(self.index);
         }
         Ok(if call == Call::Leave { Stepped::Done } else { Stepped::GoOn })

@@ -30,6 +30,8 @@ use crate::runtime::restoring::Restoring;
 use crate::runtime::serving::{Serving, Turn};
 use crate::runtime::settings::{Mode, millis};
 use crate::runtime::status::Board;
+use crate::runtime::topic_faults::TopicFaults;
+use crate::runtime::unserved::Outlook;
 use crate::runtime::watchdog::Orders;
 
 /// Between two times that a lane tells how its partitions stand, besides at each commit.
@@ -57,6 +59,7 @@ pub struct Company {
     pub stop: Stop,
     pub finish: Arc<Finish>,
     pub orders: Orders,
+    pub faults: TopicFaults,
 }
 
 /// Whether a lane has more to do.
@@ -132,7 +135,8 @@ pub struct Lane<B: Broker> {
     pub(super) last_restored: PartitionId,
     failures: Failures,
     /// After a failure nothing but polls until then.
-    not_before_ms: u64,
+    pub(super) not_before_ms: u64,
+    pub(super) outlook: Outlook,
     /// When it was last told on the board how partitions stand.
     shown_ms: u64,
     /// Time that was not spent in waiting for inputs, and does not count against them.
@@ -177,6 +181,7 @@ impl<B: Broker> Lane<B> {
             last_restored: PartitionId(-1),
             failures: Failures::default(),
             not_before_ms: 0,
+            outlook: Outlook::default(),
             shown_ms: 0,
             away_ms: 0,
         })
@@ -185,6 +190,7 @@ impl<B: Broker> Lane<B> {
     /// Does one thing. After `Done`, or an error, the lane must be closed or dropped.
     pub fn step(&mut self) -> Result<Stepped, LaneError> {
         let now_ms = self.company.clock.monotonic_ms();
+        self.look_at_topics(now_ms)?;
         let action = self.select(now_ms);
         self.apply(action, now_ms)
     }
@@ -196,7 +202,8 @@ impl<B: Broker> Lane<B> {
 
     fn select(&mut self, now_ms: u64) -> Action {
         if self.company.stop.is_stopped() {
-            return if self.must_recover() || !self.has_in_hand() { Action::Leave } else { Action::Commit };
+            let commits = !self.must_recover() && (self.has_in_hand() || self.takes_ends(now_ms));
+            return if commits { Action::Commit } else { Action::Leave };
         }
         if now_ms < self.not_before_ms {
             return Action::Poll(Duration::from_millis(self.not_before_ms - now_ms));
@@ -265,17 +272,19 @@ impl<B: Broker> Lane<B> {
                         serving.receive_end(input, offset);
                     }
                 }
+                Polled::OutOfRange { input, partition } => self.reconsider(partition, Some(input), now_ms),
                 Polled::Assigned(partitions) => self.assigned(&partitions, now_ms),
                 Polled::Revoked { partitions, lost } => self.revoked(&partitions, lost, now_ms)?,
             }
         }
         self.polled = polled;
+        self.judge_doubts(now_ms);
         match outcome {
             Ok(()) => {
                 self.succeeded(Doing::Poll);
                 Ok(())
             }
-            Err(error) => self.failed(Doing::Poll, error.into(), now_ms),
+            Err(error) => self.poll_failed(error, now_ms),
         }
     }
 

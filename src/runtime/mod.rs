@@ -3,7 +3,7 @@
 //! Files, in the order of a batch: `lane` (the loop), `serving` (a partition in hand), `commit` (the transaction and its
 //! outcomes), `recover` (outcomes in doubt); then `assignment` (what the group gives and takes), `restore` (the machine) and
 //! `restoring` (the lane's side of it), `panics` (over one record), `errand` (what is done beside a lane), `ownership` (pure judgements of what may be
-//! trusted), [`reset`] (a way on where they refuse), `finish` (runs that end), [`status`] and `calls` (what is told), `stall` and `watchdog` (what stands still, and why),
+//! trusted) with `identity` (of topics), `topic_watch`, `topic_faults` and `unserved` (topics that change under a run), [`reset`] (a way on where they refuse), `finish` (runs that end), [`status`] and `calls` (what is told), `stall` and `watchdog` (what stands still, and why),
 //! `settings` (every bound), `clock`.
 //!
 //! Must not know: rdkafka, metrics, HTTP. May break exactly once: a poll between the capture of a generation and the
@@ -15,8 +15,10 @@ mod clock;
 mod commit;
 mod errand;
 mod error;
+mod examine;
 mod failures;
 mod finish;
+mod identity;
 mod job;
 mod lane;
 mod ownership;
@@ -29,6 +31,9 @@ mod serving;
 mod settings;
 mod stall;
 pub mod status;
+mod topic_faults;
+mod topic_watch;
+mod unserved;
 mod watchdog;
 
 use std::collections::BTreeMap;
@@ -40,13 +45,17 @@ use std::thread::JoinHandle;
 pub use calls::{Call, OpenCall};
 pub use clock::{Clock, SimulatedTime};
 pub use error::LaneError;
+pub use examine::examine;
 pub use finish::Finish;
+pub use identity::{Identities, Identity, Place};
 pub use job::Job;
 pub use lane::{Company, Lane, Stepped, Stop};
 pub use ownership::Refusal;
 pub use settings::{Mode, Settings};
 pub use stall::{Cause, Stall};
 pub use status::{Board, Status};
+pub use topic_faults::TopicFaults;
+pub use topic_watch::TopicWatch;
 pub use watchdog::{Orders, Watchdog};
 
 use crate::broker::Broker;
@@ -65,10 +74,19 @@ pub fn run<B: Broker>(
     stop: &Stop,
 ) -> Result<(), LaneError> {
     let finish = Arc::new(Finish::new(lanes));
-    let (clock, board, orders) = (clock.clone(), board.clone(), Orders::default());
-    let company = Company { clock, board, stop: stop.clone(), finish, orders };
+    let (clock, board, orders, faults) = (clock.clone(), board.clone(), Orders::default(), TopicFaults::default());
+    let company = Company { clock, board, stop: stop.clone(), finish, orders, faults };
     let (tell, told) = mpsc::channel();
-    let watching = Watching::start(Watchdog::new(broker.clone(), job.clone(), company.clone()), tell.clone())?;
+    let watchdog = Watchdog::new(broker.clone(), job.clone(), company.clone());
+    let tell_hung = tell.clone();
+    let watching = Watching::start("watchdog", move |is_over| {
+        if let Some(error) = watchdog.watch(is_over) {
+            // Nobody listens any more: the lanes have ended after all.
+            let _ = tell_hung.send(Told::Hung(error));
+        }
+    })?;
+    let topic_watch = TopicWatch::new(broker.clone(), job.clone(), company.clone());
+    let watching_topics = Watching::start("topic-watch", move |is_over| topic_watch.watch(is_over))?;
     let mut threads = BTreeMap::new();
     let mut failure = None;
     for index in 0..lanes {
@@ -98,7 +116,7 @@ pub fn run<B: Broker>(
             Some((index, Err(_))) => _ = failure.get_or_insert(LaneError::Panicked(index)),
         }
     }
-    drop(watching);
+    drop((watching, watching_topics));
     failure.map_or(Ok(()), Err)
 }
 
@@ -108,23 +126,18 @@ enum Told {
     Hung(LaneError),
 }
 
-/// The watchdog on its thread; dropped, it ends.
+/// Who watches, on a thread of its own; dropped, it ends.
 struct Watching {
     is_over: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Watching {
-    fn start<B: Broker>(watchdog: Watchdog<B>, tell: Sender<Told>) -> Result<Self, LaneError> {
+    fn start(name: &str, watch: impl FnOnce(&AtomicBool) + Send + 'static) -> Result<Self, LaneError> {
         let is_over = Arc::new(AtomicBool::new(false));
         let over = is_over.clone();
-        let thread = std::thread::Builder::new().name("watchdog".to_owned()).spawn(move || {
-            if let Some(error) = watchdog.watch(&over) {
-                // Nobody listens any more: the lanes have ended after all.
-                let _ = tell.send(Told::Hung(error));
-            }
-        });
-        let thread = thread.map_err(|source| LaneError::WorkThread { name: "watchdog".to_owned(), source })?;
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || watch(&over));
+        let thread = thread.map_err(|source| LaneError::WorkThread { name: name.to_owned(), source })?;
         Ok(Self { is_over, thread: Some(thread) })
     }
 }

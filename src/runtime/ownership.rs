@@ -7,10 +7,11 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::broker::{CommitNote, Committed, Ending, Topics};
-use crate::domain::{Input, Partitioner};
+use crate::broker::{Bounds, CommitNote, Committed, Ending, TopicDescription, Topics};
+use crate::domain::{Input, Partitioner, TopicId};
 use crate::record::Offset;
 use crate::rules::Rules;
+use crate::runtime::identity::{self, Identities, Place, Sameness};
 use crate::state::partition_record::UnreadableRecord;
 use crate::state::{InputPosition, PartitionRecord, Population};
 
@@ -83,7 +84,8 @@ pub enum Refusal {
     #[error("its changelog holds {users} users but no partition record; `tideline reset` starts it anew")]
     StateWithoutRecord { users: usize },
     #[error(
-        "the group has committed offsets but its changelog has no partition record; `tideline reset` starts it anew"
+        "the group has committed offsets but its changelog has no partition record: the changelog was deleted, made anew or \
+         cut; `tideline reset` starts it anew"
     )]
     OffsetsWithoutRecord,
     #[error(
@@ -98,16 +100,52 @@ pub enum Refusal {
     )]
     OffsetsBehind { topic: Arc<str>, committed: Offset, recorded: Offset },
     #[error(
-        "its state was written at offset {recorded} of {topic}, where the group has none: it was deleted, or has expired (the \
-         brokers' `offsets.retention.minutes`, counted while the group has no member); `tideline reset --offsets-only` \
-         goes on from the record"
+        "its state was written at offset {recorded} of {topic}, where the group has none: the topic was deleted since, or the \
+         offset has expired (the brokers' `offsets.retention.minutes`, counted while the group has no member); which, can't be \
+         told, for the id of the topic stands in no record yet. If {topic} is surely the same, `tideline reset --offsets-only \
+         --accept-loss` goes on from the record; else `tideline reset` starts anew"
     )]
     OffsetsGone { topic: Arc<str>, recorded: Offset },
     #[error(
-        "{topic} begins at offset {earliest}, behind {recorded}, the next to be read: retention took what was never read, or \
-         the topic was made anew; `tideline reset --offsets-only --accept-loss` goes on without it"
+        "{topic} begins at offset {earliest}, behind {recorded}, the next to be read, and ends at {end}: retention or \
+         DeleteRecords took what lay between before it was read. (Aborted records at the end of an input are no loss; after a \
+         kill they can't be told from one.) `tideline reset --offsets-only --accept-loss` goes on without it"
     )]
-    InputTruncated { topic: Arc<str>, recorded: Offset, earliest: Offset },
+    InputTruncated { topic: Arc<str>, recorded: Offset, earliest: Offset, end: Offset },
+    #[error(
+        "{topic} ends at offset {end}, before {recorded}, the next to be read (it begins at {earliest}): it was cut, as by an \
+         unclean election of a leader, or made anew, and what is written until it reaches {recorded} would be lost; `tideline \
+         reset` folds what it holds, `tideline reset --offsets-only --accept-loss` keeps the users and says where it goes on"
+    )]
+    BeyondTheEnd { topic: Arc<str>, recorded: Offset, earliest: Offset, end: Offset },
+    #[error(
+        "the broker has refused offset {recorded} of {topic} as out of range, though it holds {earliest} to {end} now: it was \
+         cut and has grown since; `tideline reset --offsets-only --accept-loss` goes on at {recorded}, `tideline reset` folds \
+         what it holds"
+    )]
+    OutOfRange { topic: Arc<str>, recorded: Offset, earliest: Offset, end: Offset },
+    #[error(
+        "{topic} was deleted and made anew: its id is {found}, its state was read from {recorded}{}. `tideline reset` folds \
+         what the new one holds, `tideline reset --offsets-only --accept-loss` keeps the users and reads it from its start",
+        place.as_ref().map(|place| format!("; {place}")).unwrap_or_default()
+    )]
+    TopicRecreated { topic: Arc<str>, recorded: TopicId, found: TopicId, place: Option<Place> },
+    #[error(
+        "{topic} was deleted and made anew: its id is {found}, its state was written to {recorded}, which held the rest of it; \
+         `tideline reset` starts it anew"
+    )]
+    ChangelogRecreated { topic: Arc<str>, recorded: TopicId, found: TopicId },
+    #[error(
+        "there is no topic {topic}: it was deleted, or this client may not see it; make it (`tideline topics --create`), then \
+         start: a run says what follows"
+    )]
+    TopicGone { topic: Arc<str> },
+    #[error(
+        "{topic} has {found} partitions, {configured} are configured, and keys lie elsewhere now: give every input, rekey and \
+         the changelog {found}, set topics.partitions to that (of an input that is not keyed: inputs[].partitions alone), \
+         then `tideline reset` folds anew what the inputs still hold"
+    )]
+    PartitionsChanged { topic: Arc<str>, configured: i32, found: i32 },
     #[error("its state was written with {what} {recorded}, now it is {configured}; `tideline reset` starts it anew")]
     Changed { what: &'static str, recorded: String, configured: String },
     #[error("its state was written with an input {0:?} that is configured no longer; `tideline reset` starts it anew")]
@@ -117,7 +155,10 @@ pub enum Refusal {
          generation; raise rules.generation to apply them, or configure the rules of that state"
     )]
     OtherRules { generation: u32, recorded: String, configured: String },
-    #[error("its state was written with rules of generation {recorded}, this member's are of generation {configured}")]
+    #[error(
+        "its state was written with rules of generation {recorded}, this member's are of generation {configured}: give it those \
+         rules, or stop it"
+    )]
     RulesBehind { recorded: u32, configured: u32 },
     #[error(
         "its changelog holds {found} users where its record counts {recorded}: it was cut (its cleanup.policy must be compact \
@@ -132,6 +173,34 @@ impl Refusal {
     /// Whether the rest of the process may go on: a member with older rules leaves the partition unserved.
     pub fn is_local(&self) -> bool {
         matches!(self, Self::RulesBehind { .. })
+    }
+
+    /// Whether it is about topics that changed under the application: a run that serves lives on, to say so.
+    pub fn is_of_topics(&self) -> bool {
+        matches!(
+            self,
+            Self::InputTruncated { .. }
+                | Self::BeyondTheEnd { .. }
+                | Self::OutOfRange { .. }
+                | Self::TopicRecreated { .. }
+                | Self::ChangelogRecreated { .. }
+                | Self::TopicGone { .. }
+                | Self::PartitionsChanged { .. }
+        )
+    }
+
+    /// The topic that it is about, where it is about one.
+    pub fn topic(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::InputTruncated { topic, .. }
+            | Self::BeyondTheEnd { topic, .. }
+            | Self::OutOfRange { topic, .. }
+            | Self::TopicRecreated { topic, .. }
+            | Self::ChangelogRecreated { topic, .. }
+            | Self::TopicGone { topic }
+            | Self::PartitionsChanged { topic, .. } => Some(topic),
+            _ => None,
+        }
     }
 }
 
@@ -170,21 +239,37 @@ pub struct Start {
     pub written: Option<CommitNote>,
     /// Who committed the group's offsets, where that was before the record.
     pub overtaken: Option<CommitNote>,
+    /// Whether the group has none where the record has one, though the topic is the same: they have expired.
+    pub has_expired: bool,
+    /// The topics that it was made from, with what is told of them now.
+    pub identities: Identities,
 }
 
-/// Judges what a changelog and the group's offsets say of a partition. The record is the truth; whatever contradicts it
-/// is refused.
+/// What the cluster says now.
+#[derive(Debug, Clone, Copy)]
+pub struct Now<'a> {
+    /// By input, `rekey` last, then the changelog.
+    pub topics: &'a [TopicDescription],
+    /// By input.
+    pub bounds: &'a [Bounds],
+}
+
+/// Judges what a changelog and the group's offsets say of a partition, and what the cluster says of its topics. The record is
+/// the truth; whatever contradicts it is refused.
 pub fn judge(
     record: Option<PartitionRecord>,
     users: usize,
     found: &[Committed],
+    now: Now<'_>,
     expected: Expected<'_>,
 ) -> Result<Start, Refusal> {
+    identity::unfit(now.topics).map_or(Ok(()), Err)?;
     let Some(record) = record else {
         return match (users, found) {
             (0, []) => {
                 let positions = vec![None; expected.topics.inputs.len()];
-                Ok(Start { record: None, positions, written: None, overtaken: None })
+                let identities = Identities::default().updated(now.topics);
+                Ok(Start { record: None, positions, written: None, overtaken: None, has_expired: false, identities })
             }
             (0, _) => Err(Refusal::OffsetsWithoutRecord),
             _ => Err(Refusal::StateWithoutRecord { users }),
@@ -198,12 +283,18 @@ pub fn judge(
     let record = PartitionRecord { inputs: in_order(&record.inputs, expected.topics)?, ..record };
     let positions: Vec<_> =
         record.inputs.iter().map(|input| (input.next_offset >= 0).then_some(input.next_offset)).collect();
+    let known = Identities::of(&record);
+    identity::recreated(&known, now.topics, &positions, now.bounds).map_or(Ok(()), Err)?;
+    identity::out_of_bounds(&positions, now.bounds, expected.topics).map_or(Ok(()), Err)?;
     let written = Some(note_of(&record));
     let overtaken = overtaken(found, written.as_ref(), &positions).cloned();
+    let mut has_expired = false;
     if overtaken.is_none() {
-        agree(&positions, found, expected.topics)?;
+        let is_same = |input| known.sameness(input, now.topics) == Sameness::Same;
+        has_expired = agree(&positions, found, expected.topics, is_same)?;
     }
-    Ok(Start { record: Some(record), positions, written, overtaken })
+    let identities = known.updated(now.topics);
+    Ok(Start { record: Some(record), positions, written, overtaken, has_expired, identities })
 }
 
 /// Who committed the offsets, if that was an earlier transaction of ours than the record's, whose own hung and were dropped
@@ -222,8 +313,15 @@ fn overtaken<'a>(
 }
 
 /// Every transaction commits a partition's record and the offsets of all its inputs together, and both are read when nobody
-/// can write any more. So they are equal, or somebody has changed the one without the other.
-fn agree(positions: &[Option<Offset>], found: &[Committed], topics: &Topics) -> Result<(), Refusal> {
+/// can write any more. So they are equal, or somebody has changed the one without the other. Says whether any has expired: it
+/// is gone, though its topic is the same. (Kafka drops the offsets of a topic that is deleted.)
+fn agree(
+    positions: &[Option<Offset>],
+    found: &[Committed],
+    topics: &Topics,
+    is_same: impl Fn(Input) -> bool,
+) -> Result<bool, Refusal> {
+    let mut has_expired = false;
     for (input, &recorded) in (0u8..).map(Input).zip(positions) {
         let topic = topics.input(input).clone();
         match (recorded, found.iter().find(|committed| committed.input == input)) {
@@ -233,6 +331,7 @@ fn agree(positions: &[Option<Offset>], found: &[Committed], topics: &Topics) -> 
                 return Err(Refusal::OffsetsAhead { topic, committed, recorded: 0 });
             }
             (None, Some(_)) => {}
+            (Some(_), None) if is_same(input) => has_expired = true,
             (Some(recorded), None) => return Err(Refusal::OffsetsGone { topic, recorded }),
             (Some(recorded), Some(&Committed { offset: committed, .. })) => match committed.cmp(&recorded) {
                 Ordering::Less => return Err(Refusal::OffsetsBehind { topic, committed, recorded }),
@@ -241,7 +340,7 @@ fn agree(positions: &[Option<Offset>], found: &[Committed], topics: &Topics) -> 
             },
         }
     }
-    Ok(())
+    Ok(has_expired)
 }
 
 fn unchanged<A: PartialEq<B> + ToString, B: ToString>(
@@ -287,22 +386,10 @@ pub(super) fn in_order(recorded: &[InputPosition], topics: &Topics) -> Result<Ve
     }
 }
 
-/// The positions of a start, with the earliest where an input was never read. What an input lost before it was read must
-/// not be passed over in silence.
-pub fn positions(start: &Start, earliest: &[(Input, Offset)], topics: &Topics) -> Result<Vec<Offset>, Refusal> {
-    let positions = (0u8..).map(Input).zip(&start.positions);
-    positions
-        .map(|(input, position)| {
-            let earliest = earliest.iter().find(|(of, _)| *of == input).map_or(0, |(_, offset)| *offset);
-            match *position {
-                Some(recorded) if recorded < earliest => {
-                    Err(Refusal::InputTruncated { topic: topics.input(input).clone(), recorded, earliest })
-                }
-                Some(recorded) => Ok(recorded),
-                None => Ok(earliest),
-            }
-        })
-        .collect()
+/// The positions of a start, with the earliest where an input was never read.
+pub fn positions(start: &Start, bounds: &[Bounds]) -> Vec<Offset> {
+    let positions = start.positions.iter().enumerate();
+    positions.map(|(at, position)| position.unwrap_or_else(|| bounds.get(at).map_or(0, |it| it.earliest))).collect()
 }
 
 #[cfg(test)]
@@ -380,6 +467,19 @@ mod tests {
         }
     }
 
+    /// Topics whose ids are their places, and what they hold.
+    fn told() -> (Vec<TopicDescription>, Vec<Bounds>) {
+        let topics = topics();
+        let all = topics.inputs.iter().chain([&topics.changelog]).zip(1u8..);
+        let described = all.map(|(topic, at)| TopicDescription {
+            topic: topic.clone(),
+            id: TopicId::new(&[at; 16]),
+            partitions: 4,
+            configured: 4,
+        });
+        (described.collect(), vec![Bounds { earliest: 0, end: 100 }; topics.inputs.len()])
+    }
+
     /// As a partition with that record is judged, when the group has these offsets, by input.
     fn judged(change: impl FnOnce(&mut PartitionRecord), offsets: &[Option<Offset>]) -> Result<Start, Refusal> {
         let mut record = record();
@@ -387,7 +487,13 @@ mod tests {
         let of_input = |(&offset, input)| Some(Committed { input: Input(input), offset: offset?, note: None });
         let found: Vec<_> = offsets.iter().zip(0u8..).filter_map(of_input).collect();
         let topics = topics();
-        judge(Some(record), 1, &found, expected(&topics))
+        let (described, bounds) = told();
+        let now = Now { topics: &described, bounds: &bounds };
+        judge(Some(record), 1, &found, now, expected(&topics))
+    }
+
+    fn from(earliest: [Offset; 3]) -> [Bounds; 3] {
+        earliest.map(|earliest| Bounds { earliest, end: 100 })
     }
 
     const AS_RECORDED: [Option<Offset>; 3] = [Some(9), Some(5), Some(0)];
@@ -397,12 +503,12 @@ mod tests {
         let start = judged(|_| {}, &AS_RECORDED).unwrap();
         assert_eq!(start.positions, AS_RECORDED);
         assert_eq!(start.written, Some(note("a", 8)));
-        assert_eq!(positions(&start, &[(Input(0), 9)], &topics()).unwrap(), [9, 5, 0]);
+        assert_eq!(positions(&start, &from([9, 0, 0])), [9, 5, 0]);
         // An input that is new has no offset yet; who wants to read it from its start may have said so.
         for offset_of_the_new in [None, Some(0)] {
             let start = judged(|record| drop(record.inputs.remove(0)), &[Some(9), offset_of_the_new, Some(0)]).unwrap();
             assert_eq!(start.positions, [Some(9), None, Some(0)]);
-            assert_eq!(positions(&start, &[(Input(0), 1), (Input(1), 2)], &topics()).unwrap(), [9, 2, 0]);
+            assert_eq!(positions(&start, &from([1, 2, 0])), [9, 2, 0]);
         }
         let older_rules = judged(|record| record.rules_generation = 2, &AS_RECORDED);
         assert!(older_rules.is_ok(), "the engine re-evaluates");
@@ -428,7 +534,9 @@ mod tests {
             let topics = topics();
             let of_input = |(&offset, input)| Committed { input: Input(input), offset, note: note.clone() };
             let found: Vec<_> = offsets.iter().zip(0u8..).map(of_input).collect();
-            judge(Some(record()), 1, &found, expected(&topics)).map(|start| (start.positions, start.overtaken))
+            let (described, bounds) = told();
+            judge(Some(record()), 1, &found, Now { topics: &described, bounds: &bounds }, expected(&topics))
+                .map(|start| (start.positions, start.overtaken))
         };
         let earlier = Some(note("b", 3));
         assert_eq!(judged(earlier.clone(), [8, 5, 0]), Ok((AS_RECORDED.to_vec(), earlier.clone())));
@@ -457,12 +565,63 @@ mod tests {
         }
     }
 
+    /// As the record is judged where the second input has these bounds and id.
+    fn judged_where(bounds: Bounds, id: u8, recorded: Option<u8>, offset: Option<Offset>) -> Result<Start, Refusal> {
+        let (mut described, mut all) = told();
+        described[1].id = TopicId::new(&[id; 16]);
+        all[1] = bounds;
+        let mut record = record();
+        // `sms` comes first there.
+        record.inputs[0].topic_id = recorded.and_then(|byte| TopicId::new(&[byte; 16]));
+        let found = [(Input(0), Some(9)), (Input(1), offset), (Input(2), Some(0))];
+        let found =
+            found.into_iter().filter_map(|(input, offset)| Some(Committed { input, offset: offset?, note: None }));
+        let topics = topics();
+        let expected = expected(&topics);
+        judge(Some(record), 1, &found.collect::<Vec<_>>(), Now { topics: &described, bounds: &all }, expected)
+    }
+
+    const HELD: Bounds = Bounds { earliest: 0, end: 100 };
+
     #[test]
     fn what_was_never_read_is_not_passed_over() {
-        let start = judged(|_| {}, &AS_RECORDED).unwrap();
-        let refusal = positions(&start, &[(Input(0), 9), (Input(1), 6)], &topics()).unwrap_err();
-        assert_eq!(refusal, Refusal::InputTruncated { topic: "sms".into(), recorded: 5, earliest: 6 });
+        let refusal = judged_where(Bounds { earliest: 6, end: 9 }, 2, Some(2), Some(5)).unwrap_err();
+        assert_eq!(refusal, Refusal::InputTruncated { topic: "sms".into(), recorded: 5, earliest: 6, end: 9 });
         assert!(refusal.to_string().contains("sms begins at offset 6, behind 5"), "{refusal}");
+    }
+
+    #[test]
+    fn a_position_beyond_the_end_is_refused() {
+        let refusal = judged_where(Bounds { earliest: 0, end: 3 }, 2, Some(2), Some(5)).unwrap_err();
+        assert!(refusal.to_string().contains("sms ends at offset 3, before 5"), "{refusal}");
+        assert!(judged_where(Bounds { earliest: 0, end: 5 }, 2, Some(2), Some(5)).is_ok());
+    }
+
+    #[test]
+    fn a_topic_that_was_made_anew_is_refused_wherever_it_ends_and_whatever_the_group_says() {
+        for end in [3, 5, 100] {
+            for offset in [Some(5), None] {
+                let refusal = judged_where(Bounds { earliest: 0, end }, 7, Some(2), offset).unwrap_err();
+                assert!(refusal.to_string().contains("sms was deleted and made anew"), "{end}: {refusal}");
+                assert!(!refusal.to_string().contains("assignor"), "{refusal}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_offset_that_is_gone_has_expired_where_the_topic_is_the_same() {
+        let start = judged_where(HELD, 2, Some(2), None).unwrap();
+        assert!(start.has_expired);
+        assert_eq!(start.positions, AS_RECORDED);
+        let refusal = judged_where(HELD, 2, None, None).unwrap_err();
+        assert_eq!(refusal, Refusal::OffsetsGone { topic: "sms".into(), recorded: 5 });
+    }
+
+    #[test]
+    fn a_record_without_ids_takes_over_those_of_now() {
+        let start = judged_where(HELD, 2, None, Some(5)).unwrap();
+        assert_eq!(start.identities.inputs[1].id, TopicId::new(&[2; 16]));
+        assert_eq!(start.identities.changelog, TopicId::new(&[4; 16]));
     }
 
     #[test]
@@ -509,11 +668,13 @@ mod tests {
     fn without_a_record_only_an_untouched_partition_starts() {
         let topics = topics();
         let expected = expected(&topics);
-        let start = judge(None, 0, &[], expected).unwrap();
+        let (described, bounds) = told();
+        let now = Now { topics: &described, bounds: &bounds };
+        let start = judge(None, 0, &[], now, expected).unwrap();
         assert_eq!((start.record.clone(), start.written.clone()), (None, None));
-        assert_eq!(positions(&start, &[(Input(1), 4)], &topics).unwrap(), [0, 4, 0]);
+        assert_eq!(positions(&start, &from([0, 4, 0])), [0, 4, 0]);
         for (users, offsets) in [(1, &[][..]), (0, &[Some(note("a", 1))]), (1, &[None])] {
-            let refusal = judge(None, users, &found(offsets), expected).unwrap_err();
+            let refusal = judge(None, users, &found(offsets), now, expected).unwrap_err();
             assert!(refusal.to_string().contains("tideline reset"), "{refusal}");
         }
     }

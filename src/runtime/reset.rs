@@ -14,13 +14,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::broker::{
-    Broker, BrokerError, ChangelogReader, CommitNote, Committed, Polled, Producer, Source, Topics, Transaction,
-    TransactionError,
+    Bounds, Broker, BrokerError, ChangelogReader, CommitNote, Committed, Polled, Producer, Source, TopicDescription,
+    Topics, Transaction, TransactionError,
 };
-use crate::domain::{Input, PartitionId};
+use crate::domain::{Input, PartitionId, TopicId};
 use crate::engine::Partition;
 use crate::record::Offset;
 use crate::runtime::clock::Clock;
+use crate::runtime::identity::{self, Identities, Place, Sameness};
 use crate::runtime::job::Job;
 use crate::runtime::ownership::{Refusal, in_order};
 use crate::runtime::settings::millis;
@@ -35,7 +36,7 @@ pub enum Target {
     /// Users are forgotten; the inputs are read from these offsets on, by partition.
     From(BTreeMap<PartitionId, Vec<(Input, Offset)>>),
     /// Users stay; only the group's offsets are set, to the partition record's. With `accept_loss` an input that lost
-    /// records before they were read goes on behind them.
+    /// records before they were read goes on behind them, and one that was made anew at its start.
     Recorded { accept_loss: bool },
 }
 
@@ -59,6 +60,21 @@ pub enum Impossible {
          is gone"
     )]
     Truncated { topic: Arc<str>, recorded: Offset, earliest: Offset },
+    #[error(
+        "{topic} was deleted and made anew: its id is {found}, what was read of it was {recorded}; {place}. --accept-loss reads \
+         the new one from its start; what the old one held unread is lost"
+    )]
+    Recreated { topic: Arc<str>, recorded: TopicId, found: TopicId, place: Place },
+    #[error(
+        "{topic} ends at offset {end}, before {recorded}, the next to be read; --accept-loss goes on at {goes_on}, and what is \
+         gone is lost"
+    )]
+    BeyondTheEnd { topic: Arc<str>, recorded: Offset, end: Offset, goes_on: Offset },
+    #[error(
+        "the group has no offset of {topic}, which was read to {recorded}, and no record says which topic that was: it may have \
+         been made anew since; --accept-loss goes on at {recorded}, and if it was, what lies before is lost"
+    )]
+    MayBeAnother { topic: Arc<str>, recorded: Offset },
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -91,13 +107,17 @@ pub struct Survey {
     /// By input, the first offset that can still be read, and where it ends now.
     pub earliest: Vec<(Input, Offset)>,
     pub ends: Vec<(Input, Offset)>,
+    /// The topics as they are: by input, then the changelog.
+    pub topics: Vec<TopicDescription>,
+    bounds: Vec<Bounds>,
 }
 
 impl Survey {
     /// Reads all of a partition's changelog. `timeout`: of one look at it.
     pub fn of<B: Broker>(broker: &B, partition: PartitionId, timeout: Duration) -> Result<Self, BrokerError> {
         let committed = broker.committed(partition)?;
-        let (earliest, ends) = (broker.earliest(partition)?, broker.ends(partition)?);
+        let (topics, bounds, ends) = (broker.describe_topics()?, broker.bounds(partition)?, broker.ends(partition)?);
+        let earliest = (0u8..).map(Input).zip(bounds.iter().map(|bounds| bounds.earliest)).collect();
         let (mut users, mut record) = (HashSet::new(), None);
         let mut changelog = broker.changelog(partition)?;
         while !changelog
@@ -113,7 +133,7 @@ impl Survey {
             .done
         {}
         let record = record.as_deref().map(PartitionRecord::decode).transpose().map_err(|error| error.to_string());
-        Ok(Self { partition, users, record, committed, earliest, ends })
+        Ok(Self { partition, users, record, committed, earliest, ends, topics, bounds })
     }
 
     pub fn users(&self) -> usize {
@@ -140,6 +160,7 @@ impl Survey {
                 Some(from) => of(from, input).clamp(earliest, end.max(earliest)),
             }
         };
+        identity::unfit(&self.topics).map_or(Ok(()), Err)?;
         match target {
             Target::Earliest => Ok(inputs.map(|input| anew(input, None)).collect()),
             Target::From(by_partition) => {
@@ -148,21 +169,71 @@ impl Survey {
             Target::Recorded { .. } if self.is_untouched() => {
                 Ok(inputs.map(|input| of(&self.earliest, input)).collect())
             }
-            Target::Recorded { accept_loss } => self
-                .recorded(topics)?
-                .into_iter()
-                .zip(inputs)
-                .map(|(position, input)| match (position.next_offset, of(&self.earliest, input)) {
-                    // An input that was never read.
-                    (..0, earliest) => Ok(earliest),
-                    (recorded, earliest) if recorded >= earliest => Ok(recorded),
-                    (_, earliest) if *accept_loss => Ok(earliest),
-                    (recorded, earliest) => {
-                        Err(Impossible::Truncated { topic: topics.input(input).clone(), recorded, earliest })
-                    }
-                })
-                .collect(),
+            Target::Recorded { accept_loss } => {
+                let losses = self.judge_recorded(topics)?;
+                losses.into_iter().map(|place| place.accept(*accept_loss)).collect()
+            }
         }
+    }
+
+    /// What `--accept-loss` gives up, in words: of each input that can't be gone on with where the record says.
+    pub fn losses(&self, target: &Target, topics: &Topics) -> Vec<String> {
+        if *target != (Target::Recorded { accept_loss: true }) || self.is_untouched() {
+            return Vec::new();
+        }
+        let judged = self.judge_recorded(topics).unwrap_or_default();
+        judged.into_iter().filter_map(|place| Some(place.lost?.1)).collect()
+    }
+
+    /// By input, where the record says that reading goes on; and where it can't, what is lost by going on elsewhere.
+    fn judge_recorded(&self, topics: &Topics) -> Result<Vec<GoesOn>, Impossible> {
+        let inputs = self.recorded(topics)?;
+        let known =
+            Identities { changelog: self.readable().and_then(|it| it.changelog_topic_id), ..Identities::default() };
+        if let Some(refusal) = identity::recreated(&known, &self.topics, &[], &[]) {
+            // It held the users, which nothing brings back.
+            return Err(refusal.into());
+        }
+        let record = PartitionRecord { inputs, ..PartitionRecord::default() };
+        let known = Identities::of(&record);
+        let judge = |(input, position): (Input, &InputPosition)| {
+            let sameness = known.sameness(input, &self.topics);
+            self.judge_input(topics.input(input), input, position.next_offset, sameness)
+        };
+        Ok((0u8..).map(Input).zip(&record.inputs).map(judge).collect())
+    }
+
+    fn judge_input(&self, topic: &Arc<str>, input: Input, recorded: Offset, sameness: Sameness) -> GoesOn {
+        let bounds = self.bounds.get(input.index()).copied().unwrap_or_default();
+        let (topic, Bounds { earliest, end }) = (topic.clone(), bounds);
+        let lost = |at, why, what| GoesOn { at, lost: Some((why, what)) };
+        if recorded < 0 {
+            // An input that was never read.
+            return GoesOn { at: earliest, lost: None };
+        }
+        if let Sameness::Other(old, found) = sameness {
+            let what =
+                format!("{topic}: what the topic that was deleted held from {recorded} on; the new one is read whole");
+            let place = Place { position: Some(recorded), bounds };
+            return lost(earliest, Impossible::Recreated { topic, recorded: old, found, place }, what);
+        }
+        if recorded > end {
+            // What it holds was read, if it is the same; else none of it was.
+            let at = if sameness == Sameness::Same { end } else { earliest };
+            let what = format!("{topic}: what lay before {recorded} and is gone; it goes on at {at}");
+            return lost(at, Impossible::BeyondTheEnd { topic, recorded, end, goes_on: at }, what);
+        }
+        if recorded < earliest {
+            let what =
+                format!("{topic}: offsets {recorded} to {}, which were deleted before they were read", earliest - 1);
+            return lost(earliest, Impossible::Truncated { topic, recorded, earliest }, what);
+        }
+        let has_offset = self.committed.iter().any(|committed| committed.input == input);
+        if sameness == Sameness::Unknown && !has_offset {
+            let what = format!("{topic}: what lies before {recorded}, if the topic was made anew since");
+            return lost(recorded, Impossible::MayBeAnother { topic, recorded }, what);
+        }
+        GoesOn { at: recorded, lost: None }
     }
 
     /// Nobody has ever read anything of it, whatever offsets somebody has set.
@@ -190,6 +261,21 @@ impl Survey {
     }
 }
 
+/// Where an input goes on, and what is lost by that, with the words for it.
+struct GoesOn {
+    at: Offset,
+    lost: Option<(Impossible, String)>,
+}
+
+impl GoesOn {
+    fn accept(self, accepts_loss: bool) -> Result<Offset, Impossible> {
+        match self.lost {
+            Some((why, _)) if !accepts_loss => Err(why),
+            _ => Ok(self.at),
+        }
+    }
+}
+
 /// What can't be read is taken for a user's, so that a reset gets rid of it.
 fn is_users(value: &[u8]) -> bool {
     Header::read(value).map_or(true, |header| header.kind == Kind::User)
@@ -201,6 +287,8 @@ pub struct Done {
     pub users_forgotten: usize,
     /// By input, where it goes on.
     pub positions: Vec<Offset>,
+    /// What was given up by that, in words.
+    pub lost: Vec<String>,
 }
 
 /// The only member of its group, with every partition: who may reset.
@@ -231,7 +319,7 @@ impl<B: Broker> Resetter<B> {
                     Polled::Assigned(partitions) => owned.extend(partitions),
                     Polled::Revoked { partitions, .. } => owned.retain(|partition| !partitions.contains(partition)),
                     // Nothing flows that was not started.
-                    Polled::Record { .. } | Polled::End { .. } => {}
+                    Polled::Record { .. } | Polled::End { .. } | Polled::OutOfRange { .. } => {}
                 }
             }
         }
@@ -256,8 +344,9 @@ impl<B: Broker> Resetter<B> {
         let note = CommitNote { transactional_id: self.id.clone(), number: self.next_number };
         self.next_number += 1;
         let record = self.record(&survey, target, &positions, &note);
+        let lost = survey.losses(target, &self.job.topics);
         let forgotten = if target.forgets_users() { survey.users } else { HashSet::new() };
-        let done = Done { users_forgotten: forgotten.len(), positions };
+        let done = Done { users_forgotten: forgotten.len(), positions, lost };
         self.write(partition, &record, &forgotten, &done.positions, &note)
             .map_err(|source| ResetError::Transaction { partition, source })?;
         Ok(done)
@@ -280,15 +369,24 @@ impl<B: Broker> Resetter<B> {
         let kept = survey.readable().filter(|_| !target.forgets_users());
         let mut record = kept.cloned().unwrap_or_default();
         let newest = |topic: &str| record.inputs.iter().find(|input| input.topic == topic);
-        let inputs = self.job.topics.inputs.iter().zip(positions).map(|(topic, &next_offset)| InputPosition {
+        // What was done ahead of an offset holds from that offset on only.
+        let of_same = |topic: &str, next: Offset| newest(topic).filter(|input| input.next_offset == next);
+        let known = in_order(&record.inputs, &self.job.topics).unwrap_or_default();
+        let known = Identities::of(&PartitionRecord { inputs: known, ..PartitionRecord::default() });
+        let now = Identities { changelog: record.changelog_topic_id, ..known }.updated(&survey.topics);
+        let inputs = self.job.topics.inputs.iter().zip(positions).zip(&now.inputs);
+        let inputs = inputs.map(|((topic, &next_offset), identity)| InputPosition {
             topic: topic.as_ref().to_owned(),
             next_offset,
             newest: newest(topic).and_then(|input| input.newest),
             silent: newest(topic).is_some_and(|input| input.silent),
-            forwarded_to: newest(topic).map_or(0, |input| input.forwarded_to),
-            handled: newest(topic).map(|input| input.handled.clone()).unwrap_or_default(),
+            forwarded_to: of_same(topic, next_offset).map_or(0, |input| input.forwarded_to),
+            handled: of_same(topic, next_offset).map(|input| input.handled.clone()).unwrap_or_default(),
+            topic_id: identity.id,
+            partitions: identity.partitions,
         });
         record.inputs = inputs.collect();
+        record.changelog_topic_id = now.changelog;
         record.transactional_id = note.transactional_id.as_ref().to_owned();
         record.transaction_number = note.number;
         record.partitioner = self.job.settings.partitioner;

@@ -6,6 +6,8 @@
 //! 3. state that was parked here is taken up again, if the offsets say that it was written last;
 //! 4. else the changelog is read to its high watermark, and judged; the partition starts from its record's offsets.
 //!
+//! Either way its topics must be those that it was made from, and hold what is next to be read.
+//!
 //! After a failure it begins again. What was revoked on the way and came back begins at 1, too, but keeps what it has read: a
 //! changelog only grows at its end, so that what was read stays true of all before it, whoever wrote on. (A tombstone outlives
 //! its key by `delete.retention.ms`, a day; what was revoked waits for the next assignment only.)
@@ -14,16 +16,19 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::broker::{Broker, BrokerError, ChangelogReader, ChangelogRecord, Committed};
-use crate::domain::PartitionId;
+use crate::broker::{
+    Bounds, Broker, BrokerError, ChangelogReader, ChangelogRecord, Committed, ErrorClass, TopicDescription,
+};
+use crate::domain::{Input, PartitionId};
 use crate::engine::Partition;
 use crate::record::Message;
 use crate::runtime::LaneError;
 use crate::runtime::calls::{Call, Calling};
 use crate::runtime::clock::Clock;
 use crate::runtime::errand::{Slot, Work};
+use crate::runtime::identity;
 use crate::runtime::job::Job;
-use crate::runtime::ownership::{self, Refusal};
+use crate::runtime::ownership::{self, Now, Refusal};
 use crate::runtime::serving::Serving;
 use crate::runtime::status::{Board, RestoreStage};
 use crate::state::partition_record::UnreadableRecord;
@@ -63,6 +68,10 @@ pub(super) struct Restore<B: Broker> {
     stalled_after: Option<Option<PartitionRecord>>,
     /// The group's offsets could not be read, though whoever had some pending was fenced.
     offsets_hang: bool,
+    /// The input of which the broker said that its position is out of range.
+    suspect: Option<Input>,
+    /// A topic was not there when it was asked for. Once may be a broker that has not heard of it.
+    was_gone: bool,
     told: Arc<Told>,
 }
 
@@ -131,8 +140,16 @@ impl<B: Broker> Restore<B> {
             slot: None,
             stalled_after: None,
             offsets_hang: false,
+            suspect: None,
+            was_gone: false,
             told,
         }
+    }
+
+    /// Refuses the partition if its position in an input is as out of range as the broker has said, whatever is found now.
+    pub fn suspecting(mut self, suspect: Option<Input>) -> Self {
+        self.suspect = suspect;
+        self
     }
 
     /// Whether it may be gone on with. Else it must wait until another has come to an end.
@@ -208,11 +225,44 @@ impl<B: Broker> Restore<B> {
         Ok(if read.done { Step::Judge } else { Step::Read })
     }
 
+    /// The topics as they are, and what they hold. One that is gone is asked for twice.
+    fn ask_topics(&mut self) -> Result<(Vec<TopicDescription>, Vec<Bounds>), LaneError> {
+        let mut calling = self.tools.calling(Some(self.partition), Call::DescribeTopics);
+        let topics = self.tools.broker.describe_topics()?;
+        if let Some(gone) = topics.iter().find(|topic| topic.is_gone()) {
+            if !std::mem::replace(&mut self.was_gone, true) {
+                let (what, reason) = (format!("find the topic {}", gone.topic), "there is none".to_owned());
+                return Err(BrokerError::Client { what, reason, class: ErrorClass::Retriable }.into());
+            }
+            // It holds nothing that could be asked for.
+            return Ok((topics, Vec::new()));
+        }
+        calling.goes_on_with(Call::Bounds, &self.tools.clock);
+        let bounds = self.tools.broker.bounds(self.partition)?;
+        Ok((topics, bounds))
+    }
+
+    /// Why parked state, which is the truth still, can't be gone on from.
+    fn object_to_parked(&mut self) -> Result<Option<Refusal>, LaneError> {
+        let (found, bounds) = self.ask_topics()?;
+        let Some(parked) = &self.parked else { return Ok(None) };
+        let positions: Vec<_> = parked.committed().iter().copied().map(Some).collect();
+        let topics = &self.tools.job.topics;
+        let refusal = identity::unfit(&found)
+            .or_else(|| identity::recreated(&parked.identities, &found, &positions, &bounds))
+            .or_else(|| identity::out_of_bounds(&positions, &bounds, topics));
+        let suspected = || {
+            let input = self.suspect?;
+            let (&recorded, bounds) = (parked.committed().get(input.index())?, bounds.get(input.index())?);
+            let (topic, Bounds { earliest, end }) = (topics.input(input).clone(), *bounds);
+            Some(Refusal::OutOfRange { topic, recorded, earliest, end })
+        };
+        Ok(refusal.or_else(suspected))
+    }
+
     /// All has been read: judges it, and makes the partition.
     fn judge(&mut self) -> Result<Restored<B::Message>, LaneError> {
-        let calling = self.tools.calling(Some(self.partition), Call::Earliest);
-        let earliest = self.tools.broker.earliest(self.partition)?;
-        drop(calling);
+        let (topics, bounds) = self.ask_topics()?;
         let Some(Half { found, .. }) = self.half.take() else {
             return Ok(Restored::Refused(Refusal::Unreadable("nothing was read".to_owned())));
         };
@@ -222,12 +272,13 @@ impl<B: Broker> Restore<B> {
         };
         let mut engine = found.engine;
         let job = &self.tools.job;
-        let judged = ownership::judge(record, engine.user_count(), &self.committed, job.expected())
-            .and_then(|start| Ok((ownership::positions(&start, &earliest, &job.topics)?, start)));
-        let (positions, start) = match judged {
-            Ok(judged) => judged,
+        let now = Now { topics: &topics, bounds: &bounds };
+        let judged = ownership::judge(record, engine.user_count(), &self.committed, now, job.expected());
+        let start = match judged {
+            Ok(start) => start,
             Err(refusal) => return Ok(Restored::Refused(refusal)),
         };
+        let positions = ownership::positions(&start, &bounds);
         if let Some(record) = &start.record {
             let damaged = |source| LaneError::State { partition: self.partition, source };
             engine.restore_position(record).map_err(damaged)?;
@@ -237,7 +288,8 @@ impl<B: Broker> Restore<B> {
         }
         let now_ms = self.tools.clock.monotonic_ms();
         let mut serving = Serving::new(self.partition, engine, positions, start.written, job, now_ms);
-        serving.overtaken = start.overtaken;
+        (serving.overtaken, serving.has_expired) = (start.overtaken, start.has_expired);
+        serving.identities = start.identities;
         Ok(Restored::Read(Box::new(serving)))
     }
 
@@ -268,9 +320,14 @@ impl<B: Broker> Restore<B> {
                 drop(calling);
                 self.offsets_hang = matches!(committed, Err(BrokerError::NoProgress { .. }));
                 self.committed = committed?;
-                if let Some(mut parked) = self.parked.take_if(|parked| is_current(parked, &self.committed)) {
-                    parked.last_record_ms = self.tools.clock.monotonic_ms();
-                    return Ok(Some(Restored::Returned(parked)));
+                if self.parked.as_deref().is_some_and(|parked| is_current(parked, &self.committed)) {
+                    if let Some(refusal) = self.object_to_parked()? {
+                        return Ok(Some(Restored::Refused(refusal)));
+                    }
+                    if let Some(mut parked) = self.parked.take() {
+                        parked.last_record_ms = self.tools.clock.monotonic_ms();
+                        return Ok(Some(Restored::Returned(parked)));
+                    }
                 }
                 self.parked = None;
                 Step::Open

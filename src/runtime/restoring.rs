@@ -6,15 +6,14 @@
 use std::sync::Arc;
 
 use crate::broker::{Broker, BrokerError};
-use crate::domain::PartitionId;
+use crate::domain::{Input, PartitionId};
 use crate::runtime::LaneError;
 use crate::runtime::errand::{Errand, Manner};
 use crate::runtime::failures::Doing;
 use crate::runtime::lane::{Held, Lane, after};
-use crate::runtime::ownership::Refusal;
 use crate::runtime::restore::{Progress, Restore, Restored, Told};
 use crate::runtime::serving::Serving;
-use crate::runtime::settings::{Mode, millis};
+use crate::runtime::settings::millis;
 use crate::runtime::status::{Phase, RestoreStage};
 
 /// Between two lines of the log about one restore.
@@ -48,7 +47,18 @@ impl<B: Broker> Lane<B> {
         parked: Option<Box<Serving<B::Message>>>,
         now_ms: u64,
     ) -> Box<Restoring<B>> {
-        let restore = Restore::new(self.tools(), partition, parked);
+        self.restoring_suspect(partition, parked, None, now_ms)
+    }
+
+    /// The same; `suspect`: the input whose position the broker has refused.
+    pub(super) fn restoring_suspect(
+        &self,
+        partition: PartitionId,
+        parked: Option<Box<Serving<B::Message>>>,
+        suspect: Option<Input>,
+        now_ms: u64,
+    ) -> Box<Restoring<B>> {
+        let restore = Restore::new(self.tools(), partition, parked).suspecting(suspect);
         let told = restore.told();
         let errand = Errand::new(restore);
         Box::new(Restoring {
@@ -136,7 +146,7 @@ impl<B: Broker> Lane<B> {
         let Some(Held::Restoring(restoring)) = self.partitions.get(&partition) else { return Ok(()) };
         let (since_ms, records) = (restoring.since_ms, restoring.seen.records);
         match restored {
-            Restored::Refused(refusal) => self.refused(partition, refusal),
+            Restored::Refused(refusal) => self.refused(partition, refusal, now_ms),
             Restored::Returned(serving) => {
                 self.company.board.lane(self.index, |lane| lane.returns += 1);
                 self.serve(serving, now_ms)
@@ -155,17 +165,6 @@ impl<B: Broker> Lane<B> {
         }
     }
 
-    fn refused(&mut self, partition: PartitionId, refusal: Refusal) -> Result<(), LaneError> {
-        if !refusal.is_local() || self.job.settings.mode != Mode::Endless {
-            return Err(LaneError::Refused { partition, refusal });
-        }
-        tracing::error!(partition = partition.0, "left unserved: {refusal}");
-        let phase = Phase::Unserved(refusal.to_string());
-        self.company.board.partition(partition, |status| status.phase = phase);
-        self.partitions.insert(partition, Held::Unserved);
-        Ok(())
-    }
-
     /// Lets a partition flow from what is committed.
     fn serve(&mut self, serving: Box<Serving<B::Message>>, now_ms: u64) -> Result<(), LaneError> {
         let partition = serving.id;
@@ -182,6 +181,7 @@ impl<B: Broker> Lane<B> {
             serving.show(status);
         });
         self.partitions.insert(partition, Held::Serving(serving));
+        self.note_whether_it_has_begun();
         self.flow(partition, &positions, now_ms)
     }
 

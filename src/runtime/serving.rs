@@ -5,6 +5,8 @@
 //!
 //! Must not know: the broker, other partitions, the clock.
 
+mod standing;
+
 use crate::broker::{CommitNote, OffsetCommit};
 use crate::domain::{Input, PartitionId, Timestamp};
 use crate::emit::{self, Emitter};
@@ -13,9 +15,10 @@ use crate::guard::{Panicked, guarded};
 use crate::ingest::{Decoded, Reason, Reject};
 use crate::merge::{Flow, Merge, Next};
 use crate::record::{Coordinates, Lent, Message, Offset, Outgoing, Unread};
+use crate::runtime::identity::Identities;
 use crate::runtime::job::Job;
 use crate::runtime::panics::{Broken, Condemned};
-use crate::runtime::status::{InputStatus, PartitionStatus, Phase, Signals, Tally};
+use crate::runtime::status::{InputStatus, PartitionStatus, Signals, Tally};
 use crate::state::{InputPosition, PartitionRecord, StateError};
 
 /// A record that waits in the merge.
@@ -60,10 +63,16 @@ pub(super) struct Serving<M> {
     ends: Vec<Option<Offset>>,
     /// By input: the next offset to read, as committed.
     committed: Vec<Offset>,
+    /// By input: behind the last that came.
+    read: Vec<Offset>,
     /// The transaction that last wrote the partition.
     pub written: Option<CommitNote>,
     /// Who committed the group's offsets, where that was before `written`: they must be sent again, though nothing else changes.
     pub overtaken: Option<CommitNote>,
+    /// The group has lost an offset that the record has: as above.
+    pub has_expired: bool,
+    /// The topics that its state is made from, as each record that it writes says.
+    pub identities: Identities,
     hand: Hand,
     condemned: Condemned,
     time: TimeMove,
@@ -89,6 +98,8 @@ struct Hand {
     /// A condemned record is: to be committed before anything else can go wrong.
     is_urgent: bool,
     renews_offsets: bool,
+    /// Whether the ends of inputs that were read are committed, though nothing else is.
+    commits_ends: bool,
     /// Where the values of signals are written, one after the other.
     room: Vec<u8>,
 }
@@ -128,9 +139,12 @@ impl<M: Message> Serving<M> {
             engine,
             merge: Merge::new(job.inputs(), job.settings.merge_bounds()),
             ends: vec![None; job.inputs()],
+            read: committed.clone(),
             committed,
             written,
             overtaken: None,
+            has_expired: false,
+            identities: Identities::default(),
             hand,
             condemned: Condemned::default(),
             // Users whose state older rules wrote wait for the engine's first call.
@@ -143,6 +157,9 @@ impl<M: Message> Serving<M> {
 
     pub fn receive(&mut self, input: Input, message: M, job: &Job, now: Timestamp, now_ms: u64) -> Flow {
         self.last_record_ms = now_ms;
+        if let Some(read) = self.read.get_mut(input.index()) {
+            *read = message.offset() + 1;
+        }
         let Some(decoder) = job.decoders.get(input.index()) else { return Flow::Unchanged };
         let (offset, id) = (message.offset(), self.id);
         let judged = match self.condemned.find(input, offset) {
@@ -166,13 +183,6 @@ impl<M: Message> Serving<M> {
         self.merge.push(input, time, bytes, Item { message, offset, decoded, is_condemned })
     }
 
-    pub fn receive_end(&mut self, input: Input, offset: Offset) {
-        self.merge.end(input);
-        if let Some(end) = self.ends.get_mut(input.index()) {
-            *end = Some(offset);
-        }
-    }
-
     /// Handles what is ready, `room` records at most. `flow_ms`: the merge's clock. Reports inputs to be resumed.
     pub fn handle(
         &mut self,
@@ -181,7 +191,7 @@ impl<M: Message> Serving<M> {
         flow_ms: u64,
         resumed: &mut Vec<(Input, PartitionId)>,
     ) -> Result<Turn, StateError> {
-        self.hand.renews_offsets = self.overtaken.is_some();
+        self.hand.renews_offsets = self.owes_offsets();
         if self.hand.is_slice {
             return Ok(Turn::Slice);
         }
@@ -311,7 +321,8 @@ impl<M: Message> Serving<M> {
 
     /// Whether a transaction must write something of this partition.
     pub fn has_in_hand(&self) -> bool {
-        self.hand.consumed > 0 || self.hand.is_slice || self.hand.renews_offsets || self.engine.is_dirty()
+        let Hand { consumed, is_slice, renews_offsets, commits_ends, .. } = self.hand;
+        consumed > 0 || is_slice || renews_offsets || commits_ends || self.engine.is_dirty()
     }
 
     pub fn is_slice(&self) -> bool {
@@ -334,19 +345,8 @@ impl<M: Message> Serving<M> {
 
     /// Whether a call of [`Self::handle`] would do anything but wait.
     pub fn has_work(&mut self, flow_ms: u64) -> bool {
-        let renews = self.overtaken.is_some() && !self.hand.renews_offsets;
+        let renews = self.owes_offsets() && !self.hand.renews_offsets;
         renews || matches!(self.time, TimeMove::Asked(_)) || matches!(self.merge.next(flow_ms), Next::Ready(_))
-    }
-
-    /// Whether every input is at its end and all of it has been handled.
-    pub fn is_at_end(&self) -> bool {
-        self.merge.is_at_end() && !matches!(self.time, TimeMove::Asked(_))
-    }
-
-    /// Whether the ends that were told are the ends that the broker has now.
-    pub fn agrees_with(&self, ends: &[(Input, Offset)]) -> bool {
-        let told = |input: Input| self.ends.get(input.index()).copied().flatten();
-        self.merge.is_at_end() && ends.iter().all(|&(input, end)| told(input).is_some_and(|told| told >= end))
     }
 
     /// Lends `write` what a transaction must write for this partition: the partition record first, so that whoever finds
@@ -375,26 +375,20 @@ impl<M: Message> Serving<M> {
         Ok(count + (signals.len() + staged.len()) as u64)
     }
 
-    /// Where an input was read to its end, that end is the position: markers of transactions behind its last record are no
-    /// lag.
-    fn skip_to_ends(&mut self) {
-        for (input, (position, end)) in (0u8..).map(Input).zip(self.hand.positions.iter_mut().zip(&self.ends)) {
-            if self.merge.is_input_at_end(input) {
-                *position = (*position).max(end.unwrap_or(*position));
-            }
-        }
-    }
-
     fn record(&self, note: &CommitNote, job: &Job) -> PartitionRecord {
-        let inputs = job.topics.inputs.iter().zip(&self.hand.positions);
+        let inputs = job.topics.inputs.iter().zip(&self.hand.positions).enumerate();
+        let known = |index: usize| self.identities.inputs.get(index).copied().unwrap_or_default();
         let mut record = PartitionRecord {
             inputs: inputs
-                .map(|(topic, &next_offset)| InputPosition {
+                .map(|(index, (topic, &next_offset))| InputPosition {
                     topic: topic.as_ref().to_owned(),
                     next_offset,
+                    topic_id: known(index).id,
+                    partitions: known(index).partitions,
                     ..InputPosition::default()
                 })
                 .collect(),
+            changelog_topic_id: self.identities.changelog,
             transactional_id: note.transactional_id.as_ref().to_owned(),
             transaction_number: note.number,
             partitioner: job.settings.partitioner,
@@ -415,7 +409,7 @@ impl<M: Message> Serving<M> {
         let fired_before = self.engine.timers_fired();
         self.engine.install();
         self.written = Some(note);
-        self.overtaken = None;
+        (self.overtaken, self.has_expired) = (None, false);
         self.committed.clone_from(&self.hand.positions);
         self.condemned.settle(&self.committed);
         if matches!(self.time, TimeMove::InHand(_)) {
@@ -437,6 +431,7 @@ impl<M: Message> Serving<M> {
         self.merge.clear();
         self.ends.fill(None);
         self.hand.positions.clone_from(&self.committed);
+        self.read.clone_from(&self.committed);
         self.hand.tally.fill(Tally::default());
         if let TimeMove::InHand(to) = self.time {
             self.time = TimeMove::Asked(to);
@@ -452,38 +447,7 @@ impl<M: Message> Serving<M> {
         self.hand.is_slice = false;
         self.hand.is_urgent = false;
         self.hand.renews_offsets = false;
-    }
-
-    /// By input, where to read on from what is committed.
-    pub fn positions(&self) -> Vec<(Input, Offset)> {
-        (0u8..).map(Input).zip(self.committed.iter().copied()).collect()
-    }
-
-    /// By input, the committed offsets.
-    pub fn committed(&self) -> &[Offset] {
-        &self.committed
-    }
-
-    pub fn show(&self, status: &mut PartitionStatus) {
-        status.phase = Phase::Serving;
-        status.stream_time = self.engine.stream_time();
-        status.watermark = self.engine.watermark();
-        status.population.clone_from(self.engine.population());
-        status.users = self.engine.user_count() as u64;
-        status.timers = self.engine.timer_count() as u64;
-        status.store = Some(self.engine.users().clone());
-        status.inputs.resize_with(self.committed.len(), InputStatus::default);
-        let is_waiting = self.merge.waiting().any(|count| count > 0);
-        status.waits_for = self.merge.waited_for().filter(|_| is_waiting).map(Input::index);
-        let waiting = self.merge.waiting();
-        for (index, (input, waiting)) in status.inputs.iter_mut().zip(waiting).enumerate() {
-            input.next_offset = self.committed[index];
-            input.end_offset = self.ends[index];
-            input.is_silent = self.engine.silent().get(index).copied().unwrap_or(false);
-            input.waiting = waiting;
-            let of = Input(index as u8);
-            (input.is_at_end, input.is_paused) = (self.merge.is_input_at_end(of), self.merge.is_paused(of));
-        }
+        self.hand.commits_ends = false;
     }
 }
 

@@ -41,6 +41,8 @@ pub struct Settings {
     /// A partition that has something to do and has not come forward for that long is named, with the cause; and so is a
     /// call to the client that has not returned.
     pub stall_after: Duration,
+    /// How often the topics are asked for, and what they hold: a change is noticed by the second look.
+    pub topic_check: Duration,
     /// A dead letter's value is cut beyond that many bytes.
     pub dead_letter_limit: usize,
     /// Which partition is a user's.
@@ -82,6 +84,7 @@ impl Default for Settings {
             retry_backoff: Duration::from_millis(200),
             patience: Duration::from_secs(120),
             stall_after: Duration::from_secs(30),
+            topic_check: Duration::from_secs(2),
             dead_letter_limit: 2 << 20,
             partitioner: Partitioner::default(),
             mode: Mode::Endless,

@@ -71,7 +71,7 @@ impl Cause {
             Self::HungCall => {
                 "look at the brokers and the network; a restart of this process takes over where it stands"
             }
-            Self::Unserved => "give this member the rules that the partition was last served with, or stop it",
+            Self::Unserved => "nothing is tried again: do what the cause says, then start this process anew",
             Self::PendingOffsets => {
                 "its writers are fenced; if it stays, find the hanging transaction with `kafka-transactions.sh \
                  find-hanging` and abort it"

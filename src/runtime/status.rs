@@ -9,6 +9,7 @@ use crate::domain::{PartitionId, Timestamp};
 use crate::engine::{Reason as SignalReason, SignalKind, Users};
 use crate::ingest::Reason;
 use crate::runtime::calls::OpenCall;
+use crate::runtime::identity::Identities;
 use crate::runtime::stall::Stall;
 use crate::state::Population;
 
@@ -130,6 +131,8 @@ pub struct PartitionStatus {
     pub signals: BTreeMap<(Signals, SignalReason), u64>,
     /// The committed users, to be looked up.
     pub store: Option<Arc<Users>>,
+    /// The topics that its state is made from.
+    pub identities: Identities,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -177,6 +180,8 @@ pub struct InputStatus {
     pub tally: Tally,
     /// The next offset to be read, as committed.
     pub next_offset: i64,
+    /// Behind the last that came.
+    pub read_to: i64,
     /// Where its end was last told, if it was.
     pub end_offset: Option<i64>,
     pub is_silent: bool,
@@ -186,6 +191,18 @@ pub struct InputStatus {
     pub is_paused: bool,
     /// Records that wait in the merge.
     pub waiting: usize,
+    /// Of an unserved partition whose topics have changed.
+    pub left: Option<Left>,
+}
+
+/// What became of an input of a partition that was left because its topics have changed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Left {
+    /// Committed between the last look that found all as it was and the one that didn't: from there to before `next_offset`.
+    /// It may be of either topic.
+    pub between_from: i64,
+    /// Records that are there, or will be, and that this process doesn't read.
+    pub unread: u64,
 }
 
 /// What became of the records of one input. `consumed` is always the sum of the others.

@@ -3,7 +3,7 @@
 use prost::Message as _;
 
 use super::{StateError, event_time, instant};
-use crate::domain::{Partitioner, Timestamp};
+use crate::domain::{Partitioner, Timestamp, TopicId};
 use crate::record::Offset;
 
 /// The generated protobuf of `proto/state/v1`.
@@ -40,6 +40,8 @@ pub struct PartitionRecord {
     /// Records forwarded to `rekey`, and the newest time of one.
     pub forwarded: u64,
     pub newest_forwarded: Option<Timestamp>,
+    /// The changelog that this was written to. None: not known.
+    pub changelog_topic_id: Option<TopicId>,
 }
 
 /// The names that tiers went by under a generation of rules: users hold numbers.
@@ -60,6 +62,10 @@ pub struct InputPosition {
     pub forwarded_to: Offset,
     /// Offsets from `next_offset` on that were handled before it, from the lowest.
     pub handled: Vec<Offset>,
+    /// The topic that the offset is one of, whatever bears its name now. None: not known.
+    pub topic_id: Option<TopicId>,
+    /// How many partitions it has; 0: not known.
+    pub partitions: i32,
 }
 
 /// How many users stand where.
@@ -98,6 +104,8 @@ impl PartitionRecord {
                     silent: input.silent,
                     forwarded_to: input.forwarded_to,
                     handled: distances(input),
+                    topic_id: id_bytes(input.topic_id),
+                    partitions: input.partitions,
                 })
                 .collect(),
             zone: self.zone.clone(),
@@ -120,6 +128,7 @@ impl PartitionRecord {
             partitioner: self.partitioner.as_str().to_owned(),
             forwarded: self.forwarded,
             newest_forwarded: millis(self.newest_forwarded),
+            changelog_topic_id: id_bytes(self.changelog_topic_id),
         }
         .encode_to_vec()
     }
@@ -148,6 +157,8 @@ impl PartitionRecord {
                         next_offset: input.next_offset,
                         newest: at(input.newest)?,
                         silent: input.silent,
+                        topic_id: TopicId::new(&input.topic_id),
+                        partitions: input.partitions,
                     })
                 })
                 .collect::<Result<_, StateError>>()?,
@@ -168,6 +179,7 @@ impl PartitionRecord {
             partitioner: partitioner(&record.partitioner)?,
             forwarded: record.forwarded,
             newest_forwarded: at(record.newest_forwarded)?,
+            changelog_topic_id: TopicId::new(&record.changelog_topic_id),
         })
     }
 }
@@ -193,6 +205,10 @@ fn offsets(next: Offset, distances: &[u64]) -> Result<Vec<Offset>, StateError> {
     each.collect()
 }
 
+fn id_bytes(id: Option<TopicId>) -> Vec<u8> {
+    id.map(|id| id.bytes().to_vec()).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -205,6 +221,16 @@ mod tests {
         let record =
             PartitionRecord { inputs, partitioner, forwarded: 3, newest_forwarded, ..PartitionRecord::default() };
         assert_eq!(PartitionRecord::decode(&record.encode()).ok(), Some(record));
+    }
+
+    #[test]
+    fn the_ids_of_topics_survive_and_a_record_without_them_says_that_they_are_not_known() {
+        let id = TopicId::new(&[7; 16]);
+        let input = InputPosition { topic: "app".to_owned(), topic_id: id, partitions: 8, ..InputPosition::default() };
+        let record = PartitionRecord { inputs: vec![input], changelog_topic_id: id, ..PartitionRecord::default() };
+        assert_eq!(PartitionRecord::decode(&record.encode()).unwrap(), record);
+        let older = PartitionRecord::decode(&PartitionRecord::default().encode()).unwrap();
+        assert_eq!(older.changelog_topic_id, None);
     }
 
     #[test]

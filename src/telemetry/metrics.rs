@@ -79,6 +79,16 @@ pub const INPUT_LAG: Metric = now(
     "Records between what is committed and the end as last told, at most (offsets have gaps), by input and partition. \
      Worry when it grows.",
 );
+pub const INPUT_UNREAD: Metric = now(
+    "tideline_input_unread_records",
+    "Of a partition that is left because a topic changed: records that this process doesn't read, at most, by input and \
+     partition. Worry at once: /readyz names the cause and the way on.",
+);
+pub const INPUT_DOUBTFUL: Metric = now(
+    "tideline_input_doubtful_offset",
+    "Of the same: the offsets that were committed after the topic was last seen to be the same, and may be of either, by input, \
+     partition and bound (first, next). Both are equal where there are none.",
+);
 pub const INPUT_SILENT: Metric = now(
     "tideline_input_silent",
     "1 where an input is silent and so holds W, by input and partition. Worry at once: no warning is raised meanwhile.",
@@ -144,7 +154,7 @@ pub const RULES: Metric =
     now("tideline_rules_info", "1, with the generation and version of the rules. Worry when members differ for long.");
 
 /// All of them, in the order of the flow.
-pub const ALL: [Metric; 30] = [
+pub const ALL: [Metric; 32] = [
     CONSUMED,
     RECORDS,
     DEAD_LETTERS,
@@ -155,6 +165,8 @@ pub const ALL: [Metric; 30] = [
     STREAM_TIME_LAG,
     WATERMARK_LAG,
     INPUT_LAG,
+    INPUT_UNREAD,
+    INPUT_DOUBTFUL,
     INPUT_SILENT,
     MERGE_WAITING,
     TIMERS,
@@ -235,6 +247,11 @@ pub fn render(status: &Status, names: &Names, clock: Timestamp) -> String {
             record_times(&labels, told, clock);
             for (topic, input) in names.inputs.iter().zip(&told.inputs) {
                 record_input(&[("input", topic.to_string()), ("partition", partition.to_string())], input);
+            }
+        }
+        for (partition, told) in status.partitions.iter().filter(|(_, told)| matches!(told.phase, Phase::Unserved(_))) {
+            for (topic, input) in names.inputs.iter().zip(&told.inputs) {
+                record_left(&[("input", topic.to_string()), ("partition", partition.to_string())], input);
             }
         }
         record_stalls(status);
@@ -339,6 +356,16 @@ fn record_times(partition: Labels<'_>, told: &PartitionStatus, clock: Timestamp)
         WATERMARK_LAG.set(partition, behind(watermark));
     }
     TIMERS.set(partition, told.timers as f64);
+}
+
+/// Of a partition that is not served: what nobody reads is behind, whatever offset it has.
+fn record_left(labels: Labels<'_>, input: &InputStatus) {
+    let Some(left) = input.left else { return };
+    INPUT_LAG.set(labels, left.unread as f64);
+    INPUT_UNREAD.set(labels, left.unread as f64);
+    for (bound, offset) in [("first", left.between_from), ("next", input.next_offset)] {
+        INPUT_DOUBTFUL.set(&[labels, &[("bound", bound.to_owned())]].concat(), offset as f64);
+    }
 }
 
 fn record_input(labels: Labels<'_>, input: &InputStatus) {

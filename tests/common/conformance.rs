@@ -15,6 +15,7 @@ use tideline::record::{Offset, Outgoing};
 pub mod group;
 mod member;
 pub mod reading;
+pub mod topics;
 pub mod transactions;
 
 pub use member::{Member, wait_for};
@@ -48,6 +49,11 @@ macro_rules! conformance_suite {
             reading::compaction_keeps_the_last_committed_value,
             reading::an_untouched_input_is_earliest_at_zero,
             reading::an_input_ends_where_a_reader_of_committed_records_would_stop_and_rekey_behind_what_is_open,
+            topics::every_topic_has_an_id_of_its_own_and_its_partitions,
+            topics::a_topic_that_is_made_anew_has_another_id,
+            topics::partitions_that_are_added_are_counted,
+            topics::a_position_before_the_first_record_is_told_as_out_of_range_and_nothing_is_passed_over,
+            topics::a_position_beyond_the_end_is_told_as_out_of_range,
             group::a_lone_member_reads_every_input_of_every_partition,
             group::two_members_share_all_partitions_and_each_has_whole_ones,
             group::a_joining_member_has_partitions_revoked_and_most_given_back,
@@ -89,6 +95,14 @@ pub trait Harness: Sized {
 
     /// Compacts a topic, if that can be forced, and says whether it was.
     fn compact(&self, topic: &str) -> bool;
+
+    /// Deletes a topic and makes it anew, with as many partitions.
+    fn recreate(&self, topic: &str);
+
+    fn add_partitions(&self, topic: &str, count: i32);
+
+    /// Deletes the records of a partition before an offset.
+    fn delete_before(&self, topic: &str, partition: PartitionId, offset: Offset);
 
     /// Lets what was sent and never acknowledged arrive, before a law claims that it is not there.
     fn settle(&self) {}

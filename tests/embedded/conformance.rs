@@ -63,6 +63,18 @@ impl<const JOURNALLED: bool> Harness for MemoryHarness<JOURNALLED> {
         messages.iter().map(stored).collect()
     }
 
+    fn recreate(&self, topic: &str) {
+        self.memory.recreate_topic(topic).expect("recreate");
+    }
+
+    fn add_partitions(&self, topic: &str, count: i32) {
+        self.memory.add_partitions(topic, count).expect("add partitions");
+    }
+
+    fn delete_before(&self, topic: &str, partition: PartitionId, offset: Offset) {
+        self.memory.delete_records(topic, partition, offset).expect("delete records");
+    }
+
     fn compact(&self, topic: &str) -> bool {
         self.memory.compact(topic).expect("compact");
         true

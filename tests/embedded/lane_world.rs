@@ -13,7 +13,7 @@ use tideline::ingest::{Format, InputSpec};
 use tideline::record::{Message, Offset, Outgoing};
 use tideline::rules::Rules;
 use tideline::runtime::{
-    Board, Clock, Company, Finish, Job, Lane, LaneError, Orders, Settings, SimulatedTime, Stepped, Stop,
+    Board, Clock, Company, Finish, Job, Lane, LaneError, Orders, Settings, SimulatedTime, Stepped, Stop, TopicFaults,
 };
 use tideline::state::PartitionRecord;
 
@@ -99,7 +99,8 @@ impl World {
         };
         let job = Job::new(engine.unwrap(), topics, specs, 300_000, output, options.settings.clone());
         let (board, stop, finish) = (Board::default(), Stop::default(), Arc::new(Finish::new(lanes)));
-        Self { broker, job, company: Company { clock, board, stop, finish, orders: Orders::default() }, time, options }
+        let (orders, faults) = (Orders::default(), TopicFaults::default());
+        Self { broker, job, company: Company { clock, board, stop, finish, orders, faults }, time, options }
     }
 
     /// A process with other options on the same log.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tideline::broker::memory::{Dropped, Isolation, Memory, MemorySettings};
 use tideline::broker::{Broker, ChangelogReader, ErrorClass, Polled, Producer, Source, Transaction};
-use tideline::record::{Message, Outgoing};
+use tideline::record::Outgoing;
 
 use crate::common::memory::{I0, P0, commit_of, committed_values, member, memory, record, topics};
 
@@ -40,7 +40,7 @@ fn retention_drops_the_oldest_and_counts_what_was_unread() {
 }
 
 #[test]
-fn a_position_that_was_dropped_goes_on_at_the_start_of_the_log() {
+fn a_position_that_was_dropped_is_told_as_out_of_range() {
     let memory = memory(SMALL);
     let mut source = member(&memory);
     for value in ["a", "b", "c", "d"] {
@@ -48,11 +48,9 @@ fn a_position_that_was_dropped_goes_on_at_the_start_of_the_log() {
     }
     let mut polled = Vec::new();
     source.poll(Duration::ZERO, &mut polled).expect("poll");
-    let offsets: Vec<_> = polled
-        .iter()
-        .filter_map(|item| if let Polled::Record { message, .. } = item { Some(message.offset()) } else { None })
-        .collect();
-    assert_eq!(offsets, [1, 2, 3]);
+    assert!(matches!(polled.as_slice(), [Polled::OutOfRange { input: I0, partition: P0 }]), "{polled:?}");
+    source.poll(Duration::ZERO, &mut polled).expect("poll");
+    assert_eq!(polled.len(), 1, "once, and nothing of what is left");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tideline::broker::memory::{
     Isolation, Memory, MemoryChangelog, MemoryGeneration, MemoryMessage, MemoryProducer, MemorySource,
 };
-use tideline::broker::{Broker, BrokerError, Committed, Polled, Source, Standing, Topics};
+use tideline::broker::{Bounds, Broker, BrokerError, Committed, Polled, Source, Standing, TopicDescription, Topics};
 use tideline::domain::{Input, PartitionId};
 use tideline::emit::header;
 use tideline::ingest::Reason;
@@ -119,8 +119,12 @@ impl Broker for Touchy {
         self.log.open_writers(partition)
     }
 
-    fn earliest(&self, partition: PartitionId) -> Result<Vec<(Input, Offset)>, BrokerError> {
-        self.log.earliest(partition)
+    fn bounds(&self, partition: PartitionId) -> Result<Vec<Bounds>, BrokerError> {
+        self.log.bounds(partition)
+    }
+
+    fn describe_topics(&self) -> Result<Vec<TopicDescription>, BrokerError> {
+        self.log.describe_topics()
     }
 
     fn ends(&self, partition: PartitionId) -> Result<Vec<(Input, Offset)>, BrokerError> {
@@ -147,6 +151,7 @@ impl Source for TouchySource {
                 Polled::Record { input, partition, message }
             }
             Polled::End { input, partition, offset } => Polled::End { input, partition, offset },
+            Polled::OutOfRange { input, partition } => Polled::OutOfRange { input, partition },
             Polled::Assigned(partitions) => Polled::Assigned(partitions),
             Polled::Revoked { partitions, lost } => Polled::Revoked { partitions, lost },
         }));

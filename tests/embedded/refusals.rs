@@ -70,12 +70,6 @@ fn a_group_that_was_reset_under_a_living_changelog_is_refused() {
 }
 
 #[test]
-fn offsets_that_are_gone_are_refused_with_what_takes_them() {
-    let named = ["written at offset 3 of app, where the group has none", "offsets.retention.minutes"];
-    check(|world| world.broker.forget_offsets(P0), &named);
-}
-
-#[test]
 fn input_that_went_before_it_was_read_is_refused_not_passed_over() {
     let world = folded(Memory::new(topics(1), MemorySettings { partition_bytes: 2_000, ..MemorySettings::default() }));
     for n in 0..100 {

@@ -11,8 +11,8 @@ use tideline::broker::memory::{
     Memory, MemoryChangelog, MemoryGeneration, MemoryMessage, MemoryProducer, MemorySource, MemoryTransaction,
 };
 use tideline::broker::{
-    Broker, BrokerError, Committed, ErrorClass, OffsetCommit, Polled, Producer, Source, Standing, Topics, Transaction,
-    TransactionError,
+    Bounds, Broker, BrokerError, Committed, ErrorClass, OffsetCommit, Polled, Producer, Source, Standing,
+    TopicDescription, Topics, Transaction, TransactionError,
 };
 use tideline::domain::{Input, PartitionId};
 use tideline::record::{Lent, Offset};
@@ -157,9 +157,13 @@ impl Broker for Spy {
         self.log.open_writers(partition)
     }
 
-    fn earliest(&self, partition: PartitionId) -> Result<Vec<(Input, Offset)>, BrokerError> {
+    fn bounds(&self, partition: PartitionId) -> Result<Vec<Bounds>, BrokerError> {
         self.pass(At::Earliest(partition))?;
-        self.log.earliest(partition)
+        self.log.bounds(partition)
+    }
+
+    fn describe_topics(&self) -> Result<Vec<TopicDescription>, BrokerError> {
+        self.log.describe_topics()
     }
 
     fn ends(&self, partition: PartitionId) -> Result<Vec<(Input, Offset)>, BrokerError> {

@@ -8,7 +8,7 @@ use tideline::domain::{PartitionId, Timestamp};
 use tideline::engine::Reason;
 use tideline::ingest;
 use tideline::runtime::status::{
-    Cures, InputStatus, LaneStatus, PartitionStatus, Phase, RestoreStage, Signals, Tally, Transactions,
+    Cures, InputStatus, LaneStatus, Left, PartitionStatus, Phase, RestoreStage, Signals, Tally, Transactions,
 };
 use tideline::runtime::{Board, Cause, Clock, Stall, Status};
 use tideline::state::Population;
@@ -53,6 +53,12 @@ fn status() -> Status {
     };
     let with_phase = |phase| PartitionStatus { phase, ..PartitionStatus::default() };
     let left = PartitionStatus { phase: Phase::Away, ..served.clone() };
+    let changed =
+        InputStatus { next_offset: 20, left: Some(Left { between_from: 18, unread: 7 }), ..InputStatus::default() };
+    let unserved = PartitionStatus {
+        inputs: vec![changed],
+        ..with_phase(Phase::Unserved("rules of a later generation".to_owned()))
+    };
     let transactions = Transactions { committed: 5, aborted: 1, fatal: 0, unknown: 0 };
     let lane = LaneStatus { is_assigned: true, transactions, restores: 2, commit_ms: 40, ..LaneStatus::default() };
     Status {
@@ -60,7 +66,7 @@ fn status() -> Status {
         partitions: [
             (PartitionId(0), served),
             (PartitionId(1), with_phase(Phase::Restoring { stage: RestoreStage::Reading, remaining: 77 })),
-            (PartitionId(2), with_phase(Phase::Unserved("rules of a later generation".to_owned()))),
+            (PartitionId(2), unserved),
             (PartitionId(3), left),
         ]
         .into(),
@@ -108,6 +114,10 @@ fn the_board_is_rendered_as_metrics() {
         ("tideline_restores_total", &[r#"lane="0""#], 2.0),
         ("tideline_restore_remaining_records", &[r#"partition="1""#], 77.0),
         ("tideline_partition_phase", &[r#"partition="2""#, r#"phase="unserved""#], 1.0),
+        ("tideline_input_lag_records", &[app, r#"partition="2""#], 7.0),
+        ("tideline_input_unread_records", &[app, r#"partition="2""#], 7.0),
+        ("tideline_input_doubtful_offset", &[app, r#"partition="2""#, r#"bound="first""#], 18.0),
+        ("tideline_input_doubtful_offset", &[app, r#"partition="2""#, r#"bound="next""#], 20.0),
         ("tideline_ready", &[], 0.0),
         ("tideline_rules_info", &[r#"generation="3""#, r#"version="0badcafe""#], 1.0),
     ] {

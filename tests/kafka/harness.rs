@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use tideline::broker::kafka::admin::{Admin, TopicSettings, wishes};
 use tideline::broker::kafka::{GroupProtocol, KafkaBroker, KafkaSettings, PlainProducer, read_partition};
-use tideline::broker::{BrokerError, Topics};
+use tideline::broker::{Broker as _, BrokerError, Topics};
 use tideline::domain::PartitionId;
 use tideline::record::{Message as _, Offset, Outgoing};
 
 use crate::common::conformance::{Harness, Isolation, Stored};
 use crate::kafka_cluster::{Cluster, unique};
+
+use super::operator;
 
 /// Sessions as short as the broker of the tests allows, retries that outlast them.
 pub fn settings(protocol: GroupProtocol) -> KafkaSettings {
@@ -129,6 +131,18 @@ macro_rules! harness {
 
             fn read(&self, topic: &str, partition: PartitionId, isolation: Isolation) -> Vec<Stored> {
                 self.0.read(topic, partition, isolation)
+            }
+
+            fn recreate(&self, topic: &str) {
+                operator::recreate(&self.0.settings, topic, self.0.broker.topics().partitions);
+            }
+
+            fn add_partitions(&self, topic: &str, count: i32) {
+                operator::add_partitions(&self.0.settings, topic, count);
+            }
+
+            fn delete_before(&self, topic: &str, partition: PartitionId, offset: Offset) {
+                operator::delete_before(&self.0.settings, topic, partition, offset);
             }
 
             /// The broker compacts when it likes.

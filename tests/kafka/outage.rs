@@ -95,7 +95,7 @@ impl Copier {
                 }
                 self.in_hand.clone_from(&self.committed);
             }
-            Polled::End { .. } => {}
+            Polled::End { .. } | Polled::OutOfRange { .. } => {}
         }
     }
 

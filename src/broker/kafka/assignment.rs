@@ -15,12 +15,14 @@ use super::context::TopicPartition;
 pub(super) struct Assignment {
     /// Those that the group shares out.
     inputs: Vec<(Input, Arc<str>)>,
+    /// Of each; those beyond belong to nobody: a topic that was given more is found by its count.
+    partitions: i32,
     held: BTreeMap<PartitionId, BTreeSet<Input>>,
 }
 
 impl Assignment {
-    pub fn new(inputs: impl IntoIterator<Item = (Input, Arc<str>)>) -> Self {
-        Self { inputs: inputs.into_iter().collect(), held: BTreeMap::new() }
+    pub fn new(inputs: impl IntoIterator<Item = (Input, Arc<str>)>, partitions: i32) -> Self {
+        Self { inputs: inputs.into_iter().collect(), partitions, held: BTreeMap::new() }
     }
 
     /// The partitions that are whole by this, in order.
@@ -66,7 +68,8 @@ impl Assignment {
 
     fn ours(&self, partitions: &[TopicPartition]) -> Vec<(Input, PartitionId)> {
         let input_of = |topic: &str| self.inputs.iter().find(|(_, name)| **name == *topic);
-        partitions.iter().filter_map(|(topic, partition)| Some((input_of(topic)?.0, PartitionId(*partition)))).collect()
+        let known = partitions.iter().filter(|(_, partition)| *partition < self.partitions);
+        known.filter_map(|(topic, partition)| Some((input_of(topic)?.0, PartitionId(*partition)))).collect()
     }
 }
 
@@ -79,7 +82,7 @@ mod tests {
     }
 
     fn assignment() -> Assignment {
-        Assignment::new([(Input(0), "a".into()), (Input(2), "b".into())])
+        Assignment::new([(Input(0), "a".into()), (Input(2), "b".into())], 4)
     }
 
     #[test]
@@ -90,6 +93,14 @@ mod tests {
         assert_eq!(assignment.revoke(&of(&[("a", 0), ("b", 0)])), [PartitionId(0)]);
         assert_eq!(assignment.split(), None);
         assert!(assignment.is_whole(PartitionId(1)));
+    }
+
+    #[test]
+    fn a_partition_that_only_one_topic_was_given_is_nobodys() {
+        let mut assignment = assignment();
+        assert_eq!(assignment.assign(&of(&[("a", 3), ("b", 3), ("a", 4)])), [PartitionId(3)]);
+        assert_eq!(assignment.split(), None);
+        assert_eq!(assignment.revoke(&of(&[("a", 4)])), []);
     }
 
     #[test]

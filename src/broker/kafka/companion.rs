@@ -52,7 +52,7 @@ impl Companion {
             return Ok(());
         }
         let failed = |error: KafkaError| triage::client_error(format_args!("take partition {partition} up"), &error);
-        let list = context::list_of(&names, rdkafka::Offset::Offset(0)).map_err(failed)?;
+        let list = context::list_of(&names, rdkafka::Offset::End).map_err(failed)?;
         self.consumer.incremental_assign(&list).map_err(failed)?;
         self.held.insert(partition);
         self.consumer.pause(&list).map_err(failed)
@@ -75,6 +75,7 @@ impl Companion {
                 None if served == self.consumer.context().watch.served() => break,
                 // Fetched between an assignment and its pause: void.
                 None | Some(Ok(_) | Err(KafkaError::PartitionEOF(_))) => {}
+                Some(Err(error)) if triage::is_out_of_range(&error) => {}
                 Some(Err(error)) => source::judge(&error)?,
             }
         }

@@ -205,10 +205,11 @@ fn end_offset_in(reason: &str) -> Option<Offset> {
     rest.split(' ').next()?.parse().ok()
 }
 
-/// Tells the group that its wish was carried out. An assigned partition starts where nothing is looked up: a look-up of
-/// committed offsets would hang on a pending one (decision 9 of the measurements), and the lane says where to start.
+/// Tells the group that its wish was carried out. An assigned partition stands at its end, which is always in range, until the
+/// lane says where to start: a look-up of committed offsets would hang on a pending one (decision 9 of the measurements), and
+/// an offset that the log doesn't hold would stop the partition for good.
 pub(super) fn answer(consumer: &BaseConsumer<MemberContext>, rebalance: &Rebalance) -> Result<(), KafkaError> {
-    let list = list_of(&rebalance.partitions, rdkafka::Offset::Offset(0))?;
+    let list = list_of(&rebalance.partitions, rdkafka::Offset::End)?;
     match (rebalance.change, rebalance.incremental) {
         (Change::Assign, false) => consumer.assign(&list),
         (Change::Assign, true) => consumer.incremental_assign(&list),

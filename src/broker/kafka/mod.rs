@@ -30,7 +30,7 @@ use std::sync::Arc;
 use crate::domain::{Input, PartitionId, Timestamp};
 use crate::record::Offset;
 
-use super::{Broker, BrokerError, Committed, ErrorClass, Marks, Standing, Topics};
+use super::{Bounds, Broker, BrokerError, Committed, ErrorClass, Marks, Standing, TopicDescription, Topics};
 
 pub use claim::Claim;
 pub use guard::{dry_run, judge};
@@ -75,12 +75,12 @@ impl KafkaBroker {
         self.observers.at(&self.settings, &self.topics, partition, at)
     }
 
-    fn of_inputs(
+    fn of_inputs<T>(
         &self,
         partition: PartitionId,
         isolation: impl Fn(Input) -> Isolation,
-        of: impl Fn(Watermarks) -> Offset,
-    ) -> Result<Vec<(Input, Offset)>, BrokerError> {
+        of: impl Fn(Watermarks) -> T,
+    ) -> Result<Vec<(Input, T)>, BrokerError> {
         let inputs = (0u8..).map(Input).zip(&self.topics.inputs);
         let marks = |input: Input, topic: &str| match self.settings.has(topic, partition) {
             true => self.observers.watermarks(&self.settings, topic, partition, isolation(input)),
@@ -138,14 +138,27 @@ impl Broker for KafkaBroker {
         writers::open_writers(&self.settings, &self.observers, &self.topics, partition)
     }
 
-    fn earliest(&self, partition: PartitionId) -> Result<Vec<(Input, Offset)>, BrokerError> {
-        self.of_inputs(partition, |_| Isolation::Committed, |marks| marks.low)
+    fn bounds(&self, partition: PartitionId) -> Result<Vec<Bounds>, BrokerError> {
+        let bounds = |marks: Watermarks| Bounds { earliest: marks.low, end: marks.high };
+        let of_inputs = self.of_inputs(partition, |_| Isolation::Uncommitted, bounds)?;
+        Ok(of_inputs.into_iter().map(|(_, bounds)| bounds).collect())
     }
 
     fn ends(&self, partition: PartitionId) -> Result<Vec<(Input, Offset)>, BrokerError> {
         let rekey = self.topics.rekey_input();
         let isolation = |input| if input == rekey { Isolation::Uncommitted } else { Isolation::Committed };
         self.of_inputs(partition, isolation, |marks| marks.high)
+    }
+
+    fn describe_topics(&self) -> Result<Vec<TopicDescription>, BrokerError> {
+        let topics: Vec<_> = self.topics.inputs.iter().chain([&self.topics.changelog]).collect();
+        let names: Vec<&str> = topics.iter().map(|topic| &***topic).collect();
+        let told = self.observers.describe(&self.settings, &names)?;
+        let described = topics.into_iter().zip(told).map(|(topic, (id, partitions))| {
+            let configured = self.settings.narrow_inputs.get(&**topic).copied().unwrap_or(self.topics.partitions);
+            TopicDescription { topic: topic.clone(), id, partitions, configured }
+        });
+        Ok(described.collect())
     }
 
     fn standing(&self, partition: PartitionId) -> Result<Standing, BrokerError> {

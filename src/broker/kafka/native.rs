@@ -4,11 +4,14 @@
 //! lifetime of its owner; what must be freed is held by a guard that frees it.
 #![expect(unsafe_code, reason = "the client's edge: see each block")]
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
+use std::ptr::NonNull;
+use std::time::Duration;
 use std::{ptr, slice};
 
+use rdkafka::client::{Client, ClientContext};
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
-use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, OwnedHeaders};
 use rdkafka_sys as sys;
 
@@ -76,4 +79,130 @@ pub(super) fn generation<C: ConsumerContext>(member: &BaseConsumer<C>) -> i32 {
         sys::rd_kafka_consumer_group_metadata_destroy(metadata);
         generation
     }
+}
+
+// ---- `DescribeTopics`: the wrapper has no call for a topic's id (KIP-516) ----
+
+/// A topic as the cluster tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Described {
+    pub name: String,
+    /// All zero where it isn't told.
+    pub id: [u8; 16],
+    pub partitions: i32,
+    /// `NoError`, or why the topic isn't told.
+    pub error: RDKafkaErrorCode,
+}
+
+/// What must be freed, and by what.
+struct Guard<T>(NonNull<T>, unsafe extern "C" fn(*mut T));
+
+impl<T> Guard<T> {
+    fn new(made: *mut T, free: unsafe extern "C" fn(*mut T)) -> Result<Self, KafkaError> {
+        NonNull::new(made).map(|made| Self(made, free)).ok_or(failed(RDKafkaErrorCode::Fail))
+    }
+
+    fn as_ptr(&self) -> *mut T {
+        self.0.as_ptr()
+    }
+}
+
+impl<T> Drop for Guard<T> {
+    fn drop(&mut self) {
+        // SAFETY: made by the client's own constructor of what this function frees, and freed nowhere else.
+        unsafe { (self.1)(self.0.as_ptr()) }
+    }
+}
+
+fn failed(code: RDKafkaErrorCode) -> KafkaError {
+    KafkaError::AdminOp(code)
+}
+
+/// Asks about topics, each named once; the answer is in the same order, without those that the broker passed over. Waits for
+/// little longer than `timeout`.
+pub(super) fn describe_topics<C: ClientContext>(
+    client: &Client<C>,
+    names: &[&str],
+    timeout: Duration,
+) -> Result<Vec<Described>, KafkaError> {
+    let timeout_ms = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
+    let named: Vec<CString> = names
+        .iter()
+        .map(|name| CString::new(*name))
+        .collect::<Result<_, _>>()
+        .map_err(|_| failed(RDKafkaErrorCode::InvalidArgument))?;
+    let mut pointers: Vec<_> = named.iter().map(|name| name.as_ptr()).collect();
+    let handle = client.native_ptr();
+    // SAFETY: the pointers are those of `named`, which lives to the end of this function; the call copies the names.
+    let topics = unsafe { sys::rd_kafka_TopicCollection_of_topic_names(pointers.as_mut_ptr(), pointers.len()) };
+    let topics = Guard::new(topics, sys::rd_kafka_TopicCollection_destroy)?;
+    let describe = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS;
+    // SAFETY: the handle is `client`'s, which is borrowed for all of this function, here and below.
+    let options =
+        Guard::new(unsafe { sys::rd_kafka_AdminOptions_new(handle, describe) }, sys::rd_kafka_AdminOptions_destroy)?;
+    // SAFETY: the options are valid; without room for it no text of an error is written.
+    let set =
+        unsafe { sys::rd_kafka_AdminOptions_set_request_timeout(options.as_ptr(), timeout_ms, ptr::null_mut(), 0) };
+    if RDKafkaErrorCode::from(set) != RDKafkaErrorCode::NoError {
+        return Err(failed(set.into()));
+    }
+    // SAFETY: as for the options. The queue is ours alone, so what comes out of it is the answer.
+    let queue = Guard::new(unsafe { sys::rd_kafka_queue_new(handle) }, sys::rd_kafka_queue_destroy)?;
+    // SAFETY: all four are valid; the call copies the topics and options, and holds the queue by a count of its own.
+    unsafe { sys::rd_kafka_DescribeTopics(handle, topics.as_ptr(), options.as_ptr(), queue.as_ptr()) };
+    // The client itself answers at the request's time-out; a little later means that it never will.
+    // SAFETY: the queue is valid. The event that it gives out is ours to free.
+    let event = unsafe { sys::rd_kafka_queue_poll(queue.as_ptr(), timeout_ms.saturating_add(1_000)) };
+    let Some(event) = NonNull::new(event) else { return Err(failed(RDKafkaErrorCode::OperationTimedOut)) };
+    let event = Guard(event, sys::rd_kafka_event_destroy);
+    answer(&event)
+}
+
+fn answer(event: &Guard<sys::rd_kafka_event_t>) -> Result<Vec<Described>, KafkaError> {
+    // SAFETY: the event is valid as long as its guard.
+    let error: RDKafkaErrorCode = unsafe { sys::rd_kafka_event_error(event.as_ptr()) }.into();
+    if error != RDKafkaErrorCode::NoError {
+        return Err(failed(error));
+    }
+    // SAFETY: as above; null where the event is of another kind.
+    let result = unsafe { sys::rd_kafka_event_DescribeTopics_result(event.as_ptr()) };
+    if result.is_null() {
+        return Err(failed(RDKafkaErrorCode::Fail));
+    }
+    let mut count = 0;
+    // SAFETY: the result lives as long as its event; the call only writes the count.
+    let topics = unsafe { sys::rd_kafka_DescribeTopics_result_topics(result, &raw mut count) };
+    if topics.is_null() || count == 0 {
+        return Ok(Vec::new());
+    }
+    // SAFETY: `topics` is an array of `count`, which isn't null, and lives as long as the event.
+    let topics = unsafe { slice::from_raw_parts(topics, count) };
+    // One that the broker passed over is null.
+    Ok(topics.iter().filter(|topic| !topic.is_null()).map(|&topic| described(topic)).collect())
+}
+
+/// Of a topic of an event that lives.
+fn described(topic: *const sys::rd_kafka_TopicDescription_t) -> Described {
+    let mut partitions = 0;
+    // SAFETY: `topic` is one of an event's result, which lives for all of this call, and so do its name (which ends with a NUL),
+    // error and id: they are only read here. The call for the partitions only writes their count.
+    let (name, error, id) = unsafe {
+        sys::rd_kafka_TopicDescription_partitions(topic, &raw mut partitions);
+        let name = CStr::from_ptr(sys::rd_kafka_TopicDescription_name(topic)).to_string_lossy().into_owned();
+        (name, sys::rd_kafka_TopicDescription_error(topic), sys::rd_kafka_TopicDescription_topic_id(topic))
+    };
+    let error = match error.is_null() {
+        true => RDKafkaErrorCode::NoError,
+        // SAFETY: it isn't null, and lives as long as the topic.
+        false => unsafe { sys::rd_kafka_error_code(error) }.into(),
+    };
+    let mut bytes = [0; 16];
+    if !id.is_null() {
+        // SAFETY: as for the error.
+        let (most, least) =
+            unsafe { (sys::rd_kafka_Uuid_most_significant_bits(id), sys::rd_kafka_Uuid_least_significant_bits(id)) };
+        bytes[..8].copy_from_slice(&most.to_be_bytes());
+        bytes[8..].copy_from_slice(&least.to_be_bytes());
+    }
+    Described { name, id: bytes, partitions: i32::try_from(partitions).unwrap_or(i32::MAX), error }
 }

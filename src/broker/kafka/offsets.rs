@@ -12,13 +12,13 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::broker::{BrokerError, CommitNote, Committed, ErrorClass, Topics};
-use crate::domain::{Input, PartitionId, Timestamp};
+use crate::domain::{Input, PartitionId, Timestamp, TopicId};
 use crate::record::Offset;
 
 use super::bound::Bound;
 use super::context::{self, PlainContext};
 use super::settings::{Isolation, KafkaSettings};
-use super::triage;
+use super::{native, triage};
 
 /// A read now and then comes with an empty note although there is one; asked again, it tells.
 const NOTE_READS: u32 = 5;
@@ -30,6 +30,8 @@ const COMMITTED_SLICE: Duration = Duration::from_secs(2);
 pub(super) struct Observers {
     stable: Observer,
     latest: Observer,
+    /// Asks about topics, whatever the others wait for.
+    describer: Observer,
 }
 
 type Observer = Mutex<Option<Arc<BaseConsumer<PlainContext>>>>;
@@ -147,6 +149,32 @@ impl Observers {
         })
     }
 
+    /// The topics of those names as they are now. One that this client may not see is an error.
+    pub fn describe(
+        &self,
+        settings: &KafkaSettings,
+        names: &[&str],
+    ) -> Result<Vec<(Option<TopicId>, i32)>, BrokerError> {
+        let client = kept(&self.describer, settings, Isolation::Uncommitted)?;
+        let what = || format!("describe the topics {}", names.join(", "));
+        let described = native::describe_topics(client.client(), names, settings.call_timeout)
+            .map_err(|error| triage::client_error(what(), &error))?;
+        let told = names.iter().map(|name| {
+            let topic = described.iter().find(|topic| topic.name == **name);
+            match topic.map_or(RDKafkaErrorCode::NoEnt, |topic| topic.error) {
+                RDKafkaErrorCode::NoError => {
+                    Ok(topic.map_or((None, 0), |topic| (TopicId::new(&topic.id), topic.partitions)))
+                }
+                RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic => Ok((None, 0)),
+                error => {
+                    let what = format_args!("describe the topic {name}");
+                    Err(triage::client_error(what, &KafkaError::AdminOp(error)))
+                }
+            }
+        });
+        told.collect()
+    }
+
     /// By input, the first offset whose record was written at that time or later; past all offsets where there is none.
     pub fn at(
         &self,
@@ -203,20 +231,27 @@ impl Observers {
             Isolation::Committed => &self.stable,
             Isolation::Uncommitted => &self.latest,
         };
-        let mut observer = context::lock(observer);
-        let client = match &*observer {
-            Some(client) => Arc::clone(client),
-            None => {
-                let made =
-                    BaseConsumer::from_config_and_context(&settings.observer(isolation), PlainContext::of(settings));
-                let made =
-                    made.map_err(|error| settings.creation_error("make a client that asks for offsets", &error))?;
-                Arc::clone(observer.insert(Arc::new(made)))
-            }
-        };
-        serve(&client);
-        Ok(client)
+        kept(observer, settings, isolation)
     }
+}
+
+/// The client of an observer, made on first use.
+fn kept(
+    observer: &Observer,
+    settings: &KafkaSettings,
+    isolation: Isolation,
+) -> Result<Arc<BaseConsumer<PlainContext>>, BrokerError> {
+    let mut observer = context::lock(observer);
+    let client = match &*observer {
+        Some(client) => Arc::clone(client),
+        None => {
+            let made = BaseConsumer::from_config_and_context(&settings.observer(isolation), PlainContext::of(settings));
+            let made = made.map_err(|error| settings.creation_error("make a client that asks for offsets", &error))?;
+            Arc::clone(observer.insert(Arc::new(made)))
+        }
+    };
+    serve(&client);
+    Ok(client)
 }
 
 /// Serves what the client has to say (it reads nothing), so that it doesn't pile up.

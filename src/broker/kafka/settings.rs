@@ -151,7 +151,8 @@ impl KafkaSettings {
     /// Reads inputs on behalf of a member, outside of the group.
     pub(super) fn companion(&self, member: &str) -> ClientConfig {
         let mut config = self.consumer(Isolation::Committed);
-        config.set("auto.offset.reset", "earliest").set("enable.partition.eof", "true").set("client.id", member);
+        // A position that is out of range is an error: going on elsewhere would pass over what was never read.
+        config.set("auto.offset.reset", "error").set("enable.partition.eof", "true").set("client.id", member);
         config
     }
 

@@ -72,7 +72,7 @@ impl KafkaSource {
         consumer.subscribe(&names).map_err(failed)?;
         let companion = (!aside.is_empty()).then(|| Companion::new(&settings, aside, member)).transpose()?;
         Ok(Self {
-            assignment: Assignment::new(shared),
+            assignment: Assignment::new(shared, topics.partitions),
             companion,
             absent: Vec::new(),
             silence: Bound::of(settings.max_poll_interval),
@@ -111,6 +111,7 @@ impl KafkaSource {
             match polled {
                 // Fetched between an assignment and its pause, before anyone said from where: void.
                 None | Some(Ok(_) | Err(KafkaError::PartitionEOF(_))) => {}
+                Some(Err(error)) if triage::is_out_of_range(&error) => {}
                 Some(Err(error)) => judge(&error)?,
             }
             while let Some(rebalance) = self.consumer.context().next_rebalance() {
@@ -217,7 +218,8 @@ impl KafkaSource {
         }
     }
 
-    /// Seeks until the client takes it: a partition whose fetcher is just being started or stopped can't yet.
+    /// Seeks until the client takes it: a partition whose fetcher is just being started or stopped can't yet. One whose position
+    /// was out of range never does: that is given up sooner, for whoever asks to look at its topics.
     fn seek(&self, client: &Client, positions: &[(TopicPartition, Offset)]) -> Result<(), BrokerError> {
         let what = || {
             let (topic, partition) = &positions[0].0;
@@ -232,7 +234,8 @@ impl KafkaSource {
             if triage::of_client(&failure) == ErrorClass::Fatal {
                 return Err(triage::client_error(what(), &failure));
             }
-            if bound.is_over() {
+            let stands_still = failure.rdkafka_error_code() == Some(RDKafkaErrorCode::State);
+            if bound.is_over() || (stands_still && bound.elapsed() > self.settings.call_timeout) {
                 let (what, waited, cause) = (what(), bound.elapsed(), failure.to_string());
                 return Err(BrokerError::NoProgress { what, waited, cause });
             }
@@ -437,6 +440,9 @@ impl Flow {
                 Some(Err(KafkaError::PartitionEOF(_))) => {
                     self.next = self.next.max(context.last_end().unwrap_or(self.next));
                     into.push(Polled::End { input, partition, offset: self.next });
+                }
+                Some(Err(error)) if triage::is_out_of_range(&error) => {
+                    into.push(Polled::OutOfRange { input, partition });
                 }
                 Some(Err(error)) => judge(&error)?,
             }

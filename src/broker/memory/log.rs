@@ -253,6 +253,32 @@ impl PartitionLog {
         dropped
     }
 
+    /// Drops all records before an offset, whoever has something open there; no further than to the end.
+    pub fn delete_before(&mut self, offset: Offset) -> Dropped {
+        let mut dropped = Dropped::default();
+        while let Some(oldest) = self.entries.pop_front_if(|entry| entry.offset < offset) {
+            let bytes = oldest.contents.bytes();
+            self.bytes -= bytes;
+            dropped += Dropped { records: 1, bytes, unread: 0 };
+        }
+        self.start = self.start.max(offset.min(self.next));
+        dropped
+    }
+
+    /// Drops all records from an offset on: the next is written there.
+    pub fn cut_from(&mut self, offset: Offset) {
+        while let Some(newest) = self.entries.pop_back_if(|entry| entry.offset >= offset) {
+            self.bytes -= newest.contents.bytes();
+        }
+        self.open.retain(|_, first| *first < offset);
+        self.next = self.next.min(offset.max(self.start));
+    }
+
+    /// Whether an offset can be read from: it is neither before the first record nor behind the end.
+    pub fn holds(&self, offset: Offset) -> bool {
+        (self.start..=self.next).contains(&offset)
+    }
+
     /// Whether a compaction would pay: half of the bytes, or more, came since the last one.
     pub fn wants_compaction(&self, slack: u64) -> bool {
         self.cleanup == Cleanup::Compact && self.bytes > 2 * self.compacted_bytes + slack

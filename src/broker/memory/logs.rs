@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::log::{Cleanup, Contents, Dropped, PartitionLog};
+use super::topics::Told;
 use crate::broker::{BrokerError, ErrorClass, Topics};
 use crate::domain::{Input, PartitionId, partition_of};
 use crate::record::{Lent, Offset};
@@ -25,6 +26,8 @@ pub(super) struct Logs {
     changelog: u16,
     /// By topic, then partition.
     logs: Vec<Vec<PartitionLog>>,
+    /// By topic.
+    pub(super) told: Vec<Told>,
 }
 
 impl Logs {
@@ -41,6 +44,7 @@ impl Logs {
             (0..own.unwrap_or(topics.partitions)).map(|_| PartitionLog::new(cleanup)).collect()
         };
         Self {
+            told: vec![Told::new(topics.partitions); names.len()],
             logs: names.iter().map(logs_of).collect(),
             by_name: names.iter().enumerate().map(|(at, name)| (name.clone(), at as u16)).collect(),
             names,
@@ -56,6 +60,11 @@ impl Logs {
     /// None if there is no such topic.
     pub fn partitions_of(&self, topic: &str) -> i32 {
         self.by_name.get(topic).map_or(0, |&topic| self.count(topic))
+    }
+
+    /// The place of a topic, if there is one of that name.
+    pub fn index_of(&self, topic: &str) -> Option<usize> {
+        self.by_name.get(topic).map(|&at| usize::from(at))
     }
 
     fn count(&self, topic: u16) -> i32 {

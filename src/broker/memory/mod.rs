@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::{Broker, BrokerError, CommitNote, Committed, ErrorClass, Standing, Topics};
+use super::{Bounds, Broker, BrokerError, CommitNote, Committed, ErrorClass, Standing, TopicDescription, Topics};
 use crate::domain::{Input, PartitionId};
 use crate::record::{Offset, Outgoing};
 
@@ -26,6 +26,7 @@ mod log;
 mod logs;
 mod producer;
 mod source;
+mod topics;
 mod transaction;
 
 pub use changelog::MemoryChangelog;
@@ -239,14 +240,14 @@ impl Memory {
         self.shared.lock().offsets.retain(|key, _| key.0 != partition);
     }
 
-    fn of_inputs(
+    fn of_inputs<T>(
         &self,
         partition: PartitionId,
-        offset: impl Fn(Input, &PartitionLog) -> Offset,
-    ) -> Result<Vec<(Input, Offset)>, BrokerError> {
+        of_log: impl Fn(Input, &PartitionLog) -> T,
+    ) -> Result<Vec<(Input, T)>, BrokerError> {
         let state = self.shared.lock();
         let inputs = (0u8..).map(Input).zip(&self.topics.inputs);
-        let of = |input, topic: &str| Ok((input, offset(input, &state.logs[state.logs.id(topic, partition)?])));
+        let of = |input, topic: &str| Ok((input, of_log(input, &state.logs[state.logs.id(topic, partition)?])));
         inputs.map(|(input, topic)| of(input, topic)).collect()
     }
 }
@@ -308,8 +309,9 @@ impl Broker for Memory {
         Ok(state.open_writers(changelog).cloned().collect())
     }
 
-    fn earliest(&self, partition: PartitionId) -> Result<Vec<(Input, Offset)>, BrokerError> {
-        self.of_inputs(partition, |_, log| log.start())
+    fn bounds(&self, partition: PartitionId) -> Result<Vec<Bounds>, BrokerError> {
+        let bounds = |_, log: &PartitionLog| Bounds { earliest: log.start(), end: log.high_watermark() };
+        Ok(self.of_inputs(partition, bounds)?.into_iter().map(|(_, bounds)| bounds).collect())
     }
 
     fn ends(&self, partition: PartitionId) -> Result<Vec<(Input, Offset)>, BrokerError> {
@@ -318,6 +320,10 @@ impl Broker for Memory {
             true => log.high_watermark(),
             false => log.last_stable_offset(),
         })
+    }
+
+    fn describe_topics(&self) -> Result<Vec<TopicDescription>, BrokerError> {
+        Ok(self.describe())
     }
 
     fn standing(&self, partition: PartitionId) -> Result<Standing, BrokerError> {

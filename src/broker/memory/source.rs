@@ -24,6 +24,8 @@ struct Flow {
     is_paused: bool,
     /// The end that was told last; it is told again when the position has moved on to another.
     told_end: Option<Offset>,
+    /// The position is not in the log: nothing more is read, as the real client does it.
+    is_lost: bool,
 }
 
 #[derive(Debug)]
@@ -110,7 +112,12 @@ impl MemorySource {
             let (Some(id), Some(flow)) = (state.logs.input(input, partition), self.flows.get_mut(&key)) else {
                 continue;
             };
-            if flow.is_paused {
+            if flow.is_paused || flow.is_lost {
+                continue;
+            }
+            if !state.logs[id].holds(flow.position) {
+                flow.is_lost = true;
+                into.push(Polled::OutOfRange { input, partition });
                 continue;
             }
             let fetched = state.logs[id].fetch(flow.position, Isolation::ReadCommitted, room.min(TURN_RECORDS));
@@ -132,8 +139,9 @@ impl MemorySource {
         state.group.has_news(self.member)
             || (!self.owned.is_empty() && state.faults.has(Operation::Poll))
             || self.flows.iter().any(|(&(partition, input), flow)| {
-                let end = state.logs.input(input, partition).map(|id| state.logs[id].last_stable_offset());
-                !flow.is_paused && end.is_some_and(|end| end > flow.position || flow.told_end.is_none())
+                let Some(id) = state.logs.input(input, partition) else { return false };
+                let is_behind = state.logs[id].last_stable_offset() > flow.position || flow.told_end.is_none();
+                !flow.is_paused && !flow.is_lost && (is_behind || !state.logs[id].holds(flow.position))
             })
     }
 
@@ -175,15 +183,12 @@ impl Source for MemorySource {
         }
         let shared = self.shared.clone();
         let state = shared.lock();
-        for &(input, position) in positions {
-            let id = state.logs.input(input, partition).ok_or_else(|| refused(what(), "there is no such input"))?;
-            if position > state.logs[id].high_watermark() {
-                return Err(refused(what(), "the position lies behind the end of the log"));
-            }
+        if positions.iter().any(|&(input, _)| state.logs.input(input, partition).is_none()) {
+            return Err(refused(what(), "there is no such input"));
         }
         self.flows.retain(|key, _| key.0 != partition);
         for &(input, position) in positions {
-            self.flows.insert((partition, input), Flow { position, is_paused: false, told_end: None });
+            self.flows.insert((partition, input), Flow { position, is_paused: false, told_end: None, is_lost: false });
         }
         Ok(())
     }

@@ -16,6 +16,8 @@ pub struct Member<H: Harness> {
     pub seen: Vec<Seen>,
     /// In the order in which they were told.
     pub ends: Vec<(Input, PartitionId, Offset)>,
+    /// Inputs whose position was told as lost.
+    pub out_of_range: Vec<(Input, PartitionId)>,
     pub revocations: Vec<(Vec<PartitionId>, bool)>,
 }
 
@@ -35,7 +37,15 @@ impl<H: Harness> Member<H> {
     pub fn join(harness: &H, name: &str) -> Self {
         let broker = harness.broker().clone();
         let source = patiently::<H, _>("a source", || broker.source(name));
-        Self { source, broker, owned: BTreeSet::new(), seen: vec![], ends: vec![], revocations: vec![] }
+        Self {
+            source,
+            broker,
+            owned: BTreeSet::new(),
+            seen: vec![],
+            ends: vec![],
+            out_of_range: vec![],
+            revocations: vec![],
+        }
     }
 
     /// Joins alone and owns everything.
@@ -62,6 +72,7 @@ impl<H: Harness> Member<H> {
                     timestamp: message.timestamp(),
                 }),
                 Polled::End { input, partition, offset } => self.ends.push((input, partition, offset)),
+                Polled::OutOfRange { input, partition } => self.out_of_range.push((input, partition)),
                 Polled::Assigned(partitions) => {
                     for partition in partitions {
                         assert!(self.owned.insert(partition), "{partition} is assigned twice");

@@ -72,11 +72,7 @@ impl Lane {
     /// Whoever comes next finds what is committed, and nothing else.
     fn restart(&mut self, settings: Settings) {
         self.partition.discard();
-        let position = |source: Source| InputPosition {
-            topic: source.as_str().into(),
-            next_offset: 0,
-            ..InputPosition::default()
-        };
+        let position = |source: Source| InputPosition { topic: source.as_str().into(), ..InputPosition::default() };
         let mut record = PartitionRecord { inputs: Source::ALL.map(position).to_vec(), ..PartitionRecord::default() };
         self.partition.fill_record(&mut record);
         let record = PartitionRecord::decode(&record.encode()).unwrap();

@@ -6,7 +6,7 @@ use tideline::broker::Broker as _;
 use tideline::broker::memory::{Fault, Memory};
 use tideline::domain::PartitionId;
 use tideline::runtime::status::{LaneStatus, Phase};
-use tideline::runtime::{Lane, Stepped};
+use tideline::runtime::{Lane, Stepped, TopicWatch};
 
 use super::super::lane_world::{Options, REKEY, World};
 use super::Counts;
@@ -39,6 +39,7 @@ pub fn options(options: &mut Options, merge_wait_ms: u64) {
     settings.buffer_records = 12;
     settings.merge_wait = Duration::from_millis(merge_wait_ms);
     settings.retry_backoff = Duration::from_millis(3);
+    settings.topic_check = Duration::from_millis(20);
     // The idle clock is off.
     settings.idle_after = Duration::MAX;
 }
@@ -47,6 +48,8 @@ pub fn options(options: &mut Options, merge_wait_ms: u64) {
 struct Process {
     world: World,
     lane: Lane<Memory>,
+    /// Whatever breaks, the topics don't: it must find nothing.
+    topics: TopicWatch<Memory>,
     is_stopping: bool,
     /// What it told at its last step, and whether what it committed last was a slice of timers: then more are to come.
     told: LaneStatus,
@@ -151,6 +154,7 @@ impl<'a> Chaos<'a> {
             process.world.time.advance_ms(elapsed);
         }
         let Some(process) = &mut self.processes[index] else { return };
+        process.topics.look();
         let faults = self.world.broker.waiting_faults().len();
         match process.lane.step() {
             Ok(Stepped::GoOn) => {
@@ -172,7 +176,9 @@ impl<'a> Chaos<'a> {
         let world = self.world.again(LANES, |_| {});
         let lane = world.lane(index);
         let told = LaneStatus::default();
-        self.processes[index] = Some(Process { world, lane, is_stopping: false, told, is_between_slices: false });
+        let topics = TopicWatch::new(world.broker.clone(), world.job.clone(), world.company.clone());
+        self.processes[index] =
+            Some(Process { world, lane, topics, is_stopping: false, told, is_between_slices: false });
     }
 
     /// What a process told of itself is counted when it ends.
