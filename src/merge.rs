@@ -5,12 +5,15 @@
 //! used, or is another partition's) goes as soon as it is at the head of its input. Buffers are bounded: a full one asks
 //! for its input to be paused, and to be resumed once half of it has gone.
 //!
+//! One input may come in an order of its own (`rekey`: each partition writes to it where it stands): its queue is sorted by
+//! time. What the caller keeps aside of an input (records to be forwarded) fills its buffer like what waits here.
+//!
 //! The stream is a function of what each input still holds, and of nothing that was taken before: so a rewind to
 //! committed positions goes on as if nothing had happened.
 //!
 //! Must not know: what an item is, offsets, the clock: `now_ms` is any clock that runs on while the inputs could deliver.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::domain::{Input, Timestamp};
 
@@ -55,12 +58,68 @@ pub struct Merge<T> {
 
 #[derive(Debug)]
 struct Queue<T> {
-    items: VecDeque<Waiting<T>>,
+    items: Items<T>,
+    /// Items that the caller keeps aside: they fill the buffer, and nothing more.
+    aside: usize,
     bytes: usize,
     is_at_end: bool,
     is_paused: bool,
     /// Since when it has kept the others waiting.
     waited_since: Option<u64>,
+}
+
+#[derive(Debug)]
+enum Items<T> {
+    AsTheyCame(VecDeque<Waiting<T>>),
+    /// By time, then rank, then as they came.
+    Sorted(BTreeMap<(Option<Timestamp>, Rank, u64), Waiting<T>>, u64),
+}
+
+/// Decides between items of one time in a sorted queue.
+pub type Rank = (u8, i64);
+
+impl<T> Items<T> {
+    fn push(&mut self, rank: Rank, item: Waiting<T>) {
+        match self {
+            Self::AsTheyCame(items) => items.push_back(item),
+            Self::Sorted(items, came) => {
+                *came += 1;
+                items.insert((item.time, rank, *came), item);
+            }
+        }
+    }
+
+    fn front(&self) -> Option<&Waiting<T>> {
+        match self {
+            Self::AsTheyCame(items) => items.front(),
+            Self::Sorted(items, _) => items.first_key_value().map(|(_, item)| item),
+        }
+    }
+
+    fn pop_front(&mut self) -> Option<Waiting<T>> {
+        match self {
+            Self::AsTheyCame(items) => items.pop_front(),
+            Self::Sorted(items, _) => items.pop_first().map(|(_, item)| item),
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::AsTheyCame(items) => items.len(),
+            Self::Sorted(items, _) => items.len(),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn clear(&mut self) {
+        match self {
+            Self::AsTheyCame(items) => items.clear(),
+            Self::Sorted(items, _) => items.clear(),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -72,24 +131,57 @@ struct Waiting<T> {
 
 impl<T> Merge<T> {
     pub fn new(inputs: usize, bounds: Bounds) -> Self {
-        let queue =
-            || Queue { items: VecDeque::new(), bytes: 0, is_at_end: false, is_paused: false, waited_since: None };
+        let queue = || Queue {
+            items: Items::AsTheyCame(VecDeque::new()),
+            aside: 0,
+            bytes: 0,
+            is_at_end: false,
+            is_paused: false,
+            waited_since: None,
+        };
         Self { queues: std::iter::repeat_with(queue).take(inputs).collect(), bounds }
+    }
+
+    /// What that input brings is sorted by time, since it comes in an order of its own.
+    pub fn sorting(mut self, input: Input) -> Self {
+        if let Some(queue) = self.queues.get_mut(input.index()) {
+            queue.items = Items::Sorted(BTreeMap::new(), 0);
+        }
+        self
     }
 
     /// Adds what an input brought, and how many bytes it holds. What has no time is not ordered.
     pub fn push(&mut self, input: Input, time: Option<Timestamp>, bytes: usize, item: T) -> Flow {
+        self.push_ranked(input, time, Rank::default(), bytes, item)
+    }
+
+    /// The same, with what decides between items of one time where the input is sorted.
+    pub fn push_ranked(&mut self, input: Input, time: Option<Timestamp>, rank: Rank, bytes: usize, item: T) -> Flow {
         let Some(queue) = self.queues.get_mut(input.index()) else { return Flow::Unchanged };
-        queue.items.push_back(Waiting { time, bytes, item });
-        queue.bytes += bytes;
-        queue.is_at_end = false;
-        queue.waited_since = None;
-        let is_full = queue.items.len() >= self.bounds.buffer_items || queue.bytes >= self.bounds.buffer_bytes;
-        if queue.is_paused || !is_full {
-            return Flow::Unchanged;
+        queue.items.push(rank, Waiting { time, bytes, item });
+        queue.grown(bytes, &self.bounds)
+    }
+
+    /// The input brought something that the caller keeps aside until [`Self::drop_aside`].
+    pub fn put_aside(&mut self, input: Input, bytes: usize) -> Flow {
+        let Some(queue) = self.queues.get_mut(input.index()) else { return Flow::Unchanged };
+        queue.aside += 1;
+        queue.grown(bytes, &self.bounds)
+    }
+
+    /// Something of the input is no longer kept aside.
+    pub fn drop_aside(&mut self, input: Input, bytes: usize) -> Flow {
+        let Some(queue) = self.queues.get_mut(input.index()) else { return Flow::Unchanged };
+        queue.aside = queue.aside.saturating_sub(1);
+        queue.shrunk(bytes, &self.bounds)
+    }
+
+    /// The input brought something that was dealt with before: it is not at its end.
+    pub fn pass_over(&mut self, input: Input) {
+        if let Some(queue) = self.queues.get_mut(input.index()) {
+            queue.is_at_end = false;
+            queue.waited_since = None;
         }
-        queue.is_paused = true;
-        Flow::Pause
     }
 
     /// The input is at its end; void again when it brings something.
@@ -102,15 +194,22 @@ impl<T> Merge<T> {
 
     /// What comes next. It stays where it is until [`Self::pop`].
     pub fn next(&mut self, now_ms: u64) -> Next {
+        self.next_of(now_ms, |_, _| true)
+    }
+
+    /// The same of those heads only that `may` go.
+    pub fn next_of(&mut self, now_ms: u64, may: impl Fn(Input, &T) -> bool) -> Next {
         let heads = (0u8..).map(Input).zip(&self.queues);
+        let heads = heads.filter_map(|(input, queue)| Some((queue.items.front()?, input)));
+        let heads = heads.filter(|(head, input)| may(*input, &head.item));
         // None comes before every time.
-        let first = heads.filter_map(|(input, queue)| Some((queue.items.front()?.time, input))).min();
+        let first = heads.map(|(head, input)| (head.time, input)).min();
         let Some((time, input)) = first else { return Next::Nothing };
         if time.is_none() {
             return Next::Ready(input);
         }
         let mut until_ms = now_ms;
-        for queue in self.queues.iter_mut().filter(|queue| queue.items.is_empty() && !queue.is_at_end) {
+        for queue in self.queues.iter_mut().filter(|queue| queue.must_be_waited_for()) {
             let since = *queue.waited_since.get_or_insert(now_ms);
             until_ms = until_ms.max(since.saturating_add(self.bounds.wait_ms));
         }
@@ -122,23 +221,29 @@ impl<T> Merge<T> {
         self.queues.get(input.index())?.items.front().map(|waiting| &waiting.item)
     }
 
+    /// When the head of an input was, if it has a time.
+    pub fn time(&self, input: Input) -> Option<Timestamp> {
+        self.queues.get(input.index())?.items.front()?.time
+    }
+
+    /// Items of an input that wait here.
+    pub fn len(&self, input: Input) -> usize {
+        self.queues.get(input.index()).map_or(0, |queue| queue.items.len())
+    }
+
     /// Takes the head of an input.
     pub fn pop(&mut self, input: Input) -> Option<(T, Flow)> {
         let queue = self.queues.get_mut(input.index())?;
         let Waiting { bytes, item, .. } = queue.items.pop_front()?;
-        queue.bytes -= bytes;
-        let has_room = queue.items.len() <= self.bounds.buffer_items / 2 && queue.bytes <= self.bounds.buffer_bytes / 2;
-        if !queue.is_paused || !has_room {
-            return Some((item, Flow::Unchanged));
-        }
-        queue.is_paused = false;
-        Some((item, Flow::Resume))
+        let flow = queue.shrunk(bytes, &self.bounds);
+        Some((item, flow))
     }
 
     /// Forgets everything, as after a rewind: no input is at its end, none is paused.
     pub fn clear(&mut self) {
         for queue in &mut self.queues {
             queue.items.clear();
+            queue.aside = 0;
             queue.bytes = 0;
             queue.is_at_end = false;
             queue.is_paused = false;
@@ -148,12 +253,17 @@ impl<T> Merge<T> {
 
     /// Whether every input is at its end and nothing waits.
     pub fn is_at_end(&self) -> bool {
-        self.queues.iter().all(|queue| queue.is_at_end && queue.items.is_empty())
+        self.queues.iter().all(Queue::is_done)
     }
 
     /// Whether an input is at its end and nothing of it waits.
     pub fn is_input_at_end(&self, input: Input) -> bool {
-        self.queues.get(input.index()).is_some_and(|queue| queue.is_at_end && queue.items.is_empty())
+        self.queues.get(input.index()).is_some_and(Queue::is_done)
+    }
+
+    /// Whether an input is at its end, whatever of it still waits.
+    pub fn is_read(&self, input: Input) -> bool {
+        self.queues.get(input.index()).is_some_and(|queue| queue.is_at_end)
     }
 
     /// Whether an input was to be paused, and not yet to be resumed.
@@ -164,13 +274,47 @@ impl<T> Merge<T> {
     /// The first input that keeps others waiting.
     pub fn waited_for(&self) -> Option<Input> {
         let mut queues = (0u8..).map(Input).zip(&self.queues);
-        let waited_for = queues.find(|(_, queue)| queue.items.is_empty() && queue.waited_since.is_some());
+        let waited_for = queues.find(|(_, queue)| queue.must_be_waited_for() && queue.waited_since.is_some());
         waited_for.map(|(input, _)| input)
     }
 
     /// Items that wait, by input.
     pub fn waiting(&self) -> impl Iterator<Item = usize> {
-        self.queues.iter().map(|queue| queue.items.len())
+        self.queues.iter().map(|queue| queue.items.len() + queue.aside)
+    }
+}
+
+impl<T> Queue<T> {
+    fn grown(&mut self, bytes: usize, bounds: &Bounds) -> Flow {
+        self.bytes += bytes;
+        self.is_at_end = false;
+        self.waited_since = None;
+        let is_full = self.items.len() + self.aside >= bounds.buffer_items || self.bytes >= bounds.buffer_bytes;
+        if self.is_paused || !is_full {
+            return Flow::Unchanged;
+        }
+        self.is_paused = true;
+        Flow::Pause
+    }
+
+    fn shrunk(&mut self, bytes: usize, bounds: &Bounds) -> Flow {
+        self.bytes = self.bytes.saturating_sub(bytes);
+        let items = self.items.len() + self.aside;
+        let has_room = items <= bounds.buffer_items / 2 && self.bytes <= bounds.buffer_bytes / 2;
+        if !self.is_paused || !has_room {
+            return Flow::Unchanged;
+        }
+        self.is_paused = false;
+        Flow::Resume
+    }
+
+    /// What is kept aside comes before whatever is still to be read.
+    fn must_be_waited_for(&self) -> bool {
+        self.items.is_empty() && self.aside == 0 && !self.is_at_end
+    }
+
+    fn is_done(&self) -> bool {
+        self.is_at_end && self.items.is_empty() && self.aside == 0
     }
 }
 
@@ -268,6 +412,32 @@ mod tests {
         assert_eq!(merge.push(Input(0), at(2), 60, ()), Flow::Pause);
         assert_eq!(merge.pop(Input(0)), Some(((), Flow::Unchanged)), "60 bytes are more than half");
         assert_eq!(merge.pop(Input(0)), Some(((), Flow::Resume)));
+    }
+
+    #[test]
+    fn what_comes_in_an_order_of_its_own_is_sorted_and_ranks_decide_between_equals() {
+        let mut merge = Merge::new(2, BOUNDS).sorting(Input(1));
+        for (time, rank, name) in [(5, (1, 0), "c5"), (3, (0, 0), "c3"), (5, (0, 9), "b5"), (5, (0, 2), "a5")] {
+            merge.push_ranked(Input(1), at(time), rank, 1, name);
+        }
+        merge.push(Input(0), at(4), 1, "own 4");
+        (0..2).for_each(|input| merge.end(Input(input)));
+        assert_eq!(drain(&mut merge, 0), ["c3", "own 4", "a5", "b5", "c5"]);
+    }
+
+    #[test]
+    fn what_is_kept_aside_fills_the_buffer_and_nothing_is_waited_for_before_it() {
+        let mut merge = Merge::new(2, BOUNDS);
+        merge.push(Input(0), at(9), 1, "a9");
+        assert_eq!(merge.next(0), Next::Waiting { until_ms: 100 });
+        let flows: Vec<_> = (0..4).map(|_| merge.put_aside(Input(1), 1)).collect();
+        assert_eq!(flows, [Flow::Unchanged, Flow::Unchanged, Flow::Unchanged, Flow::Pause]);
+        assert_eq!(merge.next(0), Next::Ready(Input(0)));
+        merge.end(Input(1));
+        assert!(merge.is_read(Input(1)) && !merge.is_input_at_end(Input(1)));
+        assert_eq!([merge.drop_aside(Input(1), 1), merge.drop_aside(Input(1), 1)], [Flow::Unchanged, Flow::Resume]);
+        assert_eq!([merge.drop_aside(Input(1), 1), merge.drop_aside(Input(1), 1)], [Flow::Unchanged; 2]);
+        assert!(merge.is_input_at_end(Input(1)));
     }
 
     #[test]

@@ -20,6 +20,7 @@ mod embedded {
     mod journal;
     mod lane;
     mod lane_beside;
+    mod lane_fronts;
     mod lane_rules;
     mod lane_spy;
     mod lane_outputs;

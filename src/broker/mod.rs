@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::{Input, PartitionId};
+use crate::domain::{Input, PartitionId, Timestamp};
 use crate::record::{Lent, Message, Offset, Outgoing};
 
 mod description;
@@ -184,16 +184,72 @@ pub enum Ending {
     Abort,
 }
 
-/// An offset with a note: the transactional id and number that wrote it, as [`CommitNote`] has it.
+/// An offset with a note: the transactional id and number that wrote it, as [`CommitNote`] has it; and its partition's front.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OffsetCommit {
     pub input: Input,
     pub partition: PartitionId,
     pub offset: Offset,
     pub note: CommitNote,
+    pub front: Front,
 }
 
-/// Who committed an offset, and in which of its transactions. Travels as the offset's metadata: `id#number`.
+impl OffsetCommit {
+    /// What travels with the offset: `id#number;front`.
+    pub fn metadata(&self) -> String {
+        format!("{};{}", self.note, self.front)
+    }
+}
+
+/// How far a partition has forwarded what is another's, as all members must know (`runtime/fronts.rs`).
+/// Travels in the metadata of its offsets: `reach;forwarded`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Front {
+    pub reach: Reach,
+    /// Records forwarded since the partition was made.
+    pub forwarded: u64,
+}
+
+/// Until which event time a partition has nothing more to forward.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Reach {
+    /// It has not looked yet.
+    #[default]
+    Unknown,
+    /// All of this time and before is forwarded, so far as its inputs are in order.
+    Through(Timestamp),
+    /// Its inputs are at their ends.
+    End,
+}
+
+impl Front {
+    /// What an offset's metadata says. Of one that names no front (an earlier release wrote it) nobody waits.
+    pub fn parse(metadata: &str) -> Self {
+        let read = |metadata: &str| {
+            let mut parts = metadata.rsplit_once('#')?.1.split(';').skip(1);
+            let reach = match parts.next()? {
+                "?" => Reach::Unknown,
+                "end" => Reach::End,
+                millis => Reach::Through(Timestamp::of_millis(millis.parse().ok()?)),
+            };
+            Some(Self { reach, forwarded: parts.next()?.parse().ok()? })
+        };
+        read(metadata).unwrap_or(Self { reach: Reach::End, forwarded: 0 })
+    }
+}
+
+impl std::fmt::Display for Front {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.reach {
+            Reach::Unknown => f.write_str("?")?,
+            Reach::Through(time) => write!(f, "{}", time.millis())?,
+            Reach::End => f.write_str("end")?,
+        }
+        write!(f, ";{}", self.forwarded)
+    }
+}
+
+/// Who committed an offset, and in which of its transactions. Travels as the offset's metadata: `id#number`, and more behind a `;`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CommitNote {
     pub transactional_id: Arc<str>,
@@ -201,14 +257,20 @@ pub struct CommitNote {
 }
 
 impl CommitNote {
-    /// By input, the next offsets of a partition, each with this note.
-    pub fn offsets(&self, partition: PartitionId, positions: &[Offset]) -> impl Iterator<Item = OffsetCommit> {
+    /// By input, the next offsets of a partition, each with this note and the partition's front.
+    pub fn offsets(
+        &self,
+        partition: PartitionId,
+        positions: &[Offset],
+        front: Front,
+    ) -> impl Iterator<Item = OffsetCommit> {
         let positions = (0u8..).map(Input).zip(positions);
-        positions.map(move |(input, &offset)| OffsetCommit { input, partition, offset, note: self.clone() })
+        positions.map(move |(input, &offset)| OffsetCommit { input, partition, offset, note: self.clone(), front })
     }
 
     pub fn parse(metadata: &str) -> Option<Self> {
         let (id, number) = metadata.rsplit_once('#')?;
+        let number = number.split_once(';').map_or(number, |(number, _)| number);
         Some(Self { transactional_id: id.into(), number: number.parse().ok()? })
     }
 }
@@ -388,6 +450,14 @@ pub trait Broker: Clone + Send + Sync + 'static {
     /// The inputs as they are now, `rekey` last, then the changelog. Never asked of a client that reads: there a look-up
     /// queues behind the next poll.
     fn describe_topics(&self) -> Result<Vec<TopicDescription>, BrokerError>;
+
+    /// By partition, its front as it was last committed; `None` where nobody has ever committed anything. What an open
+    /// transaction is about to say is not in it, and nothing is waited for.
+    fn fronts(&self) -> Result<Vec<Option<Front>>, BrokerError>;
+
+    /// The high watermark of a partition of `rekey`: all that a committed transaction forwarded lies before it, though its
+    /// markers may still be on their way.
+    fn rekey_end(&self, partition: PartitionId) -> Result<Offset, BrokerError>;
 
     /// What can be told of a partition that stands still. Waits for no open transaction.
     fn standing(&self, partition: PartitionId) -> Result<Standing, BrokerError>;

@@ -30,6 +30,8 @@ pub enum Call {
     DescribeTopics,
     /// Asking where inputs begin and end.
     Bounds,
+    /// Asking how far all partitions have forwarded, and where `rekey` ends.
+    Fronts,
 }
 
 impl Call {
@@ -51,6 +53,7 @@ impl Call {
             Self::ReadChangelog => "read_changelog",
             Self::DescribeTopics => "describe_topics",
             Self::Bounds => "bounds",
+            Self::Fronts => "fronts",
         }
     }
 }

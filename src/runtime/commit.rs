@@ -10,8 +10,10 @@ use crate::broker::{Broker, CommitNote, Producer, Transaction, TransactionError}
 use crate::domain::PartitionId;
 use crate::runtime::LaneError;
 use crate::runtime::calls::{Call, Calling};
+use crate::runtime::company::Company;
 use crate::runtime::failures::Doing;
-use crate::runtime::lane::{Company, Held, Lane};
+use crate::runtime::lane::{Held, Lane};
+use crate::runtime::misrouted;
 use crate::runtime::recover::Unsettled;
 use crate::runtime::status::Transactions;
 
@@ -111,6 +113,7 @@ impl<B: Broker> Lane<B> {
     pub(super) fn install(&mut self, partitions: &BTreeSet<PartitionId>, note: &CommitNote) {
         self.commits += 1;
         self.batch = None;
+        let mut has_forwarded = false;
         for &partition in partitions {
             let board = self.company.board.clone();
             let now_ms = self.company.clock.monotonic_ms();
@@ -118,12 +121,16 @@ impl<B: Broker> Lane<B> {
                 // Time that follows the clock is no step forward: nothing was read for it.
                 let is_step = serving.consumed() > 0 || serving.is_slice();
                 let installed = serving.install(note.clone());
+                has_forwarded |= installed.has_forwarded();
                 board.partition(partition, |status| {
                     status.moved_ms = if is_step { now_ms } else { status.moved_ms };
                     installed.add_to(status);
                     serving.show(status);
                 });
             }
+        }
+        if has_forwarded {
+            misrouted::tell(&self.company.board, &self.job);
         }
     }
 

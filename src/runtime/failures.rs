@@ -18,6 +18,8 @@ pub(super) enum Doing {
     /// Firing deadlines.
     Handle(PartitionId),
     Finish,
+    /// Looking how far other partitions have got.
+    Look,
     Restore(PartitionId),
     /// Reading a restored or rewound partition from its offsets.
     Start(PartitionId),
@@ -32,7 +34,7 @@ impl Doing {
     /// What whoever finds that it failed for too long should do.
     pub const fn advice(self) -> &'static str {
         match self {
-            Self::Poll | Self::Finish | Self::Start(_) => "look at the brokers and the network between",
+            Self::Poll | Self::Finish | Self::Look | Self::Start(_) => "look at the brokers and the network between",
             Self::Handle(_) => {
                 "that is a fault of the program: report it with the place; an earlier version may get past it"
             }
@@ -56,6 +58,7 @@ impl fmt::Display for Doing {
             Self::Commit => f.write_str("commit"),
             Self::Handle(partition) => write!(f, "handle partition {partition}"),
             Self::Finish => f.write_str("look for the end"),
+            Self::Look => f.write_str("look how far other partitions have got"),
             Self::Restore(partition) => write!(f, "restore partition {partition}"),
             Self::Start(partition) => write!(f, "start reading partition {partition}"),
         }

@@ -5,15 +5,14 @@
 //!    *verified* at the number of transactions that all lanes have committed so far.
 //! 3. All verified at the same number: nobody has written since anybody looked, so nobody will. That is the end.
 //!
-//! Lanes of one process agree. Of several processes each ends by itself: what one forwards after another has looked
-//! waits in `rekey` for whoever is assigned it then, or for the next run. Nothing is lost, but it may be late for `until`.
+//! Lanes of one process agree. Of several processes each ends by itself, but not before the fronts of all partitions are at
+//! their ends (see `fronts`) and what was forwarded to its own has been read: so nothing comes late for `until`.
 
 use std::sync::{Mutex, PoisonError};
 
 use crate::broker::{Broker, BrokerError};
 use crate::runtime::failures::Doing;
 use crate::runtime::lane::{Held, Lane, Stepped};
-use crate::runtime::serving::Serving;
 use crate::runtime::settings::Mode;
 use crate::runtime::{LaneError, calls};
 
@@ -154,7 +153,9 @@ impl<B: Broker> Lane<B> {
     }
 
     fn is_idle(&self) -> bool {
-        let at_end = |held: &Held<B>| held.as_serving().is_some_and(Serving::is_at_end);
+        let limit = self.fronts.limit();
+        let at_end =
+            |held: &Held<B>| held.as_serving().is_some_and(|serving| serving.is_at_end() && serving.is_free(limit));
         self.is_assigned && self.unsettled.is_none() && !self.has_in_hand() && self.partitions.values().all(at_end)
     }
 }

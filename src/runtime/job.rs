@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::broker::Topics;
-use crate::domain::{Input, PartitionId};
+use crate::domain::{Input, PartitionId, Partitioner};
 use crate::emit::{Emitter, Output};
 use crate::engine::Engine;
 use crate::ingest::{Decoder, InputSpec};
@@ -12,6 +12,9 @@ use crate::rules::Ruleset;
 use crate::runtime::Settings;
 use crate::runtime::errand::Slots;
 use crate::runtime::ownership::Expected;
+
+/// In the order of [`Partitioner::ALL`].
+pub(super) type Fits = [bool; Partitioner::ALL.len()];
 
 #[derive(Debug)]
 pub struct Job {
@@ -61,6 +64,12 @@ impl Job {
 
     pub(super) fn coordinates(&self, input: Input, partition: PartitionId, offset: Offset) -> Coordinates {
         Coordinates { topic: self.topics.input(input).clone(), partition, offset }
+    }
+
+    /// By partitioner, whether that key lies where it puts it.
+    pub(super) fn fits(&self, key: Option<&[u8]>, partition: PartitionId) -> Fits {
+        let is_its = |it: Partitioner| key.is_some_and(|key| it.partition_of(key, self.topics.partitions) == partition);
+        Partitioner::ALL.map(is_its)
     }
 
     /// The input whose silence an event ends: of a forwarded one the input that it came from.

@@ -11,7 +11,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::broker::{Broker, Polled, Source};
@@ -19,48 +18,21 @@ use crate::domain::{Input, PartitionId, Timestamp};
 use crate::merge::Flow;
 use crate::runtime::LaneError;
 use crate::runtime::calls::{Call, Calling};
-use crate::runtime::clock::Clock;
+use crate::runtime::company::Company;
 use crate::runtime::errand::{Errand, Manner};
 use crate::runtime::failures::{Doing, Failures};
-use crate::runtime::finish::Finish;
+use crate::runtime::fronts::{Fronts, LOOK_HELD_MS};
 use crate::runtime::job::Job;
+use crate::runtime::look::Look;
 use crate::runtime::recover::{Recovery, Unsettled};
 use crate::runtime::restore::Tools;
 use crate::runtime::restoring::Restoring;
 use crate::runtime::serving::{Serving, Turn};
 use crate::runtime::settings::{Mode, millis};
-use crate::runtime::status::Board;
-use crate::runtime::topic_faults::TopicFaults;
 use crate::runtime::unserved::Outlook;
-use crate::runtime::watchdog::Orders;
 
 /// Between two times that a lane tells how its partitions stand, besides at each commit.
 const SHOW_EVERY_MS: u64 = 500;
-
-/// Tells lanes to commit what is in hand and leave. Cheap to clone.
-#[derive(Debug, Clone, Default)]
-pub struct Stop(Arc<AtomicBool>);
-
-impl Stop {
-    pub fn stop(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    pub fn is_stopped(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// What lanes of one process share besides the job.
-#[derive(Debug, Clone)]
-pub struct Company {
-    pub clock: Clock,
-    pub board: Board,
-    pub stop: Stop,
-    pub finish: Arc<Finish>,
-    pub orders: Orders,
-    pub faults: TopicFaults,
-}
 
 /// Whether a lane has more to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,6 +97,9 @@ pub struct Lane<B: Broker> {
     pub(super) committed_to: BTreeSet<PartitionId>,
     /// Under way while there is no producer.
     pub(super) recovery: Option<Errand<Recovery<B>>>,
+    /// How far all partitions have got, as last looked; and the look under way.
+    pub(super) fronts: Fronts,
+    pub(super) look: Option<Errand<Look<B>>>,
     pub(super) manner: Manner,
     pub(super) next_number: u64,
     pub(super) commits: u64,
@@ -172,6 +147,8 @@ impl<B: Broker> Lane<B> {
             unsettled: None,
             committed_to: BTreeSet::new(),
             recovery: None,
+            fronts: Fronts::default(),
+            look: None,
             manner,
             next_number: 1,
             commits: 0,
@@ -299,14 +276,21 @@ impl<B: Broker> Lane<B> {
         let job = self.job.clone();
         // Of a partition that doesn't flow: void, it is read again.
         let Some(serving) = self.serving(partition) else { return Ok(()) };
-        if serving.receive(input, message, &job, now, now_ms) == Flow::Pause {
+        let flow = serving.receive(input, message, &job, now, now_ms);
+        let is_stirred = serving.take_stir();
+        if flow == Flow::Pause {
             self.source.pause(input, partition)?;
+        }
+        if is_stirred {
+            self.fronts.stir();
         }
         Ok(())
     }
 
     /// Handles what is ready, partition by partition, until the turn's room is used up or a batch is due.
     fn handle(&mut self, now_ms: u64) -> Result<(), LaneError> {
+        self.look_at_fronts(now_ms)?;
+        let limit = self.fronts.limit();
         let order = after(self.partitions.keys().copied(), self.last_handled);
         let mut room = self.job.settings.turn_records.min(self.room());
         let flow_ms = now_ms.saturating_sub(self.away_ms);
@@ -315,7 +299,7 @@ impl<B: Broker> Lane<B> {
             self.tick(partition, now_ms);
             let job = self.job.clone();
             let Some(serving) = self.serving(partition) else { continue };
-            if room == 0 || !serving.has_work(flow_ms) {
+            if room == 0 || !serving.has_work(flow_ms, limit) {
                 continue;
             }
             if self.batch.is_none() {
@@ -327,7 +311,7 @@ impl<B: Broker> Lane<B> {
             }
             let Some(serving) = self.serving(partition) else { continue };
             let before = serving.consumed();
-            let turn = serving.handle(&job, room, flow_ms, &mut resumed);
+            let turn = serving.handle(&job, room, (flow_ms, limit), &mut resumed);
             let turn = turn.map_err(|source| LaneError::State { partition, source })?;
             room -= serving.consumed() - before;
             let must_commit = serving.must_commit();
@@ -357,7 +341,8 @@ impl<B: Broker> Lane<B> {
         if self.job.settings.mode != Mode::Endless {
             return;
         }
-        let Some(serving) = self.serving(partition) else { return };
+        let limit = self.fronts.limit();
+        let Some(serving) = self.serving(partition).filter(|serving| serving.is_free(limit)) else { return };
         let since_record = now_ms.saturating_sub(serving.last_record_ms);
         let since_tick = now_ms.saturating_sub(serving.last_tick_ms);
         if serving.is_at_end() && since_record >= idle_after && since_tick >= tick {
@@ -397,7 +382,11 @@ impl<B: Broker> Lane<B> {
         }
         self.shown_ms = now_ms;
         for serving in self.partitions.values().filter_map(Held::as_serving) {
-            self.company.board.partition(serving.id, |status| serving.show(status));
+            let held_by = self.fronts.waits_for().filter(|_| serving.is_held());
+            self.company.board.partition(serving.id, |status| {
+                serving.show(status);
+                status.held_by = held_by;
+            });
         }
         // With something in hand there is a batch, whose commit comes first.
         if !self.has_in_hand() && !self.must_recover() && self.company.orders.take(&self.transactional_id) {
@@ -445,6 +434,7 @@ impl<B: Broker> Lane<B> {
         now_ms.saturating_sub(batch.began_ms) >= millis(settings.commit_interval)
             || self.room() == 0
             || serving().any(Serving::must_commit)
+            || serving().any(Serving::is_awaited)
             || serving().map(Serving::staged_bytes).sum::<usize>() >= settings.max_batch_bytes
     }
 
@@ -456,14 +446,17 @@ impl<B: Broker> Lane<B> {
             let left = millis(settings.commit_interval).saturating_sub(now_ms.saturating_sub(batch.began_ms));
             timeout = timeout.min(Duration::from_millis(left));
         }
-        let flow_ms = now_ms.saturating_sub(self.away_ms);
+        let (flow_ms, limit) = (now_ms.saturating_sub(self.away_ms), self.fronts.limit());
         for held in self.partitions.values_mut() {
             match held {
                 // It is asked for again after the poll.
                 Held::Restoring(_) => timeout = timeout.min(settings.restore_timeout),
                 Held::Serving(serving) => {
-                    if serving.has_work(flow_ms) {
+                    if serving.has_work(flow_ms, limit) {
                         return Duration::ZERO;
+                    }
+                    if serving.is_held() {
+                        timeout = timeout.min(Duration::from_millis(LOOK_HELD_MS));
                     }
                 }
                 Held::Unserved => {}

@@ -1,7 +1,8 @@
 //! Lanes: poll, merge, fold, one transaction, install; restore, rebalance, shutdown; the one clock.
 //!
-//! Files, in the order of a batch: `lane` (the loop), `serving` (a partition in hand), `commit` (the transaction and its
-//! outcomes), `recover` (outcomes in doubt); then `assignment` (what the group gives and takes), `restore` (the machine) and
+//! Files, in the order of a batch: `lane` (the loop), `serving` (a partition in hand), `reading` (what it has read and
+//! forwarded), `fronts`, `look` and `reach` (how far it may go while others forward), `commit` (the transaction and its outcomes),
+//! `recover` (outcomes in doubt); then `assignment` (what the group gives and takes), `restore` (the machine) and
 //! `restoring` (the lane's side of it), `panics` (over one record), `errand` (what is done beside a lane), `ownership` (pure judgements of what may be
 //! trusted) with `identity` (of topics), `topic_watch`, `topic_faults` and `unserved` (topics that change under a run), [`reset`] (a way on where they refuse), `finish` (runs that end), [`status`] and `calls` (what is told), `stall` and `watchdog` (what stands still, and why),
 //! `settings` (every bound), `clock`.
@@ -13,16 +14,23 @@ mod assignment;
 mod calls;
 mod clock;
 mod commit;
+mod company;
 mod errand;
 mod error;
 mod examine;
 mod failures;
 mod finish;
+mod fronts;
+mod hand;
 mod identity;
 mod job;
 mod lane;
+mod look;
+mod misrouted;
 mod ownership;
 mod panics;
+mod reach;
+mod reading;
 pub mod reset;
 mod recover;
 mod restore;
@@ -35,6 +43,7 @@ mod topic_faults;
 mod topic_watch;
 mod unserved;
 mod watchdog;
+mod writing;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -44,12 +53,13 @@ use std::thread::JoinHandle;
 
 pub use calls::{Call, OpenCall};
 pub use clock::{Clock, SimulatedTime};
+pub use company::{Company, Stop};
 pub use error::LaneError;
 pub use examine::examine;
 pub use finish::Finish;
 pub use identity::{Identities, Identity, Place};
 pub use job::Job;
-pub use lane::{Company, Lane, Stepped, Stop};
+pub use lane::{Lane, Stepped};
 pub use ownership::Refusal;
 pub use settings::{Mode, Settings};
 pub use stall::{Cause, Stall};

@@ -14,8 +14,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::broker::{
-    Bounds, Broker, BrokerError, ChangelogReader, CommitNote, Committed, Polled, Producer, Source, TopicDescription,
-    Topics, Transaction, TransactionError,
+    Bounds, Broker, BrokerError, ChangelogReader, CommitNote, Committed, Front, Polled, Producer, Source,
+    TopicDescription, Topics, Transaction, TransactionError,
 };
 use crate::domain::{Input, PartitionId, TopicId};
 use crate::engine::Partition;
@@ -415,7 +415,9 @@ impl<B: Broker> Resetter<B> {
         for user in forgotten {
             transaction.lend(topics.to_changelog(partition, user, None))?;
         }
-        let offsets: Vec<_> = note.offsets(partition, positions).collect();
+        // What it must forward is not known before somebody reads it.
+        let front = Front { forwarded: record.forwarded, ..Front::default() };
+        let offsets: Vec<_> = note.offsets(partition, positions, front).collect();
         transaction.send_offsets(&offsets, &generation)?;
         transaction.commit()
     }

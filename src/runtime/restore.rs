@@ -287,7 +287,8 @@ impl<B: Broker> Restore<B> {
             return Ok(Restored::Refused(refusal));
         }
         let now_ms = self.tools.clock.monotonic_ms();
-        let mut serving = Serving::new(self.partition, engine, positions, start.written, job, now_ms);
+        let mut serving =
+            Serving::new(self.partition, engine, positions, start.record.as_ref(), start.written, job, now_ms);
         (serving.overtaken, serving.has_expired) = (start.overtaken, start.has_expired);
         serving.identities = start.identities;
         Ok(Restored::Read(Box::new(serving)))

@@ -7,25 +7,29 @@
 
 mod standing;
 
-use crate::broker::{CommitNote, OffsetCommit};
+use crate::broker::{CommitNote, Front};
 use crate::domain::{Input, PartitionId, Timestamp};
 use crate::emit::{self, Emitter};
-use crate::engine::{Disposition, Handled, Partition, Reason as SignalReason, Signal, Slice};
+use crate::engine::{Disposition, Handled, Partition, Slice};
 use crate::guard::{Panicked, guarded};
 use crate::ingest::{Decoded, Reason, Reject};
-use crate::merge::{Flow, Merge, Next};
-use crate::record::{Coordinates, Lent, Message, Offset, Outgoing, Unread};
+use crate::merge::{Flow, Merge, Next, Rank};
+use crate::record::{Coordinates, Message, Offset, Outgoing, Unread};
+use crate::runtime::fronts::Limit;
+use crate::runtime::hand::{Hand, Installed};
 use crate::runtime::identity::Identities;
-use crate::runtime::job::Job;
+use crate::runtime::job::{Fits, Job};
 use crate::runtime::panics::{Broken, Condemned};
-use crate::runtime::status::{InputStatus, PartitionStatus, Signals, Tally};
-use crate::state::{InputPosition, PartitionRecord, StateError};
+use crate::runtime::reach::NOWHERE;
+use crate::runtime::reading::{InFlight, Reading, Stray};
+use crate::runtime::status::{Signals, Tally};
+use crate::state::{PartitionRecord, StateError};
 
 /// A record that waits in the merge.
 #[derive(Debug)]
-struct Item<M> {
+pub(super) struct Item<M> {
     message: M,
-    offset: Offset,
+    pub(super) offset: Offset,
     decoded: Decoded,
     /// Whether the program has panicked over it: then it is a reject.
     is_condemned: bool,
@@ -58,11 +62,22 @@ pub(super) enum Turn {
 pub(super) struct Serving<M> {
     pub id: PartitionId,
     pub engine: Partition,
-    merge: Merge<Item<M>>,
+    pub(super) merge: Merge<Item<M>>,
+    pub(super) reading: Reading<M>,
+    /// How far events may be handled, by what was read of `rekey`; and how far once it is read up to an offset.
+    pub(super) reach: Timestamp,
+    pub(super) next_reach: Option<(Timestamp, Offset)>,
+    /// The front as it was last committed.
+    pub(super) told: Option<Front>,
+    /// Whether something waits for fronts to move.
+    pub(super) is_held: bool,
+    /// Whether something came that is being forwarded.
+    pub(super) is_stirred: bool,
+    pub(super) in_flight: InFlight,
     /// By input: where its end was last told.
-    ends: Vec<Option<Offset>>,
+    pub(super) ends: Vec<Option<Offset>>,
     /// By input: the next offset to read, as committed.
-    committed: Vec<Offset>,
+    pub(super) committed: Vec<Offset>,
     /// By input: behind the last that came.
     read: Vec<Offset>,
     /// The transaction that last wrote the partition.
@@ -73,7 +88,7 @@ pub(super) struct Serving<M> {
     pub has_expired: bool,
     /// The topics that its state is made from, as each record that it writes says.
     pub identities: Identities,
-    hand: Hand,
+    pub(super) hand: Hand,
     condemned: Condemned,
     time: TimeMove,
     /// Whether the last move of a run until the end was asked for.
@@ -84,60 +99,31 @@ pub(super) struct Serving<M> {
     pub last_tick_ms: u64,
 }
 
-/// What a batch has in hand of a partition, besides the engine's overlay.
-#[derive(Debug, Default)]
-struct Hand {
-    positions: Vec<Offset>,
-    signals: Vec<Signal>,
-    /// Dead letters and forwarded records.
-    staged: Vec<Outgoing>,
-    staged_bytes: usize,
-    tally: Vec<Tally>,
-    consumed: usize,
-    is_slice: bool,
-    /// A condemned record is: to be committed before anything else can go wrong.
-    is_urgent: bool,
-    renews_offsets: bool,
-    /// Whether the ends of inputs that were read are committed, though nothing else is.
-    commits_ends: bool,
-    /// Where the values of signals are written, one after the other.
-    room: Vec<u8>,
-}
-
-/// What a batch that was installed adds to the counts of its partition.
-#[derive(Debug)]
-pub(super) struct Installed {
-    tally: Vec<Tally>,
-    signals: Vec<(Signals, SignalReason)>,
-    timers_fired: u64,
-}
-
-impl Installed {
-    pub fn add_to(self, status: &mut PartitionStatus) {
-        status.inputs.resize_with(self.tally.len(), InputStatus::default);
-        status.inputs.iter_mut().zip(self.tally).for_each(|(input, tally)| input.tally += tally);
-        for kind in self.signals {
-            *status.signals.entry(kind).or_default() += 1;
-        }
-        status.timers_fired += self.timers_fired;
-    }
-}
-
 impl<M: Message> Serving<M> {
     pub fn new(
         id: PartitionId,
         engine: Partition,
         committed: Vec<Offset>,
+        record: Option<&PartitionRecord>,
         written: Option<CommitNote>,
         job: &Job,
         now_ms: u64,
     ) -> Self {
+        let in_flight = job.settings.in_flight(job.topics.partitions);
+        let reading = Reading::new(&committed, record, in_flight.of_one);
         let hand =
             Hand { positions: committed.clone(), tally: vec![Tally::default(); job.inputs()], ..Hand::default() };
         Self {
             id,
             engine,
-            merge: Merge::new(job.inputs(), job.settings.merge_bounds()),
+            merge: Merge::new(job.inputs(), job.settings.merge_bounds()).sorting(reading.rekey()),
+            reading,
+            reach: NOWHERE,
+            next_reach: None,
+            told: None,
+            is_held: false,
+            is_stirred: false,
+            in_flight,
             ends: vec![None; job.inputs()],
             read: committed.clone(),
             committed,
@@ -175,23 +161,45 @@ impl<M: Message> Serving<M> {
             let topic = &**job.topics.input(input);
             tracing::error!(topic, partition = id.0, offset, "{}; it goes to the dead letters", reject.detail);
         }
-        let time = match &decoded {
-            Decoded::Event { event, .. } => Some(event.time),
-            Decoded::Rekey { .. } | Decoded::Reject(_) => None,
+        let (time, is_stray) = match &decoded {
+            Decoded::Event { event, .. } => (Some(event.time), false),
+            Decoded::Rekey { event, .. } => (Some(event.time), true),
+            Decoded::Reject(_) => (None, false),
         };
+        self.is_stirred |= is_stray || input == self.reading.rekey();
+        if !self.reading.receive(input, offset, is_stray, time) {
+            self.merge.pass_over(input);
+            return Flow::Unchanged;
+        }
         let bytes = size_of::<Item<M>>() + bytes;
-        self.merge.push(input, time, bytes, Item { message, offset, decoded, is_condemned })
+        let rank = match decoded {
+            Decoded::Rekey { event, to, shape } => {
+                self.reading.keep(input, Stray { message, offset, event, to, shape, bytes });
+                return self.merge.put_aside(input, bytes);
+            }
+            // Events of one time as their own inputs would have had them.
+            Decoded::Event { origin: Some(ref from), .. } => (job.whose(input, Some(from)).0, from.offset),
+            Decoded::Event { .. } | Decoded::Reject(_) => Rank::default(),
+        };
+        self.merge.push_ranked(input, time, rank, bytes, Item { message, offset, decoded, is_condemned })
     }
 
-    /// Handles what is ready, `room` records at most. `flow_ms`: the merge's clock. Reports inputs to be resumed.
+    /// Forwards and handles what is ready, `room` records at most, within the limit. `flow_ms`: the merge's clock. Reports
+    /// inputs to be resumed.
     pub fn handle(
         &mut self,
         job: &Job,
         room: usize,
-        flow_ms: u64,
+        (flow_ms, limit): (u64, Limit),
         resumed: &mut Vec<(Input, PartitionId)>,
     ) -> Result<Turn, StateError> {
         self.hand.renews_offsets = self.owes_offsets();
+        self.hand.tells_front |= self.has_front_to_tell(limit);
+        self.is_held = false;
+        self.hand.is_open = matches!(limit, Limit::Open { .. });
+        if let Limit::Through(least) = limit {
+            self.reading.settle(least);
+        }
         if self.hand.is_slice {
             return Ok(Turn::Slice);
         }
@@ -205,11 +213,25 @@ impl<M: Message> Serving<M> {
             }
         }
         for _ in 0..room {
-            let input = match self.merge.next(flow_ms) {
+            if let Some(input) = self.reading.next_stray(limit, self.in_flight.of_one) {
+                let offset = self.reading.stray(input);
+                match guarded(|| self.forward(input, job)) {
+                    Ok(Flow::Resume) => resumed.push((input, self.id)),
+                    Ok(_) => {}
+                    Err(panicked) => return Ok(Turn::Broken(self.blame(input, offset, panicked))),
+                }
+                continue;
+            }
+            self.is_held = self.reading.has_strays();
+            let input = match self.next_head(flow_ms) {
                 Next::Ready(input) => input,
                 Next::Waiting { until_ms } => return Ok(Turn::Waiting { until_ms: Some(until_ms) }),
                 Next::Nothing => return Ok(Turn::Waiting { until_ms: None }),
             };
+            if self.is_beyond(input, limit) {
+                self.is_held = true;
+                return Ok(Turn::Waiting { until_ms: None });
+            }
             let offset = self.merge.head(input).map(|item| item.offset);
             match guarded(|| self.take_head(input, job)) {
                 Ok(taken) => match taken? {
@@ -289,10 +311,8 @@ impl<M: Message> Serving<M> {
                     }
                 }
             }
-            Decoded::Rekey { event, to, shape } => {
-                tally.rekeyed += 1;
-                staged = Some(emit::rekey(message, event, *to, *shape, &at, job.topics.rekey()));
-            }
+            // It is kept elsewhere.
+            Decoded::Rekey { .. } => {}
             Decoded::Reject(reject) => {
                 tally.count_dead(reject.reason);
                 staged = Some(dead_letter(reject, &at));
@@ -301,15 +321,27 @@ impl<M: Message> Serving<M> {
         tally.panicked += u64::from(is_condemned);
         tally.consumed += 1;
         self.hand.is_urgent |= is_condemned;
-        self.hand.positions[input.index()] = offset + 1;
         self.hand.consumed += 1;
+        if input == self.reading.rekey() {
+            self.reading.handled(offset);
+        }
         if let Some(record) = staged {
-            self.stage(record);
+            self.keep(record);
         }
         Ok(true)
     }
 
-    fn stage(&mut self, record: Outgoing) {
+    /// A record that is forwarded; `fits`: see [`Tally`].
+    pub(super) fn stage(&mut self, input: Input, record: Outgoing, fits: Fits) {
+        let tally = &mut self.hand.tally[input.index()];
+        tally.rekeyed += 1;
+        tally.consumed += 1;
+        tally.fits.iter_mut().zip(fits).for_each(|(count, fits)| *count += u64::from(fits));
+        self.hand.consumed += 1;
+        self.keep(record);
+    }
+
+    fn keep(&mut self, record: Outgoing) {
         self.hand.staged_bytes += record.size();
         self.hand.staged.push(record);
     }
@@ -321,8 +353,12 @@ impl<M: Message> Serving<M> {
 
     /// Whether a transaction must write something of this partition.
     pub fn has_in_hand(&self) -> bool {
-        let Hand { consumed, is_slice, renews_offsets, commits_ends, .. } = self.hand;
-        consumed > 0 || is_slice || renews_offsets || commits_ends || self.engine.is_dirty()
+        let Hand { consumed, is_slice, renews_offsets, commits_ends, tells_front, .. } = &self.hand;
+        *consumed > 0 || *is_slice || *renews_offsets || *commits_ends || *tells_front || self.engine.is_dirty()
+    }
+
+    pub(super) fn tells_front(&self) -> bool {
+        self.hand.tells_front && !self.hand.is_open
     }
 
     pub fn is_slice(&self) -> bool {
@@ -344,70 +380,35 @@ impl<M: Message> Serving<M> {
     }
 
     /// Whether a call of [`Self::handle`] would do anything but wait.
-    pub fn has_work(&mut self, flow_ms: u64) -> bool {
+    pub fn has_work(&mut self, flow_ms: u64, limit: Limit) -> bool {
+        self.take_reach();
         let renews = self.owes_offsets() && !self.hand.renews_offsets;
-        renews || matches!(self.time, TimeMove::Asked(_)) || matches!(self.merge.next(flow_ms), Next::Ready(_))
+        renews
+            || matches!(self.time, TimeMove::Asked(_))
+            || self.reading.next_stray(limit, self.in_flight.of_one).is_some()
+            || !self.hand.tells_front && self.has_front_to_tell(limit)
+            || self.is_something_ready(flow_ms, limit)
     }
 
-    /// Lends `write` what a transaction must write for this partition: the partition record first, so that whoever finds
-    /// the transaction open can tell whose it is. How many records that were.
-    pub fn write<E>(
-        &mut self,
-        note: &CommitNote,
-        job: &Job,
-        mut write: impl FnMut(Lent<'_>) -> Result<(), E>,
-    ) -> Result<u64, E> {
-        self.skip_to_ends();
-        let record = self.record(note, job);
-        write(job.topics.to_changelog(self.id, PartitionRecord::KEY, Some(&record.encode())))?;
-        let mut count = 1;
-        for change in self.engine.changes() {
-            write(job.topics.to_changelog(self.id, change.key, change.value))?;
-            count += 1;
-        }
-        let Hand { signals, staged, room, .. } = &mut self.hand;
-        for signal in &*signals {
-            job.emitter.lend(signal, room, &mut write)?;
-        }
-        for record in &*staged {
-            record.lend(&mut write)?;
-        }
-        Ok(count + (signals.len() + staged.len()) as u64)
+    fn next_head(&mut self, flow_ms: u64) -> Next {
+        let reading = &self.reading;
+        self.merge.next_of(flow_ms, |input, item| reading.is_clear(input, item.offset))
     }
 
-    fn record(&self, note: &CommitNote, job: &Job) -> PartitionRecord {
-        let inputs = job.topics.inputs.iter().zip(&self.hand.positions).enumerate();
-        let known = |index: usize| self.identities.inputs.get(index).copied().unwrap_or_default();
-        let mut record = PartitionRecord {
-            inputs: inputs
-                .map(|(index, (topic, &next_offset))| InputPosition {
-                    topic: topic.as_ref().to_owned(),
-                    next_offset,
-                    topic_id: known(index).id,
-                    partitions: known(index).partitions,
-                    ..InputPosition::default()
-                })
-                .collect(),
-            changelog_topic_id: self.identities.changelog,
-            transactional_id: note.transactional_id.as_ref().to_owned(),
-            transaction_number: note.number,
-            partitioner: job.settings.partitioner,
-            ..PartitionRecord::default()
-        };
-        self.engine.fill_record(&mut record);
-        record
-    }
-
-    /// The offsets of all inputs, those that did not move too: they are what fences a stale owner. Call after
-    /// [`Self::write`].
-    pub fn offsets(&self, note: &CommitNote) -> impl Iterator<Item = OffsetCommit> {
-        note.offsets(self.id, &self.hand.positions)
+    fn is_something_ready(&mut self, flow_ms: u64, limit: Limit) -> bool {
+        let has_strays = self.reading.has_strays();
+        let ready = if let Next::Ready(input) = self.next_head(flow_ms) { Some(input) } else { None };
+        let is_beyond = ready.is_some_and(|input| self.is_beyond(input, limit));
+        self.is_held = is_beyond || has_strays;
+        ready.is_some() && !is_beyond
     }
 
     /// What is in hand becomes what is committed, by the transaction that `note` names.
     pub fn install(&mut self, note: CommitNote) -> Installed {
         let fired_before = self.engine.timers_fired();
         self.engine.install();
+        self.reading.install();
+        self.told = Some(self.hand.front);
         self.written = Some(note);
         (self.overtaken, self.has_expired) = (None, false);
         self.committed.clone_from(&self.hand.positions);
@@ -432,6 +433,8 @@ impl<M: Message> Serving<M> {
         self.ends.fill(None);
         self.hand.positions.clone_from(&self.committed);
         self.read.clone_from(&self.committed);
+        self.reading.discard(&self.committed);
+        (self.reach, self.next_reach, self.is_held) = (NOWHERE, None, false);
         self.hand.tally.fill(Tally::default());
         if let TimeMove::InHand(to) = self.time {
             self.time = TimeMove::Asked(to);
@@ -448,6 +451,7 @@ impl<M: Message> Serving<M> {
         self.hand.is_urgent = false;
         self.hand.renews_offsets = false;
         self.hand.commits_ends = false;
+        self.hand.tells_front = false;
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::domain::{Partitioner, Timestamp};
 use crate::merge;
+use crate::runtime::reading::InFlight;
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
@@ -99,6 +100,14 @@ impl Settings {
             buffer_bytes: self.buffer_bytes,
             wait_ms: millis(self.merge_wait),
         }
+    }
+}
+
+impl Settings {
+    /// Half of the buffer sorts what comes through `rekey`: no more than that may be forwarded ahead of anything.
+    pub(super) fn in_flight(&self, partitions: i32) -> InFlight {
+        let of_all = (self.buffer_records / 2).max(1);
+        InFlight { of_all, of_one: (of_all / partitions.max(1).unsigned_abs() as usize).max(1) }
     }
 }
 

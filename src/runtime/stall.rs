@@ -26,6 +26,8 @@ pub enum Cause {
     TruncatedChangelog,
     /// An input that has more, but does not deliver, is waited for.
     MergeWait,
+    /// Another partition has still to forward what may come first.
+    Front,
     /// An input is not being read.
     Paused,
     Restoring,
@@ -36,13 +38,14 @@ pub enum Cause {
 }
 
 impl Cause {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::HungCall,
         Self::Unserved,
         Self::PendingOffsets,
         Self::OpenTransaction,
         Self::TruncatedChangelog,
         Self::MergeWait,
+        Self::Front,
         Self::Paused,
         Self::Restoring,
         Self::Failing,
@@ -58,6 +61,7 @@ impl Cause {
             Self::OpenTransaction => "open_transaction",
             Self::TruncatedChangelog => "truncated_changelog",
             Self::MergeWait => "merge_wait",
+            Self::Front => "front",
             Self::Paused => "paused",
             Self::Restoring => "restoring",
             Self::Failing => "failing",
@@ -84,6 +88,9 @@ impl Cause {
                 "nothing may shorten a changelog: its cleanup.policy must be compact alone; `tideline reset` starts anew"
             }
             Self::MergeWait => "look why that input does not deliver; the others go on after stream.merge_wait",
+            Self::Front => {
+                "look at the member that has that partition: the others go on without it after stream.patience"
+            }
             Self::Paused => "a restart of this process reads it again; please report it",
             Self::Restoring => "look at the brokers: the log says what was read last",
             Self::Failing => "what fails is named; the process gives up after stream.patience",
@@ -171,6 +178,9 @@ impl Known<'_> {
         }
         if let Phase::Restoring { stage, remaining } = &self.status.phase {
             return (Cause::Restoring, format!("{}, at most {remaining} records left", stage.as_str()));
+        }
+        if let Some(partition) = self.status.held_by {
+            return (Cause::Front, format!("partition {partition} has still to forward what may come first"));
         }
         if let Some(input) = self.status.waits_for {
             return (Cause::MergeWait, format!("for {}", topic(input)));

@@ -2,10 +2,10 @@
 //!
 //! Counters only grow while the process lives, and show only what is committed. No user ids.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::domain::{PartitionId, Timestamp};
+use crate::domain::{PartitionId, Partitioner, Timestamp};
 use crate::engine::{Reason as SignalReason, SignalKind, Users};
 use crate::ingest::Reason;
 use crate::runtime::calls::OpenCall;
@@ -48,6 +48,8 @@ pub struct Status {
     /// What stands still, as the watchdog last found it.
     pub stalls: Vec<Stall>,
     pub cures: Cures,
+    /// Inputs of which it was said that their records lie on the wrong partitions.
+    pub misrouted: BTreeSet<usize>,
 }
 
 /// What the watchdog has done about what was left open.
@@ -93,6 +95,8 @@ pub struct LaneStatus {
     pub returns: u64,
     /// Predecessors whose transactional id was taken, because they had something open.
     pub fenced: u64,
+    /// Partitions whose front has not moved for too long: nobody waits for them.
+    pub passed_over: Vec<PartitionId>,
     /// Why the lane is held up, if it is.
     pub trouble: Option<String>,
 }
@@ -118,6 +122,8 @@ pub struct PartitionStatus {
     pub moved_ms: u64,
     /// The input that the merge waits for.
     pub waits_for: Option<usize>,
+    /// The partition whose front must move before it goes on.
+    pub held_by: Option<PartitionId>,
     /// Its changelog was cut while it was read.
     pub is_truncated: bool,
     pub stream_time: Option<Timestamp>,
@@ -216,6 +222,8 @@ pub struct Tally {
     pub rekeyed: u64,
     /// Dead ones over which the program had panicked.
     pub panicked: u64,
+    /// Of `rekeyed`: those that lie where each of [`Partitioner::ALL`] puts their key.
+    pub fits: [u64; Partitioner::ALL.len()],
     /// By [`Reason`], in the order of [`Reason::ALL`].
     pub dead: [u64; Reason::ALL.len()],
 }
@@ -245,6 +253,7 @@ impl std::ops::AddAssign for Tally {
         self.suppressed += more.suppressed;
         self.rekeyed += more.rekeyed;
         self.panicked += more.panicked;
+        self.fits.iter_mut().zip(more.fits).for_each(|(count, more)| *count += more);
         self.dead.iter_mut().zip(more.dead).for_each(|(count, more)| *count += more);
     }
 }

@@ -135,6 +135,11 @@ pub const FENCED: Metric = total(
     "tideline_predecessors_fenced_total",
     "Predecessors whose open transaction was aborted, by lane. One a crash is normal.",
 );
+pub const FRONTS_PASSED_OVER: Metric = now(
+    "tideline_fronts_passed_over",
+    "1 for each partition whose front has not moved for stream.patience while records are forwarded, by lane and partition: \
+     nobody waits for it any more, what it forwards comes late. Worry at once: its member is dead, or stuck.",
+);
 pub const STALLS: Metric = now(
     "tideline_stalls",
     "Partitions, or whole lanes, that have something to do and stand still, by cause. Worry at once: /readyz names each, and \
@@ -154,7 +159,7 @@ pub const RULES: Metric =
     now("tideline_rules_info", "1, with the generation and version of the rules. Worry when members differ for long.");
 
 /// All of them, in the order of the flow.
-pub const ALL: [Metric; 32] = [
+pub const ALL: [Metric; 33] = [
     CONSUMED,
     RECORDS,
     DEAD_LETTERS,
@@ -182,6 +187,7 @@ pub const ALL: [Metric; 32] = [
     RESTORE_REMAINING,
     RETURNS,
     FENCED,
+    FRONTS_PASSED_OVER,
     STALLS,
     STALL_CURES,
     PARTITION_PHASE,
@@ -320,6 +326,9 @@ fn record_lane(lane: usize, told: &LaneStatus) {
         (FENCED, told.fenced as f64),
     ] {
         metric.set(&[lane()], value);
+    }
+    for partition in &told.passed_over {
+        FRONTS_PASSED_OVER.set(&[lane(), ("partition", partition.to_string())], 1.0);
     }
 }
 

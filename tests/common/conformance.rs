@@ -8,8 +8,8 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tideline::broker::{Broker, BrokerError, CommitNote, Committed, OffsetCommit, TransactionError};
-use tideline::domain::{Input, PartitionId};
+use tideline::broker::{Broker, BrokerError, CommitNote, Committed, Front, OffsetCommit, Reach, TransactionError};
+use tideline::domain::{Input, PartitionId, Timestamp};
 use tideline::record::{Offset, Outgoing};
 
 pub mod group;
@@ -31,6 +31,7 @@ macro_rules! conformance_suite {
             transactions::a_fenced_holder_that_begins_anew_still_fails,
             transactions::each_commit_burns_an_offset,
             transactions::committed_offsets_carry_their_note,
+            transactions::committed_offsets_carry_the_front_of_their_partition,
             transactions::a_generation_from_before_a_partition_was_lost_is_refused,
             transactions::committed_offsets_wait_for_an_open_transaction,
             transactions::who_has_something_open_is_named_until_it_is_fenced,
@@ -181,7 +182,11 @@ pub fn committed<H: Harness>(harness: &H, input: Input, partition: PartitionId) 
 }
 
 pub fn commit_of(input: Input, partition: PartitionId, offset: Offset, number: u64) -> OffsetCommit {
-    OffsetCommit { input, partition, offset, note: note(number) }
+    OffsetCommit { input, partition, offset, note: note(number), front: front(number) }
+}
+
+pub fn front(number: u64) -> Front {
+    Front { reach: Reach::Through(Timestamp::of_millis(-5)), forwarded: number }
 }
 
 pub fn note(number: u64) -> CommitNote {

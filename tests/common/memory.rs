@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tideline::broker::memory::{Isolation, Memory, MemoryMessage, MemorySettings, MemorySource};
-use tideline::broker::{Broker, CommitNote, OffsetCommit, Polled, Source, Topics};
+use tideline::broker::{Broker, CommitNote, Front, OffsetCommit, Polled, Source, Topics};
 use tideline::domain::{Input, PartitionId};
 use tideline::record::{Message, Offset, Outgoing};
 
@@ -45,7 +45,13 @@ pub fn committed_values(memory: &Memory, topic: &str) -> Vec<String> {
 }
 
 pub fn commit_of(offset: Offset, number: u64) -> OffsetCommit {
-    OffsetCommit { input: I0, partition: P0, offset, note: CommitNote { transactional_id: "lane".into(), number } }
+    OffsetCommit {
+        input: I0,
+        partition: P0,
+        offset,
+        note: CommitNote { transactional_id: "lane".into(), number },
+        front: Front::default(),
+    }
 }
 
 /// The group's offset of input 0 in partition 0.

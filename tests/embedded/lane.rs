@@ -456,12 +456,14 @@ fn move_offset(
     input: Input,
     offset: i64,
 ) {
-    use tideline::broker::{CommitNote, OffsetCommit, Producer, Source, Transaction};
+    use tideline::broker::{CommitNote, Front, OffsetCommit, Producer, Source, Transaction};
     source.poll(std::time::Duration::ZERO, &mut Vec::new()).unwrap();
     let generation = source.generation().unwrap();
     let note = CommitNote { transactional_id: "somebody".into(), number: 1 };
     let mut transaction = producer.begin().unwrap();
-    transaction.send_offsets(&[OffsetCommit { input, partition: P0, offset, note }], &generation).unwrap();
+    transaction
+        .send_offsets(&[OffsetCommit { input, partition: P0, offset, note, front: Front::default() }], &generation)
+        .unwrap();
     transaction.commit().unwrap();
 }
 

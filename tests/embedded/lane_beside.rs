@@ -23,11 +23,18 @@ struct Real {
 
 impl Real {
     fn new(change: impl FnOnce(&mut Options)) -> Self {
+        Self::after(change, |_| {})
+    }
+
+    /// Of a partition of which nothing was ever committed nobody knows what it must forward, so all wait for it: not of one
+    /// of which something was, `before`.
+    fn after(change: impl FnOnce(&mut Options), before: impl FnOnce(&World)) -> Self {
         let mut world = World::new(|options| {
             options.settings.poll_timeout = Duration::from_millis(1);
             options.settings.restore_timeout = Duration::from_millis(1);
             change(options);
         });
+        before(&world.again(1, |_| {}));
         world.company = Company { clock: Clock::system(), ..world.company.clone() };
         let spy = Spy::new(world.broker.clone());
         let lane = Lane::new(spy.clone(), world.job.clone(), world.company.clone(), 0).unwrap();
@@ -79,7 +86,15 @@ fn assert_exactly_once(world: &World) {
 #[test]
 fn a_restore_that_hangs_keeps_no_served_partition_from_flowing() {
     for at in [At::OpenWriters(P1), At::Committed(P1), At::Changelog(P1), At::Earliest(P1)] {
-        let mut real = Real::new(|_| {});
+        let mut real = Real::after(
+            |_| {},
+            |before| {
+                for partition in [P0, P1] {
+                    before.feed(APP, &payment(&user_on(partition), "before", -1));
+                }
+                before.drain(&mut before.lane(0));
+            },
+        );
         real.spy.shut(at);
         for (n, partition) in [P0, P1].into_iter().enumerate() {
             real.world.feed(APP, &payment(&user_on(partition), "a", n as i64));

@@ -127,6 +127,14 @@ impl Broker for Touchy {
         self.log.describe_topics()
     }
 
+    fn fronts(&self) -> Result<Vec<Option<tideline::broker::Front>>, BrokerError> {
+        self.log.fronts()
+    }
+
+    fn rekey_end(&self, partition: PartitionId) -> Result<Offset, BrokerError> {
+        self.log.rekey_end(partition)
+    }
+
     fn ends(&self, partition: PartitionId) -> Result<Vec<(Input, Offset)>, BrokerError> {
         self.log.ends(partition)
     }

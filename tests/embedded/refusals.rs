@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tideline::broker::memory::{Memory, MemorySettings};
-use tideline::broker::{Broker, CommitNote, OffsetCommit, Producer, Source, Transaction};
+use tideline::broker::{Broker, CommitNote, Front, OffsetCommit, Producer, Source, Transaction};
 use tideline::domain::Input;
 use tideline::record::Offset;
 use tideline::runtime::Lane;
@@ -33,7 +33,9 @@ pub fn move_offset(world: &World, input: Input, offset: Offset) {
     let generation = source.generation().unwrap();
     let note = CommitNote { transactional_id: "somebody".into(), number: 1 };
     let mut transaction = producer.begin().unwrap();
-    transaction.send_offsets(&[OffsetCommit { input, partition: P0, offset, note }], &generation).unwrap();
+    transaction
+        .send_offsets(&[OffsetCommit { input, partition: P0, offset, note, front: Front::default() }], &generation)
+        .unwrap();
     transaction.commit().unwrap();
 }
 

@@ -8,7 +8,7 @@
 
 mod schedule;
 
-use super::lane_world;
+use super::lane_world::{self, APP, MERCHANT};
 use schedule::Counts;
 
 /// Together they meet everything that can happen.
@@ -55,5 +55,20 @@ fn promises_hold_in_schedules_that_failed_once() {
 fn preloaded_ordered_input_gives_the_outputs_of_a_run_without_faults() {
     for seed in 1..=10 {
         println!("seed {seed}: {}", schedule::run_preloaded(seed, 20_000));
+    }
+}
+
+/// Users are where librdkafka's default partitioner puts them, in all inputs or in one.
+#[test]
+fn a_history_on_wrong_partitions_gives_the_outputs_of_one_on_the_right_ones() {
+    for seed in 1..=8 {
+        println!("seed {seed}: {}", schedule::run_elsewhere(seed, 20_000, &[APP, MERCHANT]));
+    }
+}
+
+#[test]
+fn a_history_of_which_one_input_is_on_wrong_partitions_gives_the_outputs_of_one_on_the_right_ones() {
+    for seed in 11..=18 {
+        println!("seed {seed}: {}", schedule::run_elsewhere(seed, 20_000, &[MERCHANT]));
     }
 }

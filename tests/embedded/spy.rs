@@ -11,7 +11,7 @@ use tideline::broker::memory::{
     Memory, MemoryChangelog, MemoryGeneration, MemoryMessage, MemoryProducer, MemorySource, MemoryTransaction,
 };
 use tideline::broker::{
-    Bounds, Broker, BrokerError, Committed, ErrorClass, OffsetCommit, Polled, Producer, Source, Standing,
+    Bounds, Broker, BrokerError, Committed, ErrorClass, Front, OffsetCommit, Polled, Producer, Source, Standing,
     TopicDescription, Topics, Transaction, TransactionError,
 };
 use tideline::domain::{Input, PartitionId};
@@ -168,6 +168,14 @@ impl Broker for Spy {
 
     fn ends(&self, partition: PartitionId) -> Result<Vec<(Input, Offset)>, BrokerError> {
         self.log.ends(partition)
+    }
+
+    fn fronts(&self) -> Result<Vec<Option<Front>>, BrokerError> {
+        self.log.fronts()
+    }
+
+    fn rekey_end(&self, partition: PartitionId) -> Result<Offset, BrokerError> {
+        self.log.rekey_end(partition)
     }
 
     fn standing(&self, partition: PartitionId) -> Result<Standing, BrokerError> {

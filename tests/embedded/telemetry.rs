@@ -30,8 +30,17 @@ fn names() -> Names {
 fn status() -> Status {
     let mut dead = [0; ingest::Reason::ALL.len()];
     dead[ingest::Reason::Malformed as usize] = 4;
-    let tally =
-        Tally { consumed: 20, applied: 10, skipped: 1, duplicate: 2, suppressed: 1, rekeyed: 2, panicked: 3, dead };
+    let tally = Tally {
+        consumed: 20,
+        applied: 10,
+        skipped: 1,
+        duplicate: 2,
+        suppressed: 1,
+        rekeyed: 2,
+        panicked: 3,
+        fits: [0; 3],
+        dead,
+    };
     let input = InputStatus {
         tally,
         next_offset: 20,
@@ -60,7 +69,14 @@ fn status() -> Status {
         ..with_phase(Phase::Unserved("rules of a later generation".to_owned()))
     };
     let transactions = Transactions { committed: 5, aborted: 1, fatal: 0, unknown: 0 };
-    let lane = LaneStatus { is_assigned: true, transactions, restores: 2, commit_ms: 40, ..LaneStatus::default() };
+    let lane = LaneStatus {
+        is_assigned: true,
+        transactions,
+        restores: 2,
+        commit_ms: 40,
+        passed_over: vec![PartitionId(2)],
+        ..LaneStatus::default()
+    };
     Status {
         lanes: [(0, lane)].into(),
         partitions: [

@@ -6,7 +6,9 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use tideline::broker::kafka::{GroupProtocol, KafkaBroker, KafkaProducer, KafkaSource};
-use tideline::broker::{Broker, CommitNote, OffsetCommit, Polled, Producer, Source, Transaction, TransactionError};
+use tideline::broker::{
+    Broker, CommitNote, Front, OffsetCommit, Polled, Producer, Source, Transaction, TransactionError,
+};
 use tideline::domain::{Input, PartitionId};
 use tideline::record::{Message, Offset, Outgoing};
 
@@ -136,7 +138,13 @@ impl Copier {
         let offsets: Vec<_> = self
             .in_hand
             .iter()
-            .map(|(&partition, &offset)| OffsetCommit { input: I0, partition, offset, note: note.clone() })
+            .map(|(&partition, &offset)| OffsetCommit {
+                input: I0,
+                partition,
+                offset,
+                note: note.clone(),
+                front: Front::default(),
+            })
             .collect();
         transaction.send_offsets(&offsets, &generation)?;
         transaction.commit()

@@ -30,7 +30,7 @@ use std::sync::Arc;
 use crate::domain::{Input, PartitionId, Timestamp};
 use crate::record::Offset;
 
-use super::{Bounds, Broker, BrokerError, Committed, ErrorClass, Marks, Standing, TopicDescription, Topics};
+use super::{Bounds, Broker, BrokerError, Committed, ErrorClass, Front, Marks, Standing, TopicDescription, Topics};
 
 pub use claim::Claim;
 pub use guard::{dry_run, judge};
@@ -159,6 +159,15 @@ impl Broker for KafkaBroker {
             TopicDescription { topic: topic.clone(), id, partitions, configured }
         });
         Ok(described.collect())
+    }
+
+    fn fronts(&self) -> Result<Vec<Option<Front>>, BrokerError> {
+        self.observers.fronts(&self.settings, &self.topics)
+    }
+
+    fn rekey_end(&self, partition: PartitionId) -> Result<Offset, BrokerError> {
+        let marks = self.observers.watermarks(&self.settings, self.topics.rekey(), partition, Isolation::Uncommitted);
+        marks.map(|marks| marks.high)
     }
 
     fn standing(&self, partition: PartitionId) -> Result<Standing, BrokerError> {

@@ -11,7 +11,7 @@ use rdkafka::config::FromClientConfigAndContext as _;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
-use crate::broker::{BrokerError, CommitNote, Committed, ErrorClass, Topics};
+use crate::broker::{BrokerError, CommitNote, Committed, ErrorClass, Front, Topics};
 use crate::domain::{Input, PartitionId, Timestamp, TopicId};
 use crate::record::Offset;
 
@@ -95,6 +95,35 @@ impl Observers {
                 }
             }
             Ok(committed)
+        })
+    }
+
+    /// By partition, its front as last committed: `rekey` has every partition, and each commit writes to all inputs alike.
+    pub fn fronts(&self, settings: &KafkaSettings, topics: &Topics) -> Result<Vec<Option<Front>>, BrokerError> {
+        let client = self.client(settings, Isolation::Uncommitted)?;
+        let (rekey, partitions) = (topics.rekey(), 0..topics.partitions);
+        retry(settings, &format!("read the fronts in group {}", settings.group_id), || {
+            let mut fronts = Vec::new();
+            for _ in 0..NOTE_READS {
+                let mut asked = TopicPartitionList::with_capacity(partitions.len());
+                partitions.clone().for_each(|partition| _ = asked.add_partition(rekey, partition));
+                let answer = client.committed_offsets(asked, settings.call_timeout)?;
+                let mut has_all = true;
+                fronts.clear();
+                for partition in partitions.clone() {
+                    let found = answer.find_partition(rekey, partition);
+                    let found = found.filter(|element| matches!(element.offset(), rdkafka::Offset::Offset(_)));
+                    if let Some(element) = &found {
+                        element.error()?;
+                        has_all &= !element.metadata().is_empty();
+                    }
+                    fronts.push(found.map(|element| Front::parse(element.metadata())));
+                }
+                if has_all {
+                    break;
+                }
+            }
+            Ok(fronts)
         })
     }
 

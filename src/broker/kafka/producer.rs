@@ -431,7 +431,7 @@ fn offset_list(settings: &KafkaSettings, topics: &Topics, offsets: &[OffsetCommi
     for commit in offsets.iter().filter(|it| settings.has(topics.input(it.input), it.partition)) {
         let mut element = list.add_partition(topics.input(commit.input), commit.partition.0);
         element.set_offset(rdkafka::Offset::Offset(commit.offset))?;
-        element.set_metadata(commit.note.to_string());
+        element.set_metadata(commit.metadata());
     }
     Ok(list)
 }
@@ -441,7 +441,7 @@ mod tests {
     use rdkafka::mocking::{MockCluster, MockCoordinator};
 
     use super::*;
-    use crate::broker::CommitNote;
+    use crate::broker::{CommitNote, Front};
     use crate::domain::{Input, PartitionId};
 
     /// The coordinator of the group goes away and is not replaced.
@@ -461,7 +461,8 @@ mod tests {
         let member: BaseConsumer = settings.observer(Isolation::Committed).create().expect("a consumer");
         let generation = KafkaGeneration(Arc::new(member.group_metadata().expect("of a group")));
         let note = CommitNote { transactional_id: "lane".into(), number: 1 };
-        let offsets = [OffsetCommit { input: Input(0), partition: PartitionId(0), offset: 1, note }];
+        let offsets =
+            [OffsetCommit { input: Input(0), partition: PartitionId(0), offset: 1, note, front: Front::default() }];
 
         let mut producer = KafkaProducer::take(settings, topics, "lane").expect("a producer");
         let mut transaction = producer.begin().expect("begin");

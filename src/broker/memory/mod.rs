@@ -13,7 +13,9 @@ use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::{Bounds, Broker, BrokerError, CommitNote, Committed, ErrorClass, Standing, TopicDescription, Topics};
+use super::{
+    Bounds, Broker, BrokerError, CommitNote, Committed, ErrorClass, Front, Standing, TopicDescription, Topics,
+};
 use crate::domain::{Input, PartitionId};
 use crate::record::{Offset, Outgoing};
 
@@ -324,6 +326,17 @@ impl Broker for Memory {
 
     fn describe_topics(&self) -> Result<Vec<TopicDescription>, BrokerError> {
         Ok(self.describe())
+    }
+
+    fn fronts(&self) -> Result<Vec<Option<Front>>, BrokerError> {
+        let state = self.shared.lock();
+        let rekey = self.topics.rekey_input();
+        let of = |partition| state.offsets.get(&(PartitionId(partition), rekey));
+        Ok((0..self.topics.partitions).map(|it| of(it).map(|stored| Front::parse(&stored.metadata))).collect())
+    }
+
+    fn rekey_end(&self, partition: PartitionId) -> Result<Offset, BrokerError> {
+        self.high_watermark(self.topics.rekey(), partition)
     }
 
     fn standing(&self, partition: PartitionId) -> Result<Standing, BrokerError> {

@@ -161,7 +161,7 @@ impl Transaction for MemoryTransaction<'_> {
             return Err(self.fail(CALL, format!("no input {} with a partition {}", unknown.input.0, unknown.partition)));
         }
         let stored = offsets.iter().map(|commit| {
-            let metadata = commit.note.to_string();
+            let metadata = commit.metadata();
             ((commit.partition, commit.input), StoredOffset { offset: commit.offset, metadata })
         });
         let held = state.hold_offsets((&self.producer.id, self.producer.epoch), stored);

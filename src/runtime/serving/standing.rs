@@ -41,16 +41,6 @@ impl<M: Message> Serving<M> {
         self.merge.is_at_end() && ends.iter().all(|&(input, end)| told(input).is_some_and(|told| told >= end))
     }
 
-    /// Where an input was read to its end, that end is the position: markers of transactions behind its last record are no
-    /// lag.
-    pub(super) fn skip_to_ends(&mut self) {
-        for (input, (position, end)) in (0u8..).map(Input).zip(self.hand.positions.iter_mut().zip(&self.ends)) {
-            if self.merge.is_input_at_end(input) {
-                *position = (*position).max(end.unwrap_or(*position));
-            }
-        }
-    }
-
     /// By input, where to read on from what is committed.
     pub(in crate::runtime) fn positions(&self) -> Vec<(Input, Offset)> {
         (0u8..).map(Input).zip(self.committed.iter().copied()).collect()

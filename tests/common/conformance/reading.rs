@@ -262,6 +262,7 @@ pub fn an_input_ends_where_a_reader_of_committed_records_would_stop_and_rekey_be
     wait_until_stored(&harness, topics.input(I0), 3);
     wait_until_stored(&harness, topics.rekey(), 1);
     assert_eq!(ends(), [(I0, 2), (I1, 1)]);
+    assert_eq!(patiently::<H, _>("rekey's end", || harness.broker().rekey_end(P0)), 1);
     transaction.commit().expect("commit");
     // A commit returns before its marker has reached every partition.
     let deadline = Instant::now() + H::PATIENCE;

@@ -136,6 +136,29 @@ pub fn committed_offsets_carry_their_note<H: Harness>() {
     }
 }
 
+/// The last input is `rekey`, of which all partitions are asked for.
+pub fn committed_offsets_carry_the_front_of_their_partition<H: Harness>() {
+    let harness = H::fresh(2, 2);
+    let member = Member::alone(&harness);
+    let mut producer = producer(&harness, "lane");
+    let fronts = || patiently::<H, _>("fronts", || harness.broker().fronts());
+    assert_eq!(fronts(), [None, None]);
+    for number in 1..3 {
+        let generation = member.source.generation().expect("generation");
+        let mut transaction = producer.begin().expect("begin");
+        // An offset that does not change carries it as well.
+        transaction.send_offsets(&[commit_of(I1, P1, 0, number)], &generation).expect("send_offsets");
+        let pending = fronts();
+        assert_eq!(
+            pending[1],
+            (number > 1).then(|| front(number - 1)),
+            "what is not committed is not told, nor waited for"
+        );
+        transaction.commit().expect("commit");
+        assert_eq!(fronts(), [None, Some(front(number))]);
+    }
+}
+
 pub fn a_generation_from_before_a_partition_was_lost_is_refused<H: Harness>() {
     let harness = H::fresh(1, 2);
     let topics = harness.broker().topics().clone();

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use serde_json::json;
-use tideline::domain::{Input, PartitionId};
+use tideline::domain::{Input, PartitionId, Partitioner};
 
 use super::super::lane_world::{APP, DAY_MS, HOUR_MS, MERCHANT, START_MS, Told, World};
 use super::Counts;
@@ -46,6 +46,23 @@ impl Feed {
         for _ in 0..count {
             let (input, event) = feed.event();
             feed.tell(world, input, &event);
+        }
+        feed
+    }
+
+    /// The same, with these inputs where another partitioner puts users.
+    pub fn ordered_elsewhere(world: &World, dice: &mut Dice, count: usize, inputs: &[Input]) -> Self {
+        let mut feed = Self::new(Dice::new(dice.roll()));
+        for _ in 0..count {
+            let (input, event) = feed.event();
+            if !inputs.contains(&input) {
+                feed.tell(world, input, &event);
+                continue;
+            }
+            let (user, value) = (event.user.clone(), event.json().to_string().into_bytes());
+            let partition = Partitioner::Consistent.partition_of(user.as_bytes(), world.options.partitions);
+            world.produce(input, Some(partition), Some(user.as_bytes()), &value);
+            feed.told.push((input, user, value));
         }
         feed
     }

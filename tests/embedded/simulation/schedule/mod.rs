@@ -12,6 +12,9 @@ use chaos::Chaos;
 use dice::Dice;
 use events::Feed;
 
+use serde_json::Value;
+use tideline::domain::Input;
+
 use super::lane_world::World;
 
 /// How often each class of fault and of event happened, over all schedules that were added up.
@@ -69,6 +72,33 @@ pub fn run(seed: u64, steps: usize) -> Counts {
     verdict::judge(&world, &calm, &name);
     verdict::dead_letters_and_forwarded(&world, &feed, &name);
     chaos.into_counts().and(feed.counts)
+}
+
+/// A history on wrong partitions, wholly or in part, gives what a rightly placed one gives.
+pub fn run_elsewhere(seed: u64, steps: usize, inputs: &[Input]) -> Counts {
+    let name = format!("elsewhere {inputs:?}, seed {seed}, {steps} steps");
+    let mut dice = Dice::new(seed * 7_919);
+    let world = World::new(|options| {
+        chaos::options(options, 3_600_000);
+        // Room for what all partitions may forward ahead.
+        options.settings.buffer_records = 48;
+    });
+    let feed = Feed::ordered_elsewhere(&world, &mut dice, 1_200, inputs);
+    let mut chaos = Chaos::new(&world, dice);
+    chaos.run_until_drained(steps);
+    chaos.calm_down();
+    let calm = verdict::calm(&world, &feed);
+    verdict::same(&without_causes(&world), &without_causes(&calm), &name);
+    verdict::judge(&world, &calm, &name);
+    assert_eq!(world.dead_letters(), 0, "{name}");
+    chaos.into_counts()
+}
+
+/// Outputs, but for where the record stood that caused them.
+fn without_causes(world: &World) -> Vec<Value> {
+    let mut outputs = world.outputs();
+    outputs.iter_mut().for_each(|output| _ = output.as_object_mut().unwrap().remove("cause"));
+    outputs
 }
 
 /// Preloaded, ordered, correctly routed input gives the very outputs of a run to which nothing happens.

@@ -69,7 +69,7 @@ fn history(user: &User) -> User {
 }
 
 /// Compares what is long, and shows only the lines that differ.
-fn same(found: &impl std::fmt::Debug, expected: &impl std::fmt::Debug, what: &str) {
+pub fn same(found: &impl std::fmt::Debug, expected: &impl std::fmt::Debug, what: &str) {
     let lines = |of: String| of.lines().map(str::to_owned).collect::<Vec<_>>();
     let (found, expected) = (lines(format!("{found:#?}")), lines(format!("{expected:#?}")));
     let only = |a: &[String], b: &[String]| a.iter().filter(|line| !b.contains(line)).cloned().collect::<Vec<_>>();

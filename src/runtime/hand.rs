@@ -1,0 +1,53 @@
+//! What a batch has in hand of a partition, and what it adds to the counts once it is installed.
+
+use crate::broker::Front;
+use crate::engine::{Reason as SignalReason, Signal};
+use crate::record::{Offset, Outgoing};
+use crate::runtime::status::{InputStatus, PartitionStatus, Signals, Tally};
+
+/// What a batch has in hand of a partition, besides the engine's overlay.
+#[derive(Debug, Default)]
+pub(super) struct Hand {
+    pub positions: Vec<Offset>,
+    pub signals: Vec<Signal>,
+    /// Dead letters and forwarded records.
+    pub staged: Vec<Outgoing>,
+    pub staged_bytes: usize,
+    pub tally: Vec<Tally>,
+    pub consumed: usize,
+    pub is_slice: bool,
+    /// A condemned record is: to be committed before anything else can go wrong.
+    pub is_urgent: bool,
+    pub renews_offsets: bool,
+    /// Whether the ends of inputs that were read are committed, though nothing else is.
+    pub commits_ends: bool,
+    pub tells_front: bool,
+    /// Whether nothing was being forwarded, and the front as it is written.
+    pub is_open: bool,
+    pub front: Front,
+    /// Where the values of signals are written, one after the other.
+    pub room: Vec<u8>,
+}
+
+/// What a batch that was installed adds to the counts of its partition.
+#[derive(Debug)]
+pub(super) struct Installed {
+    pub tally: Vec<Tally>,
+    pub signals: Vec<(Signals, SignalReason)>,
+    pub timers_fired: u64,
+}
+
+impl Installed {
+    pub fn has_forwarded(&self) -> bool {
+        self.tally.iter().any(|tally| tally.rekeyed > 0)
+    }
+
+    pub fn add_to(self, status: &mut PartitionStatus) {
+        status.inputs.resize_with(self.tally.len(), InputStatus::default);
+        status.inputs.iter_mut().zip(self.tally).for_each(|(input, tally)| input.tally += tally);
+        for kind in self.signals {
+            *status.signals.entry(kind).or_default() += 1;
+        }
+        status.timers_fired += self.timers_fired;
+    }
+}

@@ -1,0 +1,96 @@
+//! How far a partition being served may go, and what it tells others of how far it is.
+//!
+//! The protocol is that of `fronts`. Here a partition holds itself to it: the least front counts only once `rekey` was read
+//! to where it ended after fronts were looked at. A rewind forgets it: what was read of `rekey` is read again.
+
+use crate::broker::{Front, Reach};
+use crate::domain::{Input, Timestamp};
+use crate::emit;
+use crate::merge::Flow;
+use crate::record::{Message, Offset};
+use crate::runtime::fronts::Limit;
+use crate::runtime::job::Job;
+use crate::runtime::reading::Stray;
+use crate::runtime::serving::Serving;
+
+/// Nothing may be handled yet that has a time.
+pub(super) const NOWHERE: Timestamp = Timestamp::of_millis(i64::MIN);
+/// Nobody has anything left to forward.
+const EVERYWHERE: Timestamp = Timestamp::of_millis(i64::MAX);
+
+impl<M: Message> Serving<M> {
+    /// Forwards the next stray of an input.
+    pub(super) fn forward(&mut self, input: Input, job: &Job) -> Flow {
+        let Some(stray) = self.reading.forward(input) else { return Flow::Unchanged };
+        let Stray { message, offset, event, to, shape, bytes } = stray;
+        let at = job.coordinates(input, self.id, offset);
+        let fits = job.fits(message.key(), self.id);
+        self.stage(input, emit::rekey(&message, &event, to, shape, &at, job.topics.rekey()), fits);
+        self.merge.drop_aside(input, bytes)
+    }
+
+    /// Whether the head of an input lies beyond what others have forwarded, or what was read of that.
+    pub(super) fn is_beyond(&self, input: Input, limit: Limit) -> bool {
+        let (Some(time), Limit::Through(_)) = (self.merge.time(input), limit) else { return false };
+        let rekey = self.reading.rekey();
+        // More of them than can lie ahead of any other: the first is before all that is still to come.
+        let is_sorted = self.merge.len(rekey) > self.in_flight.of_all || self.merge.is_paused(rekey);
+        let sorted = if is_sorted { self.merge.time(rekey) } else { None };
+        Some(time) > Some(self.reach).max(sorted)
+    }
+
+    /// Events up to `through` may be handled once all of `rekey` before `end` was read.
+    pub(super) fn expect(&mut self, through: Timestamp, end: Offset) {
+        // One that is awaited is not replaced: `rekey` may grow as fast as it is read.
+        if self.next_reach.is_none() && through != self.reach {
+            self.next_reach = Some((through, end));
+        }
+        self.take_reach();
+    }
+
+    pub(super) fn take_reach(&mut self) {
+        let rekey = self.reading.rekey();
+        let told = self.ends.get(rekey.index()).copied().flatten().unwrap_or_default();
+        let read_to = self.reading.read_to(rekey).max(told);
+        if let Some((through, _)) = self.next_reach.take_if(|(_, end)| *end <= read_to) {
+            self.reach = through;
+        }
+    }
+
+    /// Whether nobody has anything left to forward here.
+    pub(super) fn is_free(&self, limit: Limit) -> bool {
+        matches!(limit, Limit::Open { .. }) || self.reach == EVERYWHERE
+    }
+
+    /// Whether something waits for fronts to move.
+    pub(super) fn is_held(&self) -> bool {
+        self.is_held
+    }
+
+    /// Whether, since this was last asked, something came that is being forwarded.
+    pub(super) fn take_stir(&mut self) -> bool {
+        std::mem::take(&mut self.is_stirred)
+    }
+
+    pub(super) fn front(&self) -> Front {
+        self.reading.front(|input| self.merge.is_read(input), |input| self.merge.is_paused(input))
+    }
+
+    /// Whether others can't begin before they hear of it.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.tells_front() && self.told.is_none()
+    }
+
+    /// Whether others wait to hear how far this partition is. Of one that stands at its end they must not think for ever
+    /// that it has something left.
+    pub(super) fn has_front_to_tell(&self, limit: Limit) -> bool {
+        let front = self.front();
+        let is_asked = match limit {
+            Limit::Through(_) => front.reach != Reach::Unknown,
+            Limit::Open { was_ever } if self.written.is_some() => was_ever && front.reach == Reach::End,
+            // Whoever starts beside it would wait for a partition of which nothing was ever committed.
+            Limit::Open { .. } => front.reach != Reach::Unknown,
+        };
+        is_asked && self.told != Some(front)
+    }
+}

@@ -1,0 +1,234 @@
+//! How far a partition has read, handled and forwarded each of its inputs.
+//!
+//! What is another partition's is forwarded ahead of what waits in the merge before it, so that nobody waits for this
+//! partition longer than it takes to read. And what comes out of `rekey` is handled by time, not by offset. So beside the next
+//! offset of an input (all before it is done with) two things must be remembered: until where its strays were forwarded, and
+//! which offsets of `rekey` were handled early. Both are committed with the rest: nothing is forwarded or handled twice.
+//!
+//! Must not know: the broker, other partitions.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap, VecDeque};
+
+use crate::broker::{Front, Reach};
+use crate::domain::{Event, Input, PartitionId, Timestamp};
+use crate::ingest::Shape;
+use crate::record::{Message, Offset};
+use crate::runtime::fronts::Limit;
+use crate::state::PartitionRecord;
+
+/// Records forwarded beyond the least front, at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct InFlight {
+    /// By all partitions together.
+    pub of_all: usize,
+    pub of_one: usize,
+}
+
+/// A record of another partition that is still to be forwarded there.
+#[derive(Debug)]
+pub(super) struct Stray<M> {
+    pub message: M,
+    pub offset: Offset,
+    pub event: Event,
+    pub to: PartitionId,
+    pub shape: Shape,
+    /// What it counts for in the buffer of its input.
+    pub bytes: usize,
+}
+
+#[derive(Debug)]
+pub(super) struct Reading<M> {
+    /// By input.
+    lines: Vec<Line<M>>,
+    rekey: Input,
+    /// Of `rekey`: what waits in the merge.
+    waiting: BTreeSet<Offset>,
+    hand: Marks,
+    committed: Marks,
+    /// Times of what was forwarded beyond the least front: committed, and in hand.
+    in_flight: BinaryHeap<Reverse<Timestamp>>,
+    sent: Vec<Timestamp>,
+}
+
+#[derive(Debug)]
+struct Line<M> {
+    /// Behind the last record that came.
+    read_to: Offset,
+    /// When the last event was that came.
+    last: Option<Timestamp>,
+    /// In the order of their offsets.
+    strays: VecDeque<Stray<M>>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Marks {
+    /// By input: strays before it are forwarded.
+    forwarded_to: Vec<Offset>,
+    forwarded: u64,
+    newest: Option<Timestamp>,
+    /// Of `rekey`, from the next offset on.
+    handled: BTreeSet<Offset>,
+}
+
+impl<M: Message> Reading<M> {
+    /// As of `record`, if there is one; its inputs are in order. `in_flight`: what a partition may have forwarded ahead.
+    pub fn new(committed: &[Offset], record: Option<&PartitionRecord>, in_flight: usize) -> Self {
+        let rekey = Input(committed.len().saturating_sub(1) as u8);
+        let mut marks = Marks { forwarded_to: vec![0; committed.len()], ..Marks::default() };
+        if let Some(record) = record {
+            for (forwarded_to, input) in marks.forwarded_to.iter_mut().zip(&record.inputs) {
+                *forwarded_to = input.forwarded_to;
+            }
+            (marks.forwarded, marks.newest) = (record.forwarded, record.newest_forwarded);
+            marks.handled =
+                record.inputs.get(rekey.index()).map(|it| it.handled.iter().copied().collect()).unwrap_or_default();
+        }
+        let line = |&read_to: &Offset| Line { read_to, last: None, strays: VecDeque::new() };
+        // What is still beyond the least front of what was forwarded before is not known: as much as may be.
+        let in_flight = marks.newest.into_iter().flat_map(|newest| std::iter::repeat_n(Reverse(newest), in_flight));
+        Self {
+            lines: committed.iter().map(line).collect(),
+            rekey,
+            waiting: BTreeSet::new(),
+            in_flight: in_flight.collect(),
+            sent: Vec::new(),
+            committed: marks.clone(),
+            hand: marks,
+        }
+    }
+
+    pub fn rekey(&self) -> Input {
+        self.rekey
+    }
+
+    /// A record came. False: it was dealt with before.
+    pub fn receive(&mut self, input: Input, offset: Offset, is_stray: bool, time: Option<Timestamp>) -> bool {
+        let Some(line) = self.lines.get_mut(input.index()) else { return false };
+        line.read_to = line.read_to.max(offset + 1);
+        line.last = time.or(line.last);
+        if input == self.rekey {
+            return !self.hand.handled.contains(&offset) && self.waiting.insert(offset);
+        }
+        !is_stray || offset >= self.hand.forwarded_to[input.index()]
+    }
+
+    /// Keeps a stray until it is forwarded.
+    pub fn keep(&mut self, input: Input, stray: Stray<M>) {
+        if let Some(line) = self.lines.get_mut(input.index()) {
+            line.strays.push_back(stray);
+        }
+    }
+
+    /// The input whose stray is to be forwarded next: the earliest, unless enough lies ahead of the least front.
+    pub fn next_stray(&self, limit: Limit, in_flight: usize) -> Option<Input> {
+        let (time, input) = self.earliest_stray()?;
+        let is_room = match limit {
+            Limit::Open { .. } => true,
+            // Whose front is the least has it a moment before its next stray.
+            Limit::Through(least) => {
+                self.in_flight.len() + self.sent.len() < in_flight || time.minus_millis(1) <= least
+            }
+        };
+        is_room.then_some(input)
+    }
+
+    /// Whether all strays of an input before an offset are forwarded: else what stands there must wait, or it would be read,
+    /// and handled, again with them.
+    pub fn is_clear(&self, input: Input, offset: Offset) -> bool {
+        self.stray(input).is_none_or(|stray| offset < stray)
+    }
+
+    /// Where the next stray of an input stands.
+    pub fn stray(&self, input: Input) -> Option<Offset> {
+        self.lines.get(input.index())?.strays.front().map(|stray| stray.offset)
+    }
+
+    pub fn has_strays(&self) -> bool {
+        self.lines.iter().any(|line| !line.strays.is_empty())
+    }
+
+    fn earliest_stray(&self) -> Option<(Timestamp, Input)> {
+        let lines = (0u8..).map(Input).zip(&self.lines);
+        lines.filter_map(|(input, line)| Some((line.strays.front()?.event.time, input))).min()
+    }
+
+    /// Takes the next stray of an input, which is as good as forwarded.
+    pub fn forward(&mut self, input: Input) -> Option<Stray<M>> {
+        let stray = self.lines.get_mut(input.index())?.strays.pop_front()?;
+        let time = stray.event.time;
+        self.hand.forwarded_to[input.index()] = stray.offset + 1;
+        self.hand.forwarded += 1;
+        self.hand.newest = self.hand.newest.max(Some(time));
+        self.sent.push(time);
+        Some(stray)
+    }
+
+    /// A record of `rekey` was handled.
+    pub fn handled(&mut self, offset: Offset) {
+        self.waiting.remove(&offset);
+        self.hand.handled.insert(offset);
+    }
+
+    /// Nothing up to `least` is in flight any more.
+    pub fn settle(&mut self, least: Timestamp) {
+        while self.in_flight.peek().is_some_and(|Reverse(time)| *time <= least) {
+            self.in_flight.pop();
+        }
+    }
+
+    /// Behind the last record of an input that came.
+    pub fn read_to(&self, input: Input) -> Offset {
+        self.lines.get(input.index()).map_or(0, |line| line.read_to)
+    }
+
+    /// The next offset of an input, of which `head` waits first in the merge: all before it is done with.
+    pub fn position(&self, input: Input, head: Option<Offset>) -> Offset {
+        let Some(line) = self.lines.get(input.index()) else { return 0 };
+        let waiting = if input == self.rekey { self.waiting.first().copied() } else { head };
+        let stray = line.strays.front().map(|stray| stray.offset);
+        waiting.into_iter().chain(stray).min().unwrap_or(line.read_to)
+    }
+
+    /// The front. `is_read`: whether an input is at its end; `is_full`: whether no more of it is read for now.
+    pub fn front(&self, is_read: impl Fn(Input) -> bool, is_full: impl Fn(Input) -> bool) -> Front {
+        let own = (0u8..).map(Input).zip(&self.lines).filter(|(input, _)| *input != self.rekey);
+        let of_line = |(input, line): (Input, &Line<M>)| match (line.strays.front(), line.last) {
+            // More may come of the same time.
+            (Some(stray), _) => Reach::Through(stray.event.time.minus_millis(1)),
+            (None, _) if is_read(input) => Reach::End,
+            (None, Some(last)) if is_full(input) => Reach::Through(last),
+            (None, Some(last)) => Reach::Through(last.minus_millis(1)),
+            (None, None) => Reach::Unknown,
+        };
+        Front { reach: own.map(of_line).min().unwrap_or(Reach::End), forwarded: self.hand.forwarded }
+    }
+
+    /// Writes what is in hand into the record, whose positions stand already.
+    pub fn fill_record(&mut self, record: &mut PartitionRecord) {
+        (record.forwarded, record.newest_forwarded) = (self.hand.forwarded, self.hand.newest);
+        for (input, &forwarded_to) in record.inputs.iter_mut().zip(&self.hand.forwarded_to) {
+            input.forwarded_to = forwarded_to;
+        }
+        if let Some(rekey) = record.inputs.get_mut(self.rekey.index()) {
+            self.hand.handled = self.hand.handled.split_off(&rekey.next_offset);
+            rekey.handled = self.hand.handled.iter().copied().collect();
+        }
+    }
+
+    pub fn install(&mut self) {
+        self.committed.clone_from(&self.hand);
+        self.in_flight.extend(self.sent.drain(..).map(Reverse));
+    }
+
+    /// What is in hand is forgotten, and what was read, which is read again from `committed`.
+    pub fn discard(&mut self, committed: &[Offset]) {
+        self.hand.clone_from(&self.committed);
+        self.sent.clear();
+        self.waiting.clear();
+        for (line, &read_to) in self.lines.iter_mut().zip(committed) {
+            (line.read_to, line.last) = (read_to, None);
+            line.strays.clear();
+        }
+    }
+}
