@@ -22,7 +22,22 @@ pub(super) fn explained(message: &str, defaults: &Value) -> String {
         let meant = meant.map_or_else(String::new, |meant| format!("; did you mean `{meant}`?"));
         return format!("{name:?} is none of {}{meant}", known.join(", "));
     }
-    message.to_owned()
+    match message.rsplit_once(", expected ") {
+        Some((found, expected)) => format!("{found}, expected {}", in_plain_words(expected)),
+        None => message.to_owned(),
+    }
+}
+
+/// What the deserializer calls by the program's own types.
+fn in_plain_words(expected: &str) -> &str {
+    match expected {
+        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number, 0 or more, without quotes",
+        "i32" | "i64" => "a whole number without quotes",
+        "f64" => "a number without quotes",
+        "a boolean" => "true or false, without quotes",
+        "a string" => "a text in quotes",
+        other => other,
+    }
 }
 
 /// "unknown field `a`, expected one of `b`, `c`": a, and b and c.

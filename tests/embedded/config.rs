@@ -181,7 +181,7 @@ fn faults_of_every_sort_are_named_at_once_with_their_lines() {
     let Err(ConfigError::Faulty { faults, .. }) = Config::parse("test.toml", text) else { panic!("accepted") };
     let told: Vec<_> = faults.iter().map(ToString::to_string).collect();
     let expected = [
-        "line 2: application.lanes: invalid type: string \"two\", expected u16",
+        "line 2: application.lanes: invalid type: string \"two\", expected a whole number, 0 or more, without quotes",
         "line 5: stream.lateness: \"10\" is no duration: write it as 250ms, 60s, 1h30m or 7d",
         "line 6: stream.max_effects: must be 1 to 10000000, not 0",
         "line 7: stream.latenes: unknown key; did you mean `lateness`?",
@@ -189,7 +189,7 @@ fn faults_of_every_sort_are_named_at_once_with_their_lines() {
         "line 15: inputs[1].topic: \"a_b\" and \"a.b\" (inputs[0].topic) are one name to Kafka's metrics",
         "line 16: inputs[1].retention: must be longer than 0s",
         "line 19: rules.lost_days: 60 is before dormant_days, 90",
-        "line 20: rules.hold_days: invalid value: integer `-1`, expected u32",
+        "line 20: rules.hold_days: invalid value: integer `-1`, expected a whole number, 0 or more, without quotes",
         "line 21: stream.emit_from: invalid type: map, expected ",
         "line 23: kafka.max_message: 1MiB must exceed stream.dead_letter_limit, 2MiB",
     ];

@@ -95,6 +95,20 @@ fn unsafe_lives_in_one_file() {
     assert!(found.is_empty(), "unsafe outside of native.rs: {found:?}");
 }
 
+/// Such a client logs, and fails to be made, without the values of its properties: one of them may be a password.
+#[test]
+fn every_client_is_made_with_a_context_that_hides_its_properties() {
+    let mut made = 0;
+    for file in rust_files("src/broker/kafka") {
+        let code = code(&file);
+        for banned in [".create()", "Context::default()", "ProducerWatch::default()", "from_config("] {
+            assert!(!code.contains(banned), "{} has {banned}: use `of(settings)`", file.display());
+        }
+        made += code.matches("from_config_and_context(").count();
+    }
+    assert!(made >= 8, "only {made} clients were seen");
+}
+
 #[test]
 fn a_file_can_be_held_in_mind() {
     for file in rust_files("src") {

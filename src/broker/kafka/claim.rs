@@ -54,9 +54,9 @@ impl Claim {
     ) -> Result<Self, BrokerError> {
         let group = format!("{name}:lock");
         let own = format!("{name}:{}:{:08x}", std::process::id(), RandomState::new().build_hasher().finish() as u32);
-        let failed = |error: KafkaError| triage::client_error(format_args!("join group {group}"), &error);
+        let failed = |error: KafkaError| settings.creation_error(format_args!("join group {group}"), &error);
         let config = settings.claimant(&group, &own);
-        let consumer = BaseConsumer::from_config_and_context(&config, MemberContext::default()).map_err(failed)?;
+        let consumer = BaseConsumer::from_config_and_context(&config, MemberContext::of(settings)).map_err(failed)?;
         let keeper = Keeper {
             consumer,
             settings: settings.clone(),

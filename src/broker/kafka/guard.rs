@@ -268,6 +268,7 @@ mod tests {
             classic.reader(Isolation::Committed),
             classic.observer(Isolation::Committed),
             classic.transactional("t"),
+            classic.claimant("g", "m"),
         ] {
             for name in config.config_map().keys().filter(|name| !FREE.contains(name)) {
                 assert!(is_guarded(name), "{name}");

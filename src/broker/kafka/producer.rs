@@ -28,7 +28,7 @@ use crate::record::Lent;
 
 use super::aside;
 use super::bound::Bound;
-use super::context::{self, ProducerWatch};
+use super::context::{self, PlainContext, ProducerWatch};
 use super::native;
 use super::settings::{Isolation, KafkaSettings};
 use super::source::KafkaGeneration;
@@ -365,13 +365,19 @@ impl Transaction for KafkaTransaction<'_> {
     /// by nobody of the group.
     fn touch_offsets(&mut self) -> Result<(), TransactionError> {
         let call = "touch_offsets";
-        let failed = |error: KafkaError| TransactionError::Abortable { call, reason: error.to_string() };
-        let nobody: BaseConsumer = self.producer.settings.observer(Isolation::Committed).create().map_err(failed)?;
+        let settings = &self.producer.settings;
+        let nobody =
+            BaseConsumer::from_config_and_context(&settings.observer(Isolation::Committed), PlainContext::of(settings))
+                .map_err(|error| {
+                    let reason = settings.creation_error("make a client of no group", &error).to_string();
+                    TransactionError::Abortable { call, reason }
+                })?;
         let generation = nobody
             .group_metadata()
             .ok_or_else(|| TransactionError::Abortable { call, reason: "the client belongs to no group".into() })?;
         let unread = (self.producer.topics.changelog.to_string(), 0);
-        let list = context::list_of(&[unread], rdkafka::Offset::Offset(0)).map_err(failed)?;
+        let list = context::list_of(&[unread], rdkafka::Offset::Offset(0))
+            .map_err(|error| TransactionError::Abortable { call, reason: error.to_string() })?;
         self.send_list(call, &list, &KafkaGeneration(Arc::new(generation)))
     }
 
