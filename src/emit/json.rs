@@ -81,8 +81,8 @@ fn tier_evidence(out: &mut Vec<u8>, evidence: &TierEvidence) {
     number_member(out, r#","active_days_90":"#, Some(evidence.active_days_90));
     number_member(out, r#","transactions_30":"#, Some(evidence.transactions_30));
     number_member(out, r#","transactions_90":"#, Some(evidence.transactions_90));
-    number_member(out, r#","amount_30":"#, Some(evidence.amount_30));
-    number_member(out, r#","amount_90":"#, Some(evidence.amount_90));
+    amount_member(out, r#","amount_30":"#, evidence.amount_30);
+    amount_member(out, r#","amount_90":"#, evidence.amount_90);
     number_member(out, r#","scenes_30":"#, Some(evidence.scenes_30));
     out.push(b'}');
 }
@@ -128,6 +128,14 @@ fn days_member(out: &mut Vec<u8>, name: &str, days: Option<f64>) {
 fn number_member(out: &mut Vec<u8>, name: &str, value: Option<impl itoa::Integer>) {
     raw(out, name);
     number(out, value);
+}
+
+/// A whole number, however long. Nearly all have 64 bits, which are written sooner.
+fn amount_member(out: &mut Vec<u8>, name: &str, amount: i128) {
+    match i64::try_from(amount) {
+        Ok(amount) => number_member(out, name, Some(amount)),
+        Err(_) => number_member(out, name, Some(amount)),
+    }
 }
 
 /// A member whose text has nothing to escape.

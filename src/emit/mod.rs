@@ -154,15 +154,22 @@ const fn type_number(kind: &SignalKind) -> u8 {
 /// and no output is older than the W at which its user came.
 fn id_of(signal: &Signal, rules: u64) -> Id {
     // Numbers first: what follows them is the user alone, so that no two fields can be taken for one another.
-    let mut bytes = arrayvec::ArrayVec::<u8, { 4 * 8 + 1 + UserId::MAX_BYTES }>::new();
-    bytes.extend(rules.to_le_bytes());
-    bytes.extend(signal.incarnation.to_le_bytes());
-    bytes.extend(signal.sequence.to_le_bytes());
-    bytes.extend(signal.time.millis().to_le_bytes());
-    bytes.push(type_number(&signal.kind));
-    bytes.extend(signal.user.as_bytes().iter().copied());
+    const NUMBERS: usize = 5 * 8;
+    let (user, mut bytes) = (signal.user.as_bytes(), [0; NUMBERS + UserId::MAX_BYTES]);
+    let numbers = [
+        rules,
+        signal.incarnation.cast_unsigned(),
+        signal.sequence,
+        signal.time.millis().cast_unsigned(),
+        u64::from(type_number(&signal.kind)),
+    ];
+    for (place, number) in bytes.chunks_exact_mut(8).zip(numbers) {
+        place.copy_from_slice(&number.to_le_bytes());
+    }
+    let length = NUMBERS + user.len();
+    bytes[NUMBERS..length].copy_from_slice(user);
     let mut digits = [0; 32];
-    let encoded = hex::encode_to_slice(xxh3_128(&bytes).to_be_bytes(), &mut digits);
+    let encoded = hex::encode_to_slice(xxh3_128(&bytes[..length]).to_be_bytes(), &mut digits);
     debug_assert!(encoded.is_ok(), "16 bytes are 32 digits");
     Id::from_byte_string(&digits).unwrap_or_default()
 }

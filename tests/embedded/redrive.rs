@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use tideline::domain::{PartitionId, Timestamp};
+use tideline::config::Config;
+use tideline::domain::{Input, PartitionId, Timestamp};
 use tideline::emit::redrive::{Letter, Selection, Skip, header, note, noted};
 use tideline::emit::{self, dead_letter};
-use tideline::ingest::{self, Reason, Reject};
+use tideline::engine::{Disposition, Engine, Handled, Partition};
+use tideline::ingest::{self, Decoded, Decoder, Reason, Reject};
 use tideline::record::{Coordinates, Message, Outgoing, text_header};
 
 use crate::common::message::TestMessage;
@@ -193,4 +195,36 @@ fn a_record_that_only_looks_like_a_note_hides_nothing() {
         assert_eq!(noted(&record, PARTITION), None, "{case}");
     }
     assert_eq!(noted(&note(), PartitionId(1)), None, "of another partition");
+}
+
+/// Too large for the limit of then, sent again under a larger one, when the user has been erased.
+#[test]
+fn an_erased_users_letter_that_is_sent_again_is_suppressed() {
+    let config = |more: &str| Config::parse("test", &format!("topics = {{ partitions = 1 }}\n{more}")).unwrap();
+    let (small, large) = (config("[stream]\nmax_record = \"200B\"\n"), config(""));
+    let decode = |config: &Config, record: &TestMessage| {
+        let input = config.input_specs().remove(0);
+        Decoder::new(input, 1, 0).decode(record, PartitionId(0), None)
+    };
+    let event = |id: &str, kind: &str, time: &str, more: &str| {
+        let value = format!(r#"{{"id":"{id}","user_id":"u1","type":"{kind}","time":"{time}"{more}}}"#);
+        TestMessage::of_value(value).key("u1")
+    };
+    let mut partition = Partition::new(Engine::new(large.engine_settings()).unwrap());
+    let at = Coordinates { topic: "app.events".into(), partition: PartitionId(0), offset: 0 };
+    let mut handle = |decoded: Decoded| match decoded {
+        Decoded::Event { event, .. } => partition.handle_event(Input(0), &event, &at, &mut Vec::new()).unwrap(),
+        other => panic!("{other:?}"),
+    };
+    let more = format!(r#","data":{{"amount":1,"scene":"{}"}}"#, "s".repeat(200));
+    let payment = event("1", "payment.completed", "2026-03-01T10:00:00Z", &more);
+    let Decoded::Reject(reject) = decode(&small, &payment) else { panic!("not too large") };
+    let letter = dead_letter(&payment, &reject, &at, &"dead-letters".into(), 10_000);
+    for (id, kind, time) in [("2", "user.erased", "2026-03-01T10:00:00Z"), ("3", "app.login", "2026-03-15T00:00:00Z")] {
+        let handled = handle(decode(&large, &event(id, kind, time, "")));
+        assert_eq!(handled, Handled::Done(Disposition::Applied), "{kind}");
+    }
+    let letter = read_back(letter, 40);
+    let again = read_back(Letter::read(&letter, &inputs()).unwrap().again(&letter, PARTITION), 9);
+    assert_eq!(handle(decode(&large, &again)), Handled::Done(Disposition::Suppressed));
 }
