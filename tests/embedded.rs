@@ -31,6 +31,8 @@ mod embedded {
     mod panics;
     mod simulation;
     mod redrive;
+    mod sizes;
+    mod skip;
     mod refusals;
     mod spy;
     mod replay;

@@ -121,6 +121,18 @@ pub enum Polled<M> {
     },
 }
 
+/// Looks at single records of inputs, outside of the group.
+pub trait Peek: Broker {
+    /// The first record of an input at or after `from` and before `end` that a read_committed reader sees now, if there is one.
+    fn first_between(
+        &self,
+        input: Input,
+        partition: PartitionId,
+        from: Offset,
+        end: Offset,
+    ) -> Result<Option<Self::Message>, BrokerError>;
+}
+
 /// A member of the consumer group: reads committed records of all inputs of the partitions it owns.
 pub trait Source {
     type Message: Message;

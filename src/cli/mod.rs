@@ -20,6 +20,8 @@ mod replay;
 mod reset;
 mod run;
 mod signals;
+#[cfg(feature = "kafka")]
+mod skip;
 
 use std::io;
 use std::path::PathBuf;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
+use super::skip::{self, Place};
 use super::{ConfigFlag, UsageError, online, time};
 use crate::broker::Broker as _;
 use crate::broker::kafka::admin::Admin;
@@ -31,7 +32,8 @@ told again: by the same ids where the inputs hold all of a user's history, for t
 has taken some of it sequences begin anew, and what is told again bears other ids. With stream.emit_from older outputs are
 folded in silence; they use no sequence then, so the same holds of the ids of those that follow.
 
-With --offsets-only users stay, and nothing is told again.";
+With --offsets-only users stay, and nothing is told again. So it is with --skip: the record goes to the dead letters, with its
+coordinates and the reason malformed, and the partition's record and the group's offsets go on behind it, in one transaction.";
 
 #[derive(Debug, Args)]
 #[command(after_long_help = HELP)]
@@ -50,6 +52,13 @@ pub(super) struct ResetArgs {
     /// Goes on behind records that were deleted before they were read
     #[arg(long, requires = "offsets_only")]
     accept_loss: bool,
+    /// Forgets nothing: passes over one record that a run can't get past, the next to be read there. It goes to the dead
+    /// letters
+    #[arg(long, value_name = "TOPIC/PARTITION/OFFSET", conflicts_with_all = ["partitions", "to", "offsets_only"])]
+    skip: Option<Place>,
+    /// Doesn't look at the record: for one that the client can't read. The dead letter tells where it stands, no more
+    #[arg(long, requires = "skip")]
+    without_reading: bool,
     /// Does it. Every member of the group must be stopped
     #[arg(long)]
     execute: bool,
@@ -73,20 +82,30 @@ pub(super) fn run(args: &ResetArgs) -> Result<()> {
     let settings = KafkaSettings { transaction_timeout: TRANSACTION_TIMEOUT, ..config.kafka_settings() };
     let broker = online::broker(&config, settings.clone())?;
     let members = Admin::new(settings)?.members(&config.application.id)?;
+    let skip = match &args.skip {
+        Some(place) => Some((place, place.skip(broker.topics(), args.without_reading)?)),
+        None => None,
+    };
     let target = args.target(&broker, &partitions)?;
     let job = config.job(Mode::Endless).map_err(ConfigError::of_rules)?;
     if args.execute {
         if !members.is_empty() {
             bail!("group {} has members: {}; stop them first", config.application.id, members.join(", "));
         }
-        execute(&config, &broker, &job, &partitions, &target, is_whole)
+        match skip {
+            Some((place, skip)) => skip::execute(join(&config, &broker, &job)?, &job, place, &skip),
+            None => execute(&config, &broker, &job, &partitions, &target, is_whole),
+        }
     } else {
         let mut out = stdout().lock();
         match members.as_slice() {
             [] => writeln!(out, "group {}: no members are known", config.application.id)?,
             _ => writeln!(out, "group {}: {}; stop them first", config.application.id, members.join(", "))?,
         }
-        show(&mut out, &broker, &job, &partitions, &target, is_whole)
+        match skip {
+            Some((place, skip)) => skip::show(&mut out, &broker, &job, place, &skip),
+            None => show(&mut out, &broker, &job, &partitions, &target, is_whole),
+        }
     }
 }
 
@@ -180,6 +199,13 @@ fn of_input(survey: &Survey, input: Input, position: Offset) -> String {
     format!("holds {earliest} to {end}, the group is at {}; would go on at {position}", told(committed))
 }
 
+fn join(config: &Config, broker: &KafkaBroker, job: &std::sync::Arc<Job>) -> Result<Resetter<KafkaBroker>> {
+    let id = format!("{}-reset", config.application.id);
+    // A member that was killed is in the group until its session ends.
+    let wait = config.kafka.session_timeout.duration() + config.kafka.no_progress_bound.duration();
+    Ok(Resetter::join(broker, job, &id, &Clock::system(), wait)?)
+}
+
 fn execute(
     config: &Config,
     broker: &KafkaBroker,
@@ -188,10 +214,7 @@ fn execute(
     target: &Target,
     is_whole: bool,
 ) -> Result<()> {
-    let id = format!("{}-reset", config.application.id);
-    // A member that was killed is in the group until its session ends.
-    let wait = config.kafka.session_timeout.duration() + config.kafka.no_progress_bound.duration();
-    let mut resetter = Resetter::join(broker, job, &id, &Clock::system(), wait)?;
+    let mut resetter = join(config, broker, job)?;
     let mut out = stdout().lock();
     let outcome = partitions.iter().try_for_each(|&partition| -> Result<()> {
         let done = resetter.reset(partition, target, is_whole).context("reset")?;

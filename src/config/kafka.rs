@@ -39,7 +39,7 @@ pub struct Kafka {
     pub poll_bytes: Size,
     /// Records read ahead, for each partition of a topic. Default 20000.
     pub queued_records: usize,
-    /// Bytes read ahead, for each partition of a topic. Default 2MiB.
+    /// Bytes of values read ahead, for each partition of a topic; of keys and headers 8 times that. Default 2MiB.
     pub queued_bytes: Size,
     /// One fetch brings at most that much of a partition; a larger record still comes through. Default 1MiB.
     pub fetch_bytes: Size,

@@ -4,7 +4,7 @@
 //! forwarded), `fronts`, `look` and `reach` (how far it may go while others forward), `commit` (the transaction and its outcomes),
 //! `recover` (outcomes in doubt); then `assignment` (what the group gives and takes), `restore` (the machine) and
 //! `restoring` (the lane's side of it), `panics` (over one record), `errand` (what is done beside a lane), `ownership` (pure judgements of what may be
-//! trusted) with `identity` (of topics), `topic_watch`, `topic_faults` and `unserved` (topics that change under a run), [`reset`] (a way on where they refuse), `finish` (runs that end), [`status`] and `calls` (what is told), `stall` and `watchdog` (what stands still, and why),
+//! trusted) with `identity` (of topics), `topic_watch`, `topic_faults` and `unserved` (topics that change under a run), [`reset`] and [`skip`] (a way on where they refuse), `finish` (runs that end), [`status`] and `calls` (what is told), `stall` and `watchdog` (what stands still, and why),
 //! `settings` (every bound), `clock`.
 //!
 //! Must not know: rdkafka, metrics, HTTP. May break exactly once: a poll between the capture of a generation and the
@@ -37,6 +37,7 @@ mod restore;
 mod restoring;
 mod serving;
 mod settings;
+pub mod skip;
 mod stall;
 pub mod status;
 mod topic_faults;

@@ -14,17 +14,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::broker::{
-    Bounds, Broker, BrokerError, ChangelogReader, CommitNote, Committed, Front, Polled, Producer, Source,
+    Bounds, Broker, BrokerError, ChangelogReader, CommitNote, Committed, Front, Peek, Polled, Producer, Source,
     TopicDescription, Topics, Transaction, TransactionError,
 };
 use crate::domain::{Input, PartitionId, TopicId};
 use crate::engine::Partition;
-use crate::record::Offset;
+use crate::record::{Offset, Outgoing};
 use crate::runtime::clock::Clock;
 use crate::runtime::identity::{self, Identities, Place, Sameness};
 use crate::runtime::job::Job;
 use crate::runtime::ownership::{Refusal, in_order};
 use crate::runtime::settings::millis;
+use crate::runtime::skip::{Plan, Skip, Unskippable};
 use crate::state::codec::{Header, Kind};
 use crate::state::{InputPosition, PartitionRecord};
 
@@ -55,6 +56,8 @@ pub enum Impossible {
     Unreadable(String),
     #[error(transparent)]
     Refused(#[from] Refusal),
+    #[error(transparent)]
+    Unskippable(Unskippable),
     #[error(
         "{topic} begins at offset {earliest}, behind {recorded}, the next to be read; --accept-loss goes on without what \
          is gone"
@@ -329,25 +332,52 @@ impl<B: Broker> Resetter<B> {
 
     /// Resets one partition. `whole`: all of them will be.
     pub fn reset(&mut self, partition: PartitionId, target: &Target, whole: bool) -> Result<Done, ResetError> {
+        let survey = self.survey(partition)?;
+        let positions = survey
+            .positions(target, whole, &self.job.topics)
+            .map_err(|why| ResetError::Impossible { partition, why })?;
+        self.commit(survey, target, positions, None)
+    }
+
+    /// Passes one record over: it goes to the dead letters.
+    pub fn skip(&mut self, skip: &Skip) -> Result<Plan, ResetError>
+    where
+        B: Peek,
+    {
+        let survey = self.survey(skip.partition)?;
+        let plan = skip.plan(&self.broker, &survey, &self.job)?;
+        self.commit(survey, &Target::Recorded { accept_loss: false }, plan.positions.clone(), Some(&plan.letter))?;
+        Ok(plan)
+    }
+
+    /// Fences what is open, then looks.
+    fn survey(&self, partition: PartitionId) -> Result<Survey, ResetError> {
         for writer in self.broker.open_writers(partition)? {
             if *writer != *self.id {
                 tracing::warn!(partition = partition.0, predecessor = &*writer, "fence what was left open");
                 self.broker.fence(&writer)?;
             }
         }
-        let survey = Survey::of(&self.broker, partition, self.job.settings.restore_timeout)?;
-        let positions = survey
-            .positions(target, whole, &self.job.topics)
-            .map_err(|why| ResetError::Impossible { partition, why })?;
+        Ok(Survey::of(&self.broker, partition, self.job.settings.restore_timeout)?)
+    }
+
+    fn commit(
+        &mut self,
+        survey: Survey,
+        target: &Target,
+        positions: Vec<Offset>,
+        letter: Option<&Outgoing>,
+    ) -> Result<Done, ResetError> {
+        let partition = survey.partition;
         self.hear()?;
         self.next_number = self.next_number.max(survey.last_number(&self.id) + 1);
         let note = CommitNote { transactional_id: self.id.clone(), number: self.next_number };
         self.next_number += 1;
-        let record = self.record(&survey, target, &positions, &note);
+        let record = self.record(&survey, target, &positions, letter.is_some(), &note);
         let lost = survey.losses(target, &self.job.topics);
         let forgotten = if target.forgets_users() { survey.users } else { HashSet::new() };
         let done = Done { users_forgotten: forgotten.len(), positions, lost };
-        self.write(partition, &record, &forgotten, &done.positions, &note)
+        self.write(partition, &record, &forgotten, letter, &note)
             .map_err(|source| ResetError::Transaction { partition, source })?;
         Ok(done)
     }
@@ -365,12 +395,20 @@ impl<B: Broker> Resetter<B> {
         if is_changed { Err(ResetError::GroupChanged) } else { Ok(()) }
     }
 
-    fn record(&self, survey: &Survey, target: &Target, positions: &[Offset], note: &CommitNote) -> PartitionRecord {
+    /// `is_skip`: one record alone is passed over.
+    fn record(
+        &self,
+        survey: &Survey,
+        target: &Target,
+        positions: &[Offset],
+        is_skip: bool,
+        note: &CommitNote,
+    ) -> PartitionRecord {
         let kept = survey.readable().filter(|_| !target.forgets_users());
         let mut record = kept.cloned().unwrap_or_default();
         let newest = |topic: &str| record.inputs.iter().find(|input| input.topic == topic);
-        // What was done ahead of an offset holds from that offset on only.
-        let of_same = |topic: &str, next: Offset| newest(topic).filter(|input| input.next_offset == next);
+        // What was done ahead of an offset holds from that offset on only, or behind the one that is skipped.
+        let of_same = |topic: &str, next: Offset| newest(topic).filter(|input| is_skip || input.next_offset == next);
         let known = in_order(&record.inputs, &self.job.topics).unwrap_or_default();
         let known = Identities::of(&PartitionRecord { inputs: known, ..PartitionRecord::default() });
         let now = Identities { changelog: record.changelog_topic_id, ..known }.updated(&survey.topics);
@@ -381,7 +419,10 @@ impl<B: Broker> Resetter<B> {
             newest: newest(topic).and_then(|input| input.newest),
             silent: newest(topic).is_some_and(|input| input.silent),
             forwarded_to: of_same(topic, next_offset).map_or(0, |input| input.forwarded_to),
-            handled: of_same(topic, next_offset).map(|input| input.handled.clone()).unwrap_or_default(),
+            // Of one that was skipped, what lies behind it.
+            handled: of_same(topic, next_offset).map_or_else(Vec::new, |input| {
+                input.handled.iter().copied().filter(|&offset| offset >= next_offset).collect()
+            }),
             topic_id: identity.id,
             partitions: identity.partitions,
         });
@@ -401,7 +442,7 @@ impl<B: Broker> Resetter<B> {
         partition: PartitionId,
         record: &PartitionRecord,
         forgotten: &HashSet<Box<[u8]>>,
-        positions: &[Offset],
+        letter: Option<&Outgoing>,
         note: &CommitNote,
     ) -> Result<(), TransactionError> {
         let topics = &self.job.topics;
@@ -415,9 +456,13 @@ impl<B: Broker> Resetter<B> {
         for user in forgotten {
             transaction.lend(topics.to_changelog(partition, user, None))?;
         }
+        if let Some(letter) = letter {
+            letter.lend(|letter| transaction.lend(letter))?;
+        }
+        let positions: Vec<_> = record.inputs.iter().map(|input| input.next_offset).collect();
         // What it must forward is not known before somebody reads it.
         let front = Front { forwarded: record.forwarded, ..Front::default() };
-        let offsets: Vec<_> = note.offsets(partition, positions, front).collect();
+        let offsets: Vec<_> = note.offsets(partition, &positions, front).collect();
         transaction.send_offsets(&offsets, &generation)?;
         transaction.commit()
     }

@@ -7,6 +7,7 @@
 //! an error is sorted in `triage` and nowhere else.
 
 pub mod admin;
+mod ahead;
 mod aside;
 mod assignment;
 mod bound;
@@ -23,6 +24,7 @@ mod reader;
 mod settings;
 mod source;
 mod triage;
+mod wake;
 mod writers;
 
 use std::sync::Arc;
@@ -30,7 +32,9 @@ use std::sync::Arc;
 use crate::domain::{Input, PartitionId, Timestamp};
 use crate::record::Offset;
 
-use super::{Bounds, Broker, BrokerError, Committed, ErrorClass, Front, Marks, Standing, TopicDescription, Topics};
+use super::{
+    Bounds, Broker, BrokerError, Committed, ErrorClass, Front, Marks, Peek, Standing, TopicDescription, Topics,
+};
 
 pub use claim::Claim;
 pub use guard::{dry_run, judge};
@@ -42,6 +46,7 @@ pub use settings::{GroupProtocol, Isolation, KafkaSettings};
 pub use source::{KafkaGeneration, KafkaSource};
 
 use offsets::{Observers, Watermarks};
+use reader::Span;
 
 /// A cluster, as one application uses it.
 #[derive(Clone)]
@@ -87,6 +92,24 @@ impl KafkaBroker {
             false => Ok(Watermarks { low: 0, high: 0 }),
         };
         inputs.map(|(input, topic)| Ok((input, of(marks(input, topic)?)))).collect()
+    }
+}
+
+impl Peek for KafkaBroker {
+    fn first_between(
+        &self,
+        input: Input,
+        partition: PartitionId,
+        from: Offset,
+        end: Offset,
+    ) -> Result<Option<KafkaMessage>, BrokerError> {
+        let topic = self.topics.input(input);
+        if !self.settings.has(topic, partition) {
+            return Ok(None);
+        }
+        let stable = self.observers.watermarks(&self.settings, topic, partition, Isolation::Committed)?.high;
+        let span = Span { from, end: end.min(stable) };
+        plain::first_of(&self.settings, &self.observers, topic, partition, span)
     }
 }
 

@@ -206,3 +206,15 @@ fn described(topic: *const sys::rd_kafka_TopicDescription_t) -> Described {
     }
     Described { name, id: bytes, partitions: i32::try_from(partitions).unwrap_or(i32::MAX), error }
 }
+
+// ---- the length of a queue: what the client has read ahead of a partition, which it counts without keys and headers ----
+
+/// How many records, and other events, wait in the queue of a partition of a topic.
+pub(super) fn queue_length<C: ClientContext>(client: &Client<C>, topic: &str, partition: i32) -> usize {
+    let Ok(topic) = CString::new(topic) else { return 0 };
+    // SAFETY: the client lives as long as `client` is borrowed. The name is copied. What is given out is a reference of ours.
+    let queue = unsafe { sys::rd_kafka_queue_get_partition(client.native_ptr(), topic.as_ptr(), partition) };
+    let Ok(queue) = Guard::new(queue, sys::rd_kafka_queue_destroy) else { return 0 };
+    // SAFETY: the queue is ours until it is dropped, at the end of this function, before its client can be.
+    unsafe { sys::rd_kafka_queue_length(queue.as_ptr()) }
+}

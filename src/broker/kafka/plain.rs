@@ -116,6 +116,27 @@ pub fn read_partition(
     Ok(records)
 }
 
+/// The first record of a span that is committed.
+pub(super) fn first_of(
+    settings: &Arc<KafkaSettings>,
+    observers: &Arc<Observers>,
+    topic: &Arc<str>,
+    partition: PartitionId,
+    span: Span,
+) -> Result<Option<KafkaMessage>, BrokerError> {
+    let (settings_, observers) = (Arc::clone(settings), Arc::clone(observers));
+    let mut reader = LogReader::open(settings_, observers, topic.clone(), partition, Isolation::Committed, span)?;
+    let mut first = None;
+    loop {
+        let progress = reader.read(settings.call_timeout, &mut |message| {
+            first.get_or_insert_with(|| KafkaMessage::copy(message));
+        })?;
+        if first.is_some() || progress.done {
+            return Ok(first);
+        }
+    }
+}
+
 /// The same, one record at a time, until `each` has enough: what [`read_partition`] would hold may be large.
 pub fn scan_partition(
     settings: &KafkaSettings,

@@ -8,7 +8,7 @@
 //! queue tells whose end it is, and the merge rests on that. A seek puts up a version barrier inside the client: what was
 //! fetched before it never comes out of the queue.
 
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::config::FromClientConfigAndContext as _;
@@ -21,13 +21,16 @@ use crate::broker::{BrokerError, ErrorClass, Polled, Source, Topics};
 use crate::domain::{Input, PartitionId};
 use crate::record::{Message as _, Offset};
 
+use super::ahead::{self, Ahead};
 use super::assignment::Assignment;
 use super::bound::Bound;
 use super::companion::Companion;
 use super::context::{self, Change, MemberContext, Rebalance, TopicPartition};
 use super::message::KafkaMessage;
+use super::native;
 use super::settings::KafkaSettings;
 use super::triage;
+use super::wake::Wake;
 
 /// More events than that, neither record nor end, are left to the next poll.
 const MAX_EVENTS_A_POLL: usize = 1_000;
@@ -207,6 +210,31 @@ impl KafkaSource {
             }
             unread = more;
         }
+        self.bound_what_is_read_ahead()
+    }
+
+    /// See `ahead`.
+    fn bound_what_is_read_ahead(&mut self) -> Result<(), BrokerError> {
+        let (records, bytes) = (self.settings.queued_records, self.settings.queued_kib << 10);
+        for i in 0..self.flows.len() {
+            let flow = &self.flows[i];
+            let (input, partition, next, client) = (flow.input, flow.partition, flow.next, self.client(flow.input));
+            let waiting = || native::queue_length(client.client(), &flow.topic, partition.0);
+            match flow.ahead.judge(flow.paused, records, bytes, waiting) {
+                ahead::Step::None => {}
+                ahead::Step::Hold => {
+                    let failed = |error| triage::client_error(format_args!("pause partition {partition}"), &error);
+                    let names = [(flow.topic.to_string(), partition.0)];
+                    let list = context::list_of(&names, rdkafka::Offset::Invalid).map_err(failed)?;
+                    client.pause(&list).map_err(failed)?;
+                    let flow = &mut self.flows[i];
+                    flow.ahead.held = true;
+                    // What waits is void now, and goes when it is asked for. It is read again.
+                    while flow.queue.poll(Duration::ZERO).is_some() {}
+                }
+                ahead::Step::Release => self.start_on(&[(input, next)], partition)?,
+            }
+        }
         Ok(())
     }
 
@@ -279,6 +307,7 @@ impl KafkaSource {
         if let Some(flow) = self.flow(input, partition) {
             flow.next = next;
             flow.paused = false;
+            flow.ahead.held = false;
             return Ok(());
         }
         let topic = self.topics.input(input).clone();
@@ -289,7 +318,7 @@ impl KafkaSource {
                 class: ErrorClass::Retriable,
             })?;
         queue.set_nonempty_callback(self.wake.caller());
-        self.flows.push(Flow { input, partition, topic, queue, next, paused: false });
+        self.flows.push(Flow { input, partition, topic, queue, next, paused: false, ahead: Ahead::default() });
         Ok(())
     }
 }
@@ -407,6 +436,7 @@ struct Flow {
     /// No record before this one is handed over.
     next: Offset,
     paused: bool,
+    ahead: Ahead,
 }
 
 impl Flow {
@@ -434,7 +464,9 @@ impl Flow {
                 Some(Ok(message)) => {
                     self.next = message.offset() + 1;
                     let message = KafkaMessage::copy(&message);
-                    *bytes = bytes.saturating_sub(message.size());
+                    let size = message.size();
+                    *bytes = bytes.saturating_sub(size);
+                    self.ahead.saw(size - message.value().map_or(0, <[u8]>::len));
                     into.push(Polled::Record { input, partition, message });
                 }
                 Some(Err(KafkaError::PartitionEOF(_))) => {
@@ -451,33 +483,94 @@ impl Flow {
     }
 }
 
-/// Wakes the poll when any of its queues gets something.
-#[derive(Default)]
-struct Wake {
-    called: Mutex<bool>,
-    changed: Condvar,
-}
+#[cfg(test)]
+mod tests {
+    use rdkafka::mocking::MockCluster;
 
-impl Wake {
-    /// What the client calls, from its own threads.
-    fn caller(self: &Arc<Self>) -> impl Fn() + Send + Sync + 'static {
-        let wake = Arc::clone(self);
-        move || {
-            *context::lock(&wake.called) = true;
-            wake.changed.notify_one();
+    use super::*;
+    use crate::broker::kafka::PlainProducer;
+    use crate::record::{Outgoing, text_header};
+
+    const I0: Input = Input(0);
+    const P0: PartitionId = PartitionId(0);
+    const RECORDS: usize = 120;
+
+    /// A member on the client's mock cluster, with records of 100 KB of headers each, that has read the first.
+    fn member(
+        settings: KafkaSettings,
+    ) -> (MockCluster<'static, rdkafka::producer::DefaultProducerContext>, KafkaSource, usize) {
+        let cluster = MockCluster::new(1).expect("a cluster");
+        let topics = Topics::of(&["in", "rekey"], 1);
+        topics.inputs.iter().for_each(|topic| cluster.create_topic(topic, 1, 1).expect("a topic"));
+        let settings = KafkaSettings { bootstrap_servers: cluster.bootstrap_servers(), ..settings };
+        let producer = PlainProducer::new(settings.clone()).expect("a producer");
+        for _ in 0..RECORDS {
+            let headers = vec![text_header("trace", vec![b'x'; 100_000])];
+            let (topic, value) = (topics.inputs[0].clone(), Some(b"v".to_vec()));
+            let record = Outgoing { topic, partition: Some(P0), key: None, value, headers, timestamp: None };
+            producer.send(&record).expect("sent");
+        }
+        producer.flush().expect("written");
+        let mut source = KafkaSource::join(Arc::new(settings), Arc::new(topics), "member").expect("a member");
+        let bound = Bound::of(Duration::from_secs(60));
+        let mut read = 0;
+        while read == 0 {
+            assert!(!bound.is_over(), "nothing comes");
+            let mut polled = Vec::new();
+            source.poll(Duration::from_millis(20), &mut polled).expect("a poll");
+            for polled in polled {
+                match polled {
+                    Polled::Assigned(_) => source.start(P0, &[(I0, 0), (Input(1), 0)]).expect("started"),
+                    Polled::Record { .. } => read += 1,
+                    _ => {}
+                }
+            }
+        }
+        (cluster, source, read)
+    }
+
+    fn records(polled: &[Polled<KafkaMessage>]) -> impl Iterator<Item = Offset> {
+        polled.iter().filter_map(|polled| match polled {
+            Polled::Record { message, .. } => Some(message.offset()),
+            _ => None,
+        })
+    }
+
+    #[test]
+    fn a_poll_ends_at_its_bytes_of_keys_headers_and_values() {
+        let (_cluster, mut source, first) = member(KafkaSettings { poll_bytes: 250_000, ..KafkaSettings::default() });
+        let (mut read, bound) = (first, Bound::of(Duration::from_secs(60)));
+        while read < RECORDS {
+            assert!(!bound.is_over(), "{read} of {RECORDS}");
+            let mut polled = Vec::new();
+            source.poll(Duration::from_millis(20), &mut polled).expect("a poll");
+            let count = records(&polled).count();
+            assert!(count <= 3, "{count} records of 100 KB in a poll of 250 KB");
+            read += count;
         }
     }
 
-    fn clear(&self) {
-        *context::lock(&self.called) = false;
-    }
-
-    /// Says whether it was called within the time.
-    fn wait(&self, timeout: Duration) -> bool {
-        let (called, _) = self
-            .changed
-            .wait_timeout_while(context::lock(&self.called), timeout, |called| !*called)
-            .unwrap_or_else(PoisonError::into_inner);
-        *called
+    #[test]
+    fn what_nobody_reads_is_not_read_ahead_beyond_its_bound_and_nothing_of_it_is_lost() {
+        let settings = KafkaSettings { poll_records: 1, queued_kib: 64, ..KafkaSettings::default() };
+        let (_cluster, mut source, first) = member(settings);
+        source.pause(I0, P0).expect("paused");
+        // 8 times 64 KiB are 5 records.
+        for _ in 0..50 {
+            source.poll(Duration::from_millis(20), &mut Vec::new()).expect("a poll");
+        }
+        let waiting = native::queue_length(source.consumer.client(), "in", 0);
+        assert!(waiting <= 5, "{waiting} records of 100 KB wait");
+        source.resume(I0, P0).expect("resumed");
+        let (mut read, bound) = (first, Bound::of(Duration::from_secs(60)));
+        while read < RECORDS {
+            assert!(!bound.is_over(), "{read} of {RECORDS}");
+            let mut polled = Vec::new();
+            source.poll(Duration::from_millis(20), &mut polled).expect("a poll");
+            for offset in records(&polled) {
+                assert_eq!(offset, read as Offset, "one after the other");
+                read += 1;
+            }
+        }
     }
 }

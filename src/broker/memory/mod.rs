@@ -14,7 +14,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::{
-    Bounds, Broker, BrokerError, CommitNote, Committed, ErrorClass, Front, Standing, TopicDescription, Topics,
+    Bounds, Broker, BrokerError, CommitNote, Committed, ErrorClass, Front, Peek, Standing, TopicDescription, Topics,
 };
 use crate::domain::{Input, PartitionId};
 use crate::record::{Offset, Outgoing};
@@ -251,6 +251,19 @@ impl Memory {
         let inputs = (0u8..).map(Input).zip(&self.topics.inputs);
         let of = |input, topic: &str| Ok((input, of_log(input, &state.logs[state.logs.id(topic, partition)?])));
         inputs.map(|(input, topic)| of(input, topic)).collect()
+    }
+}
+
+impl Peek for Memory {
+    fn first_between(
+        &self,
+        input: Input,
+        partition: PartitionId,
+        from: Offset,
+        end: Offset,
+    ) -> Result<Option<MemoryMessage>, BrokerError> {
+        let found = self.read(self.topics.input(input), partition, from, Isolation::ReadCommitted, 1)?;
+        Ok(found.into_iter().next().filter(|message| message.offset < end))
     }
 }
 
