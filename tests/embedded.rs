@@ -22,6 +22,8 @@ mod embedded {
     mod lane_beside;
     mod lane_fronts;
     mod lane_rules;
+    mod lane_clock;
+    mod lane_failing;
     mod lane_spy;
     mod lane_outputs;
     mod lane_watch;

@@ -27,7 +27,9 @@ mod kafka {
     mod brokers;
     mod cases;
     mod cli;
+    mod clock;
     mod conformance;
+    mod erasure;
     mod harness;
     mod journey;
     mod operator;
@@ -36,6 +38,7 @@ mod kafka {
     mod names;
     mod outage;
     mod producer;
+    mod quota;
     mod rekey;
     mod proxy;
     mod redrive;

@@ -53,6 +53,10 @@ pub enum TransactionError {
     /// Nothing of it will ever be seen; abort it, drop the overlay, rewind.
     #[error("{call}: {reason}")]
     Abortable { call: &'static str, reason: String },
+    /// What was sent was not taken within the bound, and nothing of it will ever be seen: less of it by a new producer, after
+    /// `wait` at least, may get through.
+    #[error("{call}: {reason}")]
+    TimedOut { call: &'static str, reason: String, wait: Duration },
     /// The producer can't go on (another holds its id, or it failed for good). Nothing of an uncommitted transaction will be seen.
     #[error("{call}: fenced or fatal: {reason}")]
     Fatal { call: &'static str, reason: String },
@@ -65,6 +69,7 @@ impl TransactionError {
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Abortable { .. } => "abortable",
+            Self::TimedOut { .. } => "timed_out",
             Self::Fatal { .. } => "fatal",
             Self::OutcomeUnknown { .. } => "outcome_unknown",
         }

@@ -72,6 +72,22 @@ impl Topics {
         &self.inputs[input.index()]
     }
 
+    /// The key of records that only touch a compacted topic: no UTF-8, so no user's.
+    pub const TOUCH_KEY: &'static [u8] = b"\xfftouch";
+
+    /// A record that says nothing, and names nobody. What it does is to be appended: only an append closes a segment of a log,
+    /// and only closed ones are compacted.
+    pub fn touch<'a>(&self, topic: &'a str, partition: PartitionId, timestamp: Option<i64>) -> Lent<'a> {
+        let (key, partition) = (Some(Self::TOUCH_KEY), Some(partition));
+        Lent { topic, partition, key, value: None, headers: &[], timestamp }
+    }
+
+    /// The partitions of a topic of `count` that the owner of a partition of the inputs touches: each has one owner.
+    pub fn touched_by(&self, partition: PartitionId, count: i32) -> impl Iterator<Item = PartitionId> + use<> {
+        let step = usize::try_from(self.partitions.max(1)).unwrap_or(1);
+        (partition.0..count).step_by(step).map(PartitionId)
+    }
+
     /// Those that others read. Each has a number of partitions of its own, and a record of any partition of the inputs may
     /// stand in any partition of theirs.
     pub fn outputs(&self) -> [&Arc<str>; 4] {
@@ -352,6 +368,17 @@ pub struct Standing {
     pub is_pending: bool,
 }
 
+/// What a broker says of the time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BrokerTime {
+    /// Its clock, at some moment of the call.
+    At(Timestamp),
+    /// It has no clock of its own: it is a part of this process.
+    Ours,
+    /// It can't be had from this broker, or this topic; and why.
+    Untold(String),
+}
+
 /// A connection to a cluster for one application (one consumer group, one set of topics). Cheap to clone.
 pub trait Broker: Clone + Send + Sync + 'static {
     type Message: Message + 'static;
@@ -473,4 +500,29 @@ pub trait Broker: Clone + Send + Sync + 'static {
 
     /// What can be told of a partition that stands still. Waits for no open transaction.
     fn standing(&self, partition: PartitionId) -> Result<Standing, BrokerError>;
+
+    /// The clock of the broker that leads this partition of the changelog. It may write there, outside of any transaction,
+    /// what [`Topics::touch`] makes. An error: it can't be told now.
+    fn time(&self, partition: PartitionId) -> Result<BrokerTime, BrokerError>;
+
+    /// Appends what [`Topics::touch`] makes to this partition of every compacted topic, outside of any transaction, so that
+    /// what was written there last is compacted, too, where nothing else comes. Of a topic with more partitions than the
+    /// inputs, also to those that fall to this one's owner.
+    fn touch(&self, partition: PartitionId) -> Result<(), BrokerError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_partition_of_a_compacted_topic_is_touched_by_one_owner() {
+        for (count, all) in [(8, 8), (3, 8), (20, 8), (1, 1), (0, 4)] {
+            let topics = Topics::of(&["rekey"], all);
+            let touched = (0..all).flat_map(|own| topics.touched_by(PartitionId(own), count));
+            let mut touched: Vec<i32> = touched.map(|place| place.0).collect();
+            touched.sort_unstable();
+            assert_eq!(touched, (0..count).collect::<Vec<_>>(), "{count} of {all}");
+        }
+    }
 }

@@ -6,6 +6,8 @@
 mod check;
 mod demo;
 #[cfg(feature = "kafka")]
+mod erasure;
+#[cfg(feature = "kafka")]
 mod findings;
 mod generate;
 #[cfg(feature = "kafka")]

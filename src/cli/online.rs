@@ -1,5 +1,6 @@
 //! What needs the cluster: topics as they are and should be, and generated events into them.
 
+use std::collections::BTreeMap;
 use std::io::{Write, stdout};
 use std::thread;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use clap::Args;
 use super::ConfigFlag;
 use super::findings::{Finding, JUDGED, findings};
 use crate::broker::Broker as _;
-use crate::broker::kafka::admin::{Admin, Step, TopicFacts, TopicWish, plan, wishes};
+use crate::broker::kafka::admin::{Admin, Difference, Step, TopicFacts, TopicWish, plan, wishes};
 use crate::broker::kafka::{Claim, KafkaBroker, KafkaSettings, PlainProducer, dry_run};
 use crate::config::{Config, ConfigError, Fault};
 use crate::domain::{PartitionId, Source};
@@ -25,7 +26,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(super) struct TopicsArgs {
     #[command(flatten)]
     config: ConfigFlag,
-    /// Creates the topics that are missing. Without it nothing is changed
+    /// Creates the topics that are missing, and sets on ours what bounds how long erased data stays on disk, and what lets the
+    /// broker tell its time. Without it nothing is changed
     #[arg(long)]
     create: bool,
 }
@@ -59,7 +61,7 @@ impl Survey {
                 Some(format!("{}: the topic is missing; `tideline topics --create` makes it", wish.name))
             }
             Step::Fault(difference) => Some(difference.to_string()),
-            Step::Note(_) => None,
+            Step::Set(_) | Step::Note(_) => None,
         };
         let found = self.findings.iter().filter(|finding| finding.is_fault).map(|finding| finding.text.clone());
         self.steps.iter().filter_map(fault).chain(found).collect()
@@ -73,6 +75,17 @@ impl Survey {
         };
         let found = self.findings.iter().filter(|finding| !finding.is_fault).map(|finding| finding.text.clone());
         found.chain(self.steps.iter().filter_map(note)).collect()
+    }
+
+    /// By topic, the properties that are set where it exists.
+    fn to_set(&self) -> BTreeMap<&str, Vec<(&str, &str)>> {
+        let mut all: BTreeMap<&str, Vec<(&str, &str)>> = BTreeMap::new();
+        for step in &self.steps {
+            if let Step::Set(Difference { topic, what, wanted, .. }) = step {
+                all.entry(topic).or_default().push((what, wanted));
+            }
+        }
+        all
     }
 
     fn missing(&self) -> impl Iterator<Item = &TopicWish> {
@@ -106,10 +119,19 @@ pub(super) fn topics(args: &TopicsArgs) -> Result<()> {
             writeln!(out, "would create {} with {partitions} partitions, {}", wish.name, properties.join(", "))?;
         }
     }
+    let to_set = survey.to_set();
+    for (topic, properties) in &to_set {
+        let told: Vec<_> = properties.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        if args.create {
+            survey.admin.alter(topic, properties)?;
+        }
+        let verb = if args.create { "set" } else { "would set" };
+        writeln!(out, "{verb} {} of {topic}", told.join(", "))?;
+    }
     if args.create {
         await_created(&config, &survey)?;
-    } else if survey.missing().next().is_some() {
-        writeln!(out, "nothing was changed; --create makes the missing topics")?;
+    } else if survey.missing().next().is_some() || !to_set.is_empty() {
+        writeln!(out, "nothing was changed; --create makes the missing topics, and sets what is to be set")?;
     }
     let wrong = survey.steps.iter().filter(|step| matches!(step, Step::Fault(_))).count();
     if wrong > 0 {
@@ -125,7 +147,9 @@ fn await_created(config: &Config, survey: &Survey) -> Result<()> {
     let clock = Clock::system();
     loop {
         let unsettled = plan(&created, &survey.admin.describe(&names)?);
-        let Some(step) = unsettled.iter().find(|step| !matches!(step, Step::Note(_))) else { return Ok(()) };
+        let Some(step) = unsettled.iter().find(|step| !matches!(step, Step::Set(_) | Step::Note(_))) else {
+            return Ok(());
+        };
         if Duration::from_millis(clock.monotonic_ms()) > config.kafka.retry_bound.duration() {
             bail!("a topic was created, but the cluster does not show it as it was asked for: {step:?}");
         }
@@ -141,7 +165,7 @@ fn state(steps: &[Step], topic: &str) -> String {
             Step::Fault(difference) if difference.topic == topic => {
                 Some(format!("FAULT: {} is {}, should be {}", difference.what, difference.found, difference.wanted))
             }
-            Step::Note(difference) if difference.topic == topic => {
+            Step::Set(difference) | Step::Note(difference) if difference.topic == topic => {
                 Some(format!("{} is {}, not {}", difference.what, difference.found, difference.wanted))
             }
             _ => None,
@@ -181,7 +205,12 @@ pub(super) fn check(config: &Config) -> Result<()> {
         bail!("{} partitions can't be gone on with", refused.len());
     }
     let (brokers, topics) = (survey.brokers, survey.wishes.len());
-    writeln!(stdout().lock(), "{}: {brokers} brokers, {topics} topics as they should be", config.kafka.bootstrap)?;
+    let mut out = stdout().lock();
+    writeln!(out, "{}: {brokers} brokers, {topics} topics as they should be", config.kafka.bootstrap)?;
+    for line in super::erasure::told(config, &survey.facts) {
+        writeln!(out, "{line}")?;
+    }
+    writeln!(out, "{}", clock(&survey, &config.topics.changelog))?;
     Ok(())
 }
 
@@ -195,6 +224,25 @@ fn examine_partitions(config: &Config) -> Result<Vec<(PartitionId, Refusal)>> {
         refused.extend(refusal.map(|refusal| (partition, refusal)));
     }
     Ok(refused)
+}
+
+/// Where the broker's time comes from.
+fn clock(survey: &Survey, changelog: &str) -> String {
+    let facts = survey.facts.iter().find(|facts| facts.name == changelog);
+    let kind = facts.and_then(|facts| facts.config.get("message.timestamp.type")).map_or("not told", String::as_str);
+    if kind == "LogAppendTime" {
+        return format!("the broker's time is told by {changelog}, as it appends records");
+    }
+    let mend = "`tideline topics --create` sets LogAppendTime, which tells it";
+    match survey.admin.tells_latest_time(changelog) {
+        Ok(()) => {
+            format!("message.timestamp.type of {changelog} is {kind}: the broker's time is read off commits; {mend}")
+        }
+        Err(reason) => format!(
+            "message.timestamp.type of {changelog} is {kind}, and {reason}: the broker's time can't be had, stream time follows \
+             the machine's clock on trust; {mend}"
+        ),
+    }
 }
 
 /// The cluster, once it is seen to be one that can be worked with.

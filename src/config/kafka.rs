@@ -182,6 +182,8 @@ mod client {
                 dead_letter_retention: self.topics.dead_letter_retention.duration(),
                 changelog_segment_bytes: self.topics.changelog_segment.bytes() as u64,
                 changelog_segment_age: self.topics.changelog_segment_age.duration(),
+                changelog_compaction_lag: self.topics.changelog_compaction_lag.duration(),
+                changelog_tombstone_retention: self.topics.changelog_tombstone_retention.duration(),
                 max_message_bytes: self.kafka.max_message.bytes(),
             }
         }

@@ -103,8 +103,13 @@ pub struct TopicsConfig {
     pub dead_letter_retention: Period,
     /// Segments of the changelog; small ones are compacted sooner, so a restore reads less. Default 16MiB.
     pub changelog_segment: Size,
-    /// A segment of the changelog is closed after that even if it isn't full: only closed ones are compacted. Default 1h.
+    /// A segment of the changelog, or of `user-profiles`, is closed after that even if it isn't full: only closed ones are
+    /// compacted. So often something is appended to each, since only that closes one. Default 1h.
     pub changelog_segment_age: Period,
+    /// What stands in a closed segment of theirs is compacted after that at the latest. Default 1d.
+    pub changelog_compaction_lag: Period,
+    /// How long the tombstone of an erased user is kept after the first compaction that saw it. Default 1d.
+    pub changelog_tombstone_retention: Period,
 }
 
 /// Time, batches and bounds.
@@ -125,6 +130,11 @@ pub struct Stream {
     pub idle_after: Period,
     /// How often it follows then; each time is a transaction. Default 5s.
     pub idle_tick: Period,
+    /// Not where it is further behind the clock than that: there a history is being loaded, and pauses. Default 7d.
+    pub idle_reach: Period,
+    /// How often this machine's clock is compared with the broker's; stream time follows only while they agree to within
+    /// `max_skew`. Default 1h.
+    pub clock_check: Period,
     /// How long a batch is filled before it is committed. Longer: cheaper, later outputs. Default 100ms.
     pub commit_interval: Period,
     /// A batch is committed at that many records at the latest. Default 20000.
@@ -156,6 +166,8 @@ pub struct Stream {
     pub restores_at_once: usize,
     /// How long a lane keeps from trying again after a failure. Default 200ms.
     pub retry_backoff: Period,
+    /// After each further failure of a commit it keeps from it for twice as long, up to that. Default 30s.
+    pub retry_backoff_max: Period,
     /// How long the same thing may fail, with no success in between, or one call to the client not return, before the process
     /// gives up and names the cause. Default 2m.
     pub patience: Period,
@@ -265,6 +277,8 @@ impl Default for TopicsConfig {
             dead_letter_retention: Period::of_days(14),
             changelog_segment: Size::of_mib(16),
             changelog_segment_age: Period::of_secs(3_600),
+            changelog_compaction_lag: Period::of_days(1),
+            changelog_tombstone_retention: Period::of_days(1),
         }
     }
 }
@@ -278,6 +292,8 @@ impl Default for Stream {
             merge_wait: Period::of_secs(5),
             idle_after: Period::of_secs(60),
             idle_tick: Period::of_secs(5),
+            idle_reach: Period::of_days(7),
+            clock_check: Period::of_secs(3_600),
             commit_interval: Period::of_millis(100),
             batch_records: 20_000,
             batch_bytes: Size::of_mib(8),
@@ -292,6 +308,7 @@ impl Default for Stream {
             restore_timeout: Period::of_millis(20),
             restores_at_once: 4,
             retry_backoff: Period::of_millis(200),
+            retry_backoff_max: Period::of_secs(30),
             patience: Period::of_secs(120),
             stall_after: Period::of_secs(30),
             topic_check: Period::of_secs(2),

@@ -113,6 +113,8 @@ impl Config {
             ("topics.output_retention", topics.output_retention),
             ("topics.dead_letter_retention", topics.dead_letter_retention),
             ("topics.changelog_segment_age", topics.changelog_segment_age),
+            ("topics.changelog_compaction_lag", topics.changelog_compaction_lag),
+            ("topics.changelog_tombstone_retention", topics.changelog_tombstone_retention),
         ] {
             faults.unless(period > Period::default(), path, "must be longer than 0s");
         }
@@ -175,6 +177,8 @@ impl Config {
             ("stream.idle_after", stream.idle_after),
             ("stream.commit_interval", stream.commit_interval),
             ("stream.idle_tick", stream.idle_tick),
+            ("stream.idle_reach", stream.idle_reach),
+            ("stream.clock_check", stream.clock_check),
             ("stream.poll_timeout", stream.poll_timeout),
             ("stream.restore_timeout", stream.restore_timeout),
             ("stream.retry_backoff", stream.retry_backoff),
@@ -188,6 +192,14 @@ impl Config {
             stream.topic_check <= Period::of_secs(5),
             "stream.topic_check",
             format!("{} must be at most 5s: what becomes of a topic must be noticed within 10s", stream.topic_check),
+        );
+        faults.unless(
+            stream.retry_backoff <= stream.retry_backoff_max,
+            "stream.retry_backoff_max",
+            format!(
+                "{} must not be shorter than stream.retry_backoff, {}",
+                stream.retry_backoff_max, stream.retry_backoff
+            ),
         );
         for (path, count) in [
             ("stream.batch_records", stream.batch_records),

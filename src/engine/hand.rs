@@ -89,6 +89,8 @@ pub(super) struct Hand {
     timers: BTreeSet<Timer>,
     /// The last committed timer that was taken.
     taken: Option<Timer>,
+    /// The latest deadline that was fired.
+    pub last_fired: Option<Timer>,
 }
 
 impl Hand {
@@ -105,6 +107,7 @@ impl Hand {
             index: HashTable::new(),
             timers: BTreeSet::new(),
             taken: None,
+            last_fired: None,
         }
     }
 
@@ -116,6 +119,7 @@ impl Hand {
         self.index.clear();
         self.timers.clear();
         self.taken = None;
+        self.last_fired = None;
     }
 
     pub fn slot(&mut self, slot: Slot) -> &mut Touched {
@@ -251,6 +255,7 @@ impl Hand {
                 self.taken = Some((at, key));
             }
             if due {
+                self.last_fired = self.last_fired.max(Some((at, key)));
                 return Ok(Some((at, slot)));
             }
             self.arm(slot);

@@ -20,7 +20,7 @@ use crate::record::Coordinates;
 use crate::rules::{Rules, Ruleset};
 use crate::state::codec::Header;
 use crate::state::{Ladder, PartitionRecord, Population, StateError};
-use crate::timers::{Key, Place, Timers};
+use crate::timers::{Key, Place, Timer, Timers};
 
 /// One change of the changelog; without a value it is a tombstone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +43,10 @@ pub struct Partition {
     old_ladders: Vec<Ladder>,
     erasures: usize,
     fired: u64,
+    /// The latest deadline that was ever fired, as committed.
+    last_fired: Option<Timer>,
+    /// Deadlines fire in slices of at most that many.
+    slice: usize,
     /// The committed record tells its rules by a scheme that can't be compared: it is to be written anew.
     is_record_outdated: bool,
     hand: Hand,
@@ -62,6 +66,8 @@ impl Partition {
             old_ladders: Vec::new(),
             erasures: 0,
             fired: 0,
+            last_fired: None,
+            slice: usize::MAX,
             is_record_outdated: false,
             hand: Hand::new(clock, population),
         }
@@ -193,6 +199,7 @@ impl Partition {
         self.outdated.truncate(self.hand.to_reevaluate);
         self.erasures = self.hand.erasures;
         self.fired += self.hand.fired as u64;
+        self.last_fired = self.last_fired.max(self.hand.last_fired);
         self.is_record_outdated = false;
         let taken_until = self.hand.taken_until();
         let mut table = self.users.write();
@@ -255,6 +262,26 @@ impl Partition {
     pub fn distrust(&mut self) {
         self.discard();
         self.arm_all();
+    }
+
+    /// Whether time does what it should in what is in hand: a deadline has fired that is later than all before it, or fewer users
+    /// are left to re-evaluate. One that fires again and again is no step forward.
+    pub fn comes_forward(&self) -> bool {
+        self.hand.last_fired > self.last_fired || self.hand.to_reevaluate < self.outdated.len()
+    }
+
+    /// From now on slices hold no more than that, nor than the settings say.
+    pub fn limit_slices(&mut self, effects: usize) {
+        self.slice = effects.max(1);
+    }
+
+    /// Deadlines fired and users re-evaluated in hand.
+    pub fn fired_in_hand(&self) -> usize {
+        self.hand.fired
+    }
+
+    pub(super) fn is_slice_full(&self) -> bool {
+        self.hand.fired >= self.engine.settings.max_effects.min(self.slice)
     }
 
     /// The committed users, to be read by anyone.

@@ -32,6 +32,10 @@ pub enum Call {
     Bounds,
     /// Asking how far all partitions have forwarded, and where `rekey` ends.
     Fronts,
+    /// Asking for the broker's time.
+    Time,
+    /// Appending to logs, so that they are compacted.
+    Touch,
 }
 
 impl Call {
@@ -54,6 +58,8 @@ impl Call {
             Self::DescribeTopics => "describe_topics",
             Self::Bounds => "bounds",
             Self::Fronts => "fronts",
+            Self::Time => "time",
+            Self::Touch => "touch",
         }
     }
 }

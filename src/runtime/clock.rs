@@ -14,7 +14,14 @@ pub struct Clock(Kind);
 enum Kind {
     System { origin: Instant },
     Accelerated { origin: Instant, start: Timestamp, speed: u32 },
-    Simulated(Arc<AtomicI64>),
+    Simulated(Arc<Simulation>),
+}
+
+#[derive(Debug)]
+struct Simulation {
+    now_ms: AtomicI64,
+    /// So far the calendar is ahead of the time that goes by.
+    wall_ahead_ms: AtomicI64,
 }
 
 impl Clock {
@@ -32,7 +39,7 @@ impl Clock {
 
     /// One that stands still at `start` until its owner moves it.
     pub fn simulated(start: Timestamp) -> (Self, SimulatedTime) {
-        let now = Arc::new(AtomicI64::new(start.millis()));
+        let now = Arc::new(Simulation { now_ms: AtomicI64::new(start.millis()), wall_ahead_ms: AtomicI64::new(0) });
         (Self(Kind::Simulated(now.clone())), SimulatedTime(now))
     }
 
@@ -48,7 +55,8 @@ impl Clock {
                 let elapsed_ms = i64::try_from(origin.elapsed().as_millis()).unwrap_or(i64::MAX);
                 start.plus_millis(elapsed_ms.saturating_mul(i64::from(*speed)))
             }
-            Kind::Simulated(now) => Timestamp::of_millis(now.load(Ordering::Relaxed)),
+            Kind::Simulated(now) => Timestamp::of_millis(now.now_ms.load(Ordering::Relaxed))
+                .plus_millis(now.wall_ahead_ms.load(Ordering::Relaxed)),
         }
     }
 
@@ -58,12 +66,21 @@ impl Clock {
             Kind::System { origin } | Kind::Accelerated { origin, .. } => {
                 u64::try_from(origin.elapsed().as_millis()).unwrap_or(u64::MAX)
             }
-            Kind::Simulated(now) => now.load(Ordering::Relaxed).max(0).unsigned_abs(),
+            Kind::Simulated(now) => now.now_ms.load(Ordering::Relaxed).max(0).unsigned_abs(),
         }
     }
 }
 
 impl Clock {
+    /// How far the calendar goes in that time.
+    pub(super) fn calendar_ms(&self, elapsed_ms: u64) -> i64 {
+        let elapsed_ms = i64::try_from(elapsed_ms).unwrap_or(i64::MAX);
+        match &self.0 {
+            Kind::Accelerated { speed, .. } => elapsed_ms.saturating_mul(i64::from(*speed)),
+            Kind::System { .. } | Kind::Simulated(_) => elapsed_ms,
+        }
+    }
+
     pub(super) fn is_simulated(&self) -> bool {
         matches!(self.0, Kind::Simulated(_))
     }
@@ -79,11 +96,16 @@ impl Clock {
 
 /// Moves a simulated clock.
 #[derive(Debug)]
-pub struct SimulatedTime(Arc<AtomicI64>);
+pub struct SimulatedTime(Arc<Simulation>);
 
 impl SimulatedTime {
     pub fn advance_ms(&self, ms: u64) {
-        self.0.fetch_add(i64::try_from(ms).unwrap_or(i64::MAX), Ordering::Relaxed);
+        self.0.now_ms.fetch_add(i64::try_from(ms).unwrap_or(i64::MAX), Ordering::Relaxed);
+    }
+
+    /// Sets the calendar so far ahead of the time that goes by, or behind it: as a machine whose clock is wrong has it.
+    pub fn set_wall_ahead_ms(&self, ms: i64) {
+        self.0.wall_ahead_ms.store(ms, Ordering::Relaxed);
     }
 }
 

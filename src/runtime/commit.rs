@@ -14,6 +14,7 @@ use crate::runtime::company::Company;
 use crate::runtime::failures::Doing;
 use crate::runtime::lane::{Held, Lane};
 use crate::runtime::misrouted;
+use crate::runtime::pace::Load;
 use crate::runtime::recover::Unsettled;
 use crate::runtime::status::Transactions;
 
@@ -51,6 +52,7 @@ impl<B: Broker> Lane<B> {
                 self.count(|transactions| transactions.committed += 1);
                 self.install(&partitions, &note);
                 self.committed_to.extend(partitions);
+                self.pace.committed(self.most());
                 self.succeeded(Doing::Commit);
                 Ok(())
             }
@@ -58,7 +60,19 @@ impl<B: Broker> Lane<B> {
                 self.count(|transactions| transactions.fatal += 1);
                 self.producer = None;
                 self.roll_back(&partitions, now_ms)?;
-                self.note_failure(Doing::Commit, error.into(), now_ms)
+                self.failed(Doing::Commit, error.into(), now_ms)
+            }
+            Err(Failed::Begun(error @ TransactionError::TimedOut { wait, .. })) => {
+                self.count(|transactions| transactions.aborted += 1);
+                let served = partitions.iter().filter_map(|partition| self.partitions.get(partition)?.as_serving());
+                let held = served.fold(Load::default(), |sum, serving| sum.plus(serving.load()));
+                self.pace.timed_out(held);
+                // Whoever takes the id ends what is open; it was never to be committed.
+                self.producer = None;
+                self.roll_back(&partitions, now_ms)?;
+                self.failed(Doing::Commit, error.into(), now_ms)?;
+                self.rest_at_least(wait, now_ms);
+                Ok(())
             }
             Err(Failed::Begun(error @ TransactionError::Abortable { .. })) => {
                 self.count(|transactions| transactions.aborted += 1);
@@ -73,8 +87,8 @@ impl<B: Broker> Lane<B> {
                 self.producer = None;
                 self.unsettled = Some(Unsettled { note, written: partitions.clone(), partitions });
                 self.batch = None;
-                // No rest: a new producer settles it. But one that is fenced again and again must end, and say so.
-                self.note_failure(Doing::Commit, error.into(), now_ms)
+                // A new producer settles it at once; only the next batch waits. One that is fenced again and again must end, and say so.
+                self.failed(Doing::Commit, error.into(), now_ms)
             }
         }
     }
@@ -88,13 +102,15 @@ impl<B: Broker> Lane<B> {
         let mut calling = Calling::note(board, clock, self.index, None, Call::Begin);
         let mut transaction = producer.begin().map_err(Failed::NotBegun)?;
         calling.goes_on_with(Call::Send, clock);
+        // Early, so that the marker is the latest in the log as long as the clocks agree, and tells the broker's time.
+        let stamp = clock.wall().minus_millis(self.job.timekeeper.max_skew_ms());
         let mut offsets = Vec::new();
         let mut writes = 0;
         for serving in self.partitions.values_mut().filter_map(Held::as_serving_mut) {
             if !partitions.contains(&serving.id) {
                 continue;
             }
-            match serving.write(note, &self.job, |record| transaction.lend(record)) {
+            match serving.write(note, &self.job, stamp, |record| transaction.lend(record)) {
                 Ok(count) => writes += count,
                 Err(error) => return Err(give_up(transaction, error).into()),
             }
@@ -118,8 +134,7 @@ impl<B: Broker> Lane<B> {
             let board = self.company.board.clone();
             let now_ms = self.company.clock.monotonic_ms();
             if let Some(serving) = self.serving(partition) {
-                // Time that follows the clock is no step forward: nothing was read for it.
-                let is_step = serving.consumed() > 0 || serving.is_slice();
+                let is_step = serving.is_step();
                 let installed = serving.install(note.clone());
                 has_forwarded |= installed.has_forwarded();
                 board.partition(partition, |status| {
@@ -147,6 +162,12 @@ impl<B: Broker> Lane<B> {
             }
         }
         Ok(())
+    }
+
+    /// What the settings let a batch hold.
+    fn most(&self) -> Load {
+        let (settings, effects) = (&self.job.settings, self.job.engine.settings().max_effects);
+        Load { records: settings.max_batch_records, bytes: settings.max_batch_bytes, effects }
     }
 
     fn count(&self, change: impl FnOnce(&mut Transactions)) {

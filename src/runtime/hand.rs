@@ -16,6 +16,8 @@ pub(super) struct Hand {
     pub tally: Vec<Tally>,
     pub consumed: usize,
     pub is_slice: bool,
+    /// An event that waits for a slice has moved W.
+    pub event_moved_time: bool,
     /// A condemned record is: to be committed before anything else can go wrong.
     pub is_urgent: bool,
     pub renews_offsets: bool,

@@ -12,6 +12,7 @@ use crate::rules::Ruleset;
 use crate::runtime::Settings;
 use crate::runtime::errand::Slots;
 use crate::runtime::ownership::Expected;
+use crate::runtime::timekeeper::Timekeeper;
 
 /// In the order of [`Partitioner::ALL`].
 pub(super) type Fits = [bool; Partitioner::ALL.len()];
@@ -25,6 +26,7 @@ pub struct Job {
     pub(super) decoders: Vec<Decoder>,
     pub(super) emitter: Emitter,
     pub(super) restore_slots: Slots,
+    pub(super) timekeeper: Timekeeper,
 }
 
 impl Job {
@@ -42,8 +44,9 @@ impl Job {
         let decoder = |input| Decoder::new(input, partitions, max_skew_ms).partitioned_by(partitioner);
         let emitter = Emitter::new(&engine.settings().rules, engine.rule_version(), output);
         let restore_slots = Slots::new(settings.restores_at_once);
+        let timekeeper = Timekeeper::new(max_skew_ms, &settings);
         let decoders = inputs.into_iter().map(decoder).collect();
-        Arc::new(Self { engine, topics, settings, decoders, emitter, restore_slots })
+        Arc::new(Self { engine, topics, settings, decoders, emitter, restore_slots, timekeeper })
     }
 
     pub(super) fn inputs(&self) -> usize {

@@ -22,8 +22,10 @@ use crate::runtime::company::Company;
 use crate::runtime::errand::{Errand, Manner};
 use crate::runtime::failures::{Doing, Failures};
 use crate::runtime::fronts::{Fronts, LOOK_HELD_MS};
+use crate::runtime::idle::Aside;
 use crate::runtime::job::Job;
 use crate::runtime::look::Look;
+use crate::runtime::pace::Pace;
 use crate::runtime::recover::{Recovery, Unsettled};
 use crate::runtime::restore::Tools;
 use crate::runtime::restoring::Restoring;
@@ -101,6 +103,7 @@ pub struct Lane<B: Broker> {
     pub(super) fronts: Fronts,
     pub(super) look: Option<Errand<Look<B>>>,
     pub(super) manner: Manner,
+    pub(super) aside: Aside<B>,
     pub(super) next_number: u64,
     pub(super) commits: u64,
     pub(super) next: Next,
@@ -108,10 +111,13 @@ pub struct Lane<B: Broker> {
     /// The partition that was handled, and the one that was restored, last.
     last_handled: PartitionId,
     pub(super) last_restored: PartitionId,
-    failures: Failures,
+    pub(super) failures: Failures,
     /// After a failure nothing but polls until then.
     pub(super) not_before_ms: u64,
     pub(super) outlook: Outlook,
+    /// After a commit that failed nothing is handled until then.
+    pub(super) no_batch_before_ms: u64,
+    pub(super) pace: Pace,
     /// When it was last told on the board how partitions stand.
     shown_ms: u64,
     /// Time that was not spent in waiting for inputs, and does not count against them.
@@ -150,6 +156,7 @@ impl<B: Broker> Lane<B> {
             fronts: Fronts::default(),
             look: None,
             manner,
+            aside: Aside::default(),
             next_number: 1,
             commits: 0,
             next: Next::Poll,
@@ -159,6 +166,8 @@ impl<B: Broker> Lane<B> {
             failures: Failures::default(),
             not_before_ms: 0,
             outlook: Outlook::default(),
+            no_batch_before_ms: 0,
+            pace: Pace::default(),
             shown_ms: 0,
             away_ms: 0,
         })
@@ -183,7 +192,8 @@ impl<B: Broker> Lane<B> {
             return if commits { Action::Commit } else { Action::Leave };
         }
         if now_ms < self.not_before_ms {
-            return Action::Poll(Duration::from_millis(self.not_before_ms - now_ms));
+            let rest = Duration::from_millis(self.not_before_ms - now_ms);
+            return Action::Poll(rest.min(self.job.settings.poll_timeout));
         }
         if self.must_recover() {
             // Between two polls, so that the group is answered.
@@ -202,7 +212,9 @@ impl<B: Broker> Lane<B> {
         }
         if self.next == Next::Handle {
             self.next = Next::Finish;
-            return Action::Handle;
+            if now_ms >= self.no_batch_before_ms {
+                return Action::Handle;
+            }
         }
         if self.next == Next::Finish {
             self.next = Next::Poll;
@@ -237,7 +249,8 @@ impl<B: Broker> Lane<B> {
         let calling = self.calling(None, Call::Poll);
         let outcome = self.source.poll(self.company.clock.wait(timeout), &mut polled);
         drop(calling);
-        let (now, now_ms) = (self.company.clock.wall(), self.company.clock.monotonic_ms());
+        let now = self.job.timekeeper.now(&self.company.clock);
+        let now_ms = self.company.clock.monotonic_ms();
         self.look_at_the_board(now_ms);
         for item in polled.drain(..) {
             match item {
@@ -293,6 +306,7 @@ impl<B: Broker> Lane<B> {
         let limit = self.fronts.limit();
         let order = after(self.partitions.keys().copied(), self.last_handled);
         let mut room = self.job.settings.turn_records.min(self.room());
+        let slice = self.pace.effects(self.job.engine.settings().max_effects);
         let flow_ms = now_ms.saturating_sub(self.away_ms);
         let mut resumed = Vec::new();
         for partition in order {
@@ -310,6 +324,7 @@ impl<B: Broker> Lane<B> {
                 self.batch = Some(Batch { generation, began_ms: now_ms });
             }
             let Some(serving) = self.serving(partition) else { continue };
+            serving.engine.limit_slices(slice);
             let before = serving.consumed();
             let turn = serving.handle(&job, room, (flow_ms, limit), &mut resumed);
             let turn = turn.map_err(|source| LaneError::State { partition, source })?;
@@ -334,41 +349,6 @@ impl<B: Broker> Lane<B> {
         Ok(())
     }
 
-    /// Stream time follows the clock where nothing came for a while.
-    fn tick(&mut self, partition: PartitionId, now_ms: u64) {
-        let (idle_after, tick) = (millis(self.job.settings.idle_after), millis(self.job.settings.idle_tick));
-        let wall = self.company.clock.wall();
-        if self.job.settings.mode != Mode::Endless {
-            return;
-        }
-        let limit = self.fronts.limit();
-        let Some(serving) = self.serving(partition).filter(|serving| serving.is_free(limit)) else { return };
-        let since_record = now_ms.saturating_sub(serving.last_record_ms);
-        let since_tick = now_ms.saturating_sub(serving.last_tick_ms);
-        if serving.is_at_end() && since_record >= idle_after && since_tick >= tick {
-            serving.last_tick_ms = now_ms;
-            serving.ask_time(wall);
-        }
-    }
-
-    /// Something failed that may be tried again, after a rest, within the patience of the settings.
-    pub(super) fn failed(&mut self, doing: Doing, error: LaneError, now_ms: u64) -> Result<(), LaneError> {
-        self.note_failure(doing, error, now_ms)?;
-        // A partition that can't be restored yet does not keep the others waiting.
-        if !doing.is_of_one_partition() {
-            self.not_before_ms = now_ms + millis(self.job.settings.retry_backoff);
-        }
-        Ok(())
-    }
-
-    /// The same without the rest.
-    pub(super) fn note_failure(&mut self, doing: Doing, error: LaneError, now_ms: u64) -> Result<(), LaneError> {
-        let cause = self.failures.failed(doing, error, now_ms, self.job.settings.patience)?;
-        tracing::warn!(lane = self.index, "{cause}; trying again");
-        self.company.board.lane(self.index, |lane| lane.trouble = Some(cause));
-        Ok(())
-    }
-
     /// Notes a call of this lane for as long as it is held.
     pub(super) fn calling(&self, partition: Option<PartitionId>, call: Call) -> Calling {
         Calling::note(&self.company.board, &self.company.clock, self.index, partition, call)
@@ -388,6 +368,7 @@ impl<B: Broker> Lane<B> {
                 status.held_by = held_by;
             });
         }
+        self.do_chores(now_ms);
         // With something in hand there is a batch, whose commit comes first.
         if !self.has_in_hand() && !self.must_recover() && self.company.orders.take(&self.transactional_id) {
             tracing::warn!(lane = self.index, "takes its transactional id anew");
@@ -407,12 +388,6 @@ impl<B: Broker> Lane<B> {
         }
     }
 
-    pub(super) fn succeeded(&mut self, doing: Doing) {
-        if self.failures.succeeded(doing) {
-            self.company.board.lane(self.index, |lane| lane.trouble = None);
-        }
-    }
-
     pub(super) fn serving(&mut self, partition: PartitionId) -> Option<&mut Serving<B::Message>> {
         self.partitions.get_mut(&partition).and_then(Held::as_serving_mut)
     }
@@ -424,7 +399,7 @@ impl<B: Broker> Lane<B> {
     /// Records that the batch may still take.
     fn room(&self) -> usize {
         let consumed: usize = self.partitions.values().filter_map(Held::as_serving).map(Serving::consumed).sum();
-        self.job.settings.max_batch_records.saturating_sub(consumed)
+        self.pace.records(self.job.settings.max_batch_records).saturating_sub(consumed)
     }
 
     fn is_commit_due(&self, now_ms: u64) -> bool {
@@ -435,7 +410,7 @@ impl<B: Broker> Lane<B> {
             || self.room() == 0
             || serving().any(Serving::must_commit)
             || serving().any(Serving::is_awaited)
-            || serving().map(Serving::staged_bytes).sum::<usize>() >= settings.max_batch_bytes
+            || serving().map(Serving::staged_bytes).sum::<usize>() >= self.pace.bytes(settings.max_batch_bytes)
     }
 
     /// How long a poll may wait: not at all if there is something to do, and never past the end of a batch.
@@ -447,12 +422,16 @@ impl<B: Broker> Lane<B> {
             timeout = timeout.min(Duration::from_millis(left));
         }
         let (flow_ms, limit) = (now_ms.saturating_sub(self.away_ms), self.fronts.limit());
+        let rest_ms = self.no_batch_before_ms.saturating_sub(now_ms);
+        if rest_ms > 0 {
+            timeout = timeout.min(Duration::from_millis(rest_ms));
+        }
         for held in self.partitions.values_mut() {
             match held {
                 // It is asked for again after the poll.
                 Held::Restoring(_) => timeout = timeout.min(settings.restore_timeout),
                 Held::Serving(serving) => {
-                    if serving.has_work(flow_ms, limit) {
+                    if rest_ms == 0 && serving.has_work(flow_ms, limit) {
                         return Duration::ZERO;
                     }
                     if serving.is_held() {

@@ -2,10 +2,10 @@
 //!
 //! Files, in the order of a batch: `lane` (the loop), `serving` (a partition in hand), `reading` (what it has read and
 //! forwarded), `fronts`, `look` and `reach` (how far it may go while others forward), `commit` (the transaction and its outcomes),
-//! `recover` (outcomes in doubt); then `assignment` (what the group gives and takes), `restore` (the machine) and
+//! `recover` (outcomes in doubt), `failures` and `pace` (what is tried again: when, and how much of it); then `assignment` (what the group gives and takes), `restore` (the machine) and
 //! `restoring` (the lane's side of it), `panics` (over one record), `errand` (what is done beside a lane), `ownership` (pure judgements of what may be
 //! trusted) with `identity` (of topics), `topic_watch`, `topic_faults` and `unserved` (topics that change under a run), [`reset`] and [`skip`] (a way on where they refuse), `finish` (runs that end), [`status`] and `calls` (what is told), `stall` and `watchdog` (what stands still, and why),
-//! `settings` (every bound), `clock`.
+//! `settings` (every bound), `clock`, `timekeeper` (whom to believe about the time), `idle` (where nothing comes).
 //!
 //! Must not know: rdkafka, metrics, HTTP. May break exactly once: a poll between the capture of a generation and the
 //! install of its batch that is not handled as `assignment` does it.
@@ -23,11 +23,13 @@ mod finish;
 mod fronts;
 mod hand;
 mod identity;
+mod idle;
 mod job;
 mod lane;
 mod look;
 mod misrouted;
 mod ownership;
+mod pace;
 mod panics;
 mod reach;
 mod reading;
@@ -40,6 +42,7 @@ mod settings;
 pub mod skip;
 mod stall;
 pub mod status;
+mod timekeeper;
 mod topic_faults;
 mod topic_watch;
 mod unserved;
@@ -59,12 +62,14 @@ pub use error::LaneError;
 pub use examine::examine;
 pub use finish::Finish;
 pub use identity::{Identities, Identity, Place};
+pub use idle::IdleWait;
 pub use job::Job;
 pub use lane::{Lane, Stepped};
 pub use ownership::Refusal;
 pub use settings::{Mode, Settings};
 pub use stall::{Cause, Stall};
 pub use status::{Board, Status};
+pub use timekeeper::ClockStanding;
 pub use topic_faults::TopicFaults;
 pub use topic_watch::TopicWatch;
 pub use watchdog::{Orders, Watchdog};

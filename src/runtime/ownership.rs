@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::broker::{Bounds, CommitNote, Committed, Ending, TopicDescription, Topics};
-use crate::domain::{Input, Partitioner, TopicId};
+use crate::domain::{Input, Partitioner, Timestamp, TopicId};
 use crate::record::Offset;
 use crate::rules::Rules;
 use crate::runtime::identity::{self, Identities, Place, Sameness};
@@ -165,6 +165,12 @@ pub enum Refusal {
          alone); put the lost records back, or `tideline reset` starts it anew"
     )]
     Cut { recorded: u64, found: u64 },
+    #[error(
+        "its stream time is {stream_time}, ahead of {whose} ({now}) by more than stream.max_skew: a wrong clock, or `run --until`, \
+         has moved it there, or this machine's clock is behind; set the clock right, wait until then, or `tideline reset` \
+         starts it anew"
+    )]
+    AheadOfClock { stream_time: Timestamp, now: Timestamp, whose: &'static str },
     #[error("{0}")]
     Unreadable(String),
 }
@@ -215,6 +221,22 @@ pub fn cut(record: &PartitionRecord, found: &Population) -> Option<Refusal> {
     let count = |population: &Population| population.by_stage.iter().sum::<u64>();
     let (recorded, found) = (count(&record.population), count(found));
     (found < recorded).then_some(Refusal::Cut { recorded, found })
+}
+
+/// Stream time that lies ahead of the clock was not moved there by events: they are dead then. It would make all later ones too
+/// old.
+pub fn not_ahead(
+    record: Option<&PartitionRecord>,
+    now: Timestamp,
+    max_skew_ms: i64,
+    whose: &'static str,
+) -> Result<(), Refusal> {
+    match record.and_then(|record| record.stream_time) {
+        Some(stream_time) if stream_time.since(now) > max_skew_ms => {
+            Err(Refusal::AheadOfClock { stream_time, now, whose })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What a restored partition is judged against.

@@ -256,6 +256,7 @@ impl<B: Broker> Lane<B> {
                 Verdict::Committed => {
                     self.committed_to.extend(&written);
                     self.install(&only, &note);
+                    self.succeeded(Doing::Commit);
                     if let Some(serving) = self.serving(partition) {
                         serving.overtaken = offsets_lag.then(|| before.unwrap_or(note.clone()));
                     }

@@ -278,6 +278,12 @@ impl<B: Broker> Restore<B> {
             Ok(start) => start,
             Err(refusal) => return Ok(Restored::Refused(refusal)),
         };
+        self.compare_clocks();
+        let keeper = &job.timekeeper;
+        let (now, whose) = (keeper.now(&self.tools.clock), keeper.whose());
+        if let Err(refusal) = ownership::not_ahead(start.record.as_ref(), now, keeper.max_skew_ms(), whose) {
+            return Ok(Restored::Refused(refusal));
+        }
         let positions = ownership::positions(&start, &bounds);
         if let Some(record) = &start.record {
             let damaged = |source| LaneError::State { partition: self.partition, source };
@@ -292,6 +298,13 @@ impl<B: Broker> Restore<B> {
         (serving.overtaken, serving.has_expired) = (start.overtaken, start.has_expired);
         serving.identities = start.identities;
         Ok(Restored::Read(Box::new(serving)))
+    }
+
+    /// Before the partition's first event is judged, and before its stream time follows a clock.
+    fn compare_clocks(&self) {
+        let Tools { broker, job, clock, board, .. } = &self.tools;
+        let _calling = self.tools.calling(Some(self.partition), Call::Time);
+        job.timekeeper.compare_first(broker, self.partition, clock, board);
     }
 
     fn tell(&self, step: &Step) {

@@ -18,6 +18,7 @@ use crate::record::{Coordinates, Message, Offset, Outgoing, Unread};
 use crate::runtime::fronts::Limit;
 use crate::runtime::hand::{Hand, Installed};
 use crate::runtime::identity::Identities;
+use crate::runtime::idle::IdleWait;
 use crate::runtime::job::{Fits, Job};
 use crate::runtime::panics::{Broken, Condemned};
 use crate::runtime::reach::NOWHERE;
@@ -97,6 +98,8 @@ pub(super) struct Serving<M> {
     pub last_record_ms: u64,
     /// When its clock was last moved for want of input.
     pub last_tick_ms: u64,
+    /// Why stream time did not follow the clock then.
+    pub idle_wait: Option<IdleWait>,
 }
 
 impl<M: Message> Serving<M> {
@@ -138,6 +141,7 @@ impl<M: Message> Serving<M> {
             is_finishing: false,
             last_record_ms: now_ms,
             last_tick_ms: now_ms,
+            idle_wait: None,
         }
     }
 
@@ -253,7 +257,9 @@ impl<M: Message> Serving<M> {
 
     /// Deals with the head of an input, and takes it away.
     fn take_head(&mut self, input: Input, job: &Job) -> Result<Taken, StateError> {
+        let before = self.engine.watermark();
         if !self.handle_head(input, job)? {
+            self.hand.event_moved_time |= self.engine.watermark() > before;
             return Ok(Taken::TimersFirst);
         }
         Ok(Taken::Done(self.merge.pop(input).map_or(Flow::Unchanged, |(_, flow)| flow)))
@@ -449,6 +455,7 @@ impl<M: Message> Serving<M> {
         self.hand.consumed = 0;
         self.hand.is_slice = false;
         self.hand.is_urgent = false;
+        self.hand.event_moved_time = false;
         self.hand.renews_offsets = false;
         self.hand.commits_ends = false;
         self.hand.tells_front = false;

@@ -28,6 +28,12 @@ pub struct Settings {
     pub idle_after: Duration,
     /// How often it follows then: each time is a transaction.
     pub idle_tick: Duration,
+    /// Not where stream time is further behind than that: there a history is being loaded.
+    pub idle_reach: Duration,
+    /// How often the machine's clock is compared with the broker's.
+    pub clock_check: Duration,
+    /// How often something is appended to the compacted logs of a partition, whatever comes: only an append closes a segment.
+    pub touch_every: Duration,
     /// How long a poll may wait when there is nothing to do.
     pub poll_timeout: Duration,
     /// How long one look at a changelog may wait; and a poll, while partitions are restored beside it.
@@ -36,6 +42,8 @@ pub struct Settings {
     pub restores_at_once: usize,
     /// How long a lane keeps from trying again after a failure.
     pub retry_backoff: Duration,
+    /// After each further failure of a commit it keeps from it for twice as long, up to that.
+    pub retry_backoff_max: Duration,
     /// How long the same thing may fail, with no success in between, or one call to the client not return, before the lane gives
     /// up and names the cause.
     pub patience: Duration,
@@ -79,10 +87,14 @@ impl Default for Settings {
             merge_wait: Duration::from_secs(5),
             idle_after: Duration::from_secs(60),
             idle_tick: Duration::from_secs(5),
+            idle_reach: Duration::from_secs(7 * 86_400),
+            clock_check: Duration::from_secs(3_600),
+            touch_every: Duration::from_secs(3_600),
             poll_timeout: Duration::from_millis(100),
             restore_timeout: Duration::from_millis(20),
             restores_at_once: 4,
             retry_backoff: Duration::from_millis(200),
+            retry_backoff_max: Duration::from_secs(30),
             patience: Duration::from_secs(120),
             stall_after: Duration::from_secs(30),
             topic_check: Duration::from_secs(2),

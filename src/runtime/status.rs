@@ -10,7 +10,9 @@ use crate::engine::{Reason as SignalReason, SignalKind, Users};
 use crate::ingest::Reason;
 use crate::runtime::calls::OpenCall;
 use crate::runtime::identity::Identities;
+use crate::runtime::idle::IdleWait;
 use crate::runtime::stall::Stall;
+use crate::runtime::timekeeper::ClockStanding;
 use crate::state::Population;
 
 /// Where lanes write and telemetry reads. Cheap to clone.
@@ -50,6 +52,8 @@ pub struct Status {
     pub cures: Cures,
     /// Inputs of which it was said that their records lie on the wrong partitions.
     pub misrouted: BTreeSet<usize>,
+    /// How the machine's clock stands to the broker's.
+    pub clock: ClockStanding,
 }
 
 /// What the watchdog has done about what was left open.
@@ -128,6 +132,8 @@ pub struct PartitionStatus {
     pub is_truncated: bool,
     pub stream_time: Option<Timestamp>,
     pub watermark: Option<Timestamp>,
+    /// Why stream time does not follow the clock, though nothing comes.
+    pub idle_wait: Option<IdleWait>,
     pub population: Population,
     pub users: u64,
     pub timers: u64,

@@ -1,7 +1,7 @@
 //! What a transaction writes of a partition being served: its record first, then all that is in hand, then its offsets.
 
 use crate::broker::{CommitNote, OffsetCommit, Reach};
-use crate::domain::Input;
+use crate::domain::{Input, Timestamp};
 use crate::record::{Lent, Message};
 use crate::runtime::hand::Hand;
 use crate::runtime::job::Job;
@@ -10,19 +10,22 @@ use crate::state::{InputPosition, PartitionRecord};
 
 impl<M: Message> Serving<M> {
     /// Lends `write` what a transaction must write for this partition: the partition record first, so that whoever finds
-    /// the transaction open can tell whose it is. How many records that were.
+    /// the transaction open can tell whose it is. How many records that were. `stamp`: of the changelog's, where its topic
+    /// keeps it.
     pub fn write<E>(
         &mut self,
         note: &CommitNote,
         job: &Job,
+        stamp: Timestamp,
         mut write: impl FnMut(Lent<'_>) -> Result<(), E>,
     ) -> Result<u64, E> {
         self.settle_positions();
-        let record = self.record(note, job);
-        write(job.topics.to_changelog(self.id, PartitionRecord::KEY, Some(&record.encode())))?;
+        let record = self.record(note, job).encode();
+        let timestamp = Some(stamp.millis());
+        write(Lent { timestamp, ..job.topics.to_changelog(self.id, PartitionRecord::KEY, Some(&record)) })?;
         let mut count = 1;
         for change in self.engine.changes() {
-            write(job.topics.to_changelog(self.id, change.key, change.value))?;
+            write(Lent { timestamp, ..job.topics.to_changelog(self.id, change.key, change.value) })?;
             count += 1;
         }
         let Hand { signals, staged, room, .. } = &mut self.hand;

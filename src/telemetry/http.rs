@@ -26,7 +26,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::connections::{Connections, Phase};
-use super::{Limits, Names, reasons_not_ready, render};
+use super::{Limits, Names, reasons_not_ready, remarks, render};
 use crate::runtime::{Board, Clock};
 
 #[derive(Debug, thiserror::Error)]
@@ -219,10 +219,10 @@ async fn metrics(State(pages): State<Arc<Pages>>) -> impl IntoResponse {
 }
 
 async fn readyz(State(pages): State<Arc<Pages>>) -> impl IntoResponse {
-    let reasons = pages.board.read(reasons_not_ready);
-    if reasons.is_empty() {
-        (StatusCode::OK, "ready\n".to_owned())
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, reasons.join("\n") + "\n")
-    }
+    let (reasons, remarks) = pages.board.read(|status| (reasons_not_ready(status), remarks(status)));
+    let (status, first) = match reasons.is_empty() {
+        true => (StatusCode::OK, vec!["ready".to_owned()]),
+        false => (StatusCode::SERVICE_UNAVAILABLE, reasons),
+    };
+    (status, [first, remarks].concat().join("\n") + "\n")
 }

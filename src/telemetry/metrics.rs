@@ -13,7 +13,7 @@ use super::{Totals, reasons_not_ready};
 use crate::domain::{Stage, Timestamp};
 use crate::ingest::Reason;
 use crate::runtime::status::{InputStatus, LaneStatus, PartitionStatus, Phase, Tally};
-use crate::runtime::{Cause, Job, Status};
+use crate::runtime::{Cause, ClockStanding, IdleWait, Job, Status};
 
 /// A metric's name, unit and text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,6 +140,10 @@ pub const FRONTS_PASSED_OVER: Metric = now(
     "1 for each partition whose front has not moved for stream.patience while records are forwarded, by lane and partition: \
      nobody waits for it any more, what it forwards comes late. Worry at once: its member is dead, or stuck.",
 );
+pub const FAILING: Metric = now(
+    "tideline_lane_failing",
+    "1 where a lane tries the same thing again and again, by lane, until that succeeds. Worry when it stays: /readyz names it.",
+);
 pub const STALLS: Metric = now(
     "tideline_stalls",
     "Partitions, or whole lanes, that have something to do and stand still, by cause. Worry at once: /readyz names each, and \
@@ -154,12 +158,27 @@ pub const PARTITION_PHASE: Metric = now(
     "tideline_partition_phase",
     "1 for the phase of each assigned partition (restoring, serving, unserved). Worry about unserved: /readyz says why.",
 );
+pub const IDLE_WAIT: Metric = now(
+    "tideline_idle_wait",
+    "1 where nothing comes and stream time does not follow the clock all the same, by partition and cause (clock_apart, \
+     clock_unknown, beyond_reach). No deadline fires meanwhile: /readyz says what to do.",
+);
+pub const CLOCK_AHEAD: Metric = now(
+    "tideline_clock_ahead_seconds",
+    "How far this machine's clock is ahead of the broker's, as last compared; below 0: behind. Absent where the broker's can't \
+     be had. Worry beyond stream.max_skew.",
+);
+pub const CLOCK_ON_TRUST: Metric = now(
+    "tideline_clock_on_trust",
+    "1 where the broker's clock can't be had and stream time follows this machine's all the same. `tideline topics --create` \
+     mends it.",
+);
 pub const READY: Metric = now("tideline_ready", "1 when every assigned partition is restored and being read.");
 pub const RULES: Metric =
     now("tideline_rules_info", "1, with the generation and version of the rules. Worry when members differ for long.");
 
 /// All of them, in the order of the flow.
-pub const ALL: [Metric; 33] = [
+pub const ALL: [Metric; 37] = [
     CONSUMED,
     RECORDS,
     DEAD_LETTERS,
@@ -188,9 +207,13 @@ pub const ALL: [Metric; 33] = [
     RETURNS,
     FENCED,
     FRONTS_PASSED_OVER,
+    FAILING,
     STALLS,
     STALL_CURES,
     PARTITION_PHASE,
+    IDLE_WAIT,
+    CLOCK_AHEAD,
+    CLOCK_ON_TRUST,
     READY,
     RULES,
 ];
@@ -261,6 +284,7 @@ pub fn render(status: &Status, names: &Names, clock: Timestamp) -> String {
             }
         }
         record_stalls(status);
+        record_clock(&status.clock);
         READY.set(&[], f64::from(u8::from(reasons_not_ready(status).is_empty())));
         let generation = names.rules_generation.to_string();
         RULES.set(&[("generation", generation), ("version", names.rules_version.clone())], 1.0);
@@ -324,6 +348,7 @@ fn record_lane(lane: usize, told: &LaneStatus) {
         (RESTORE_MS, told.restore_ms as f64),
         (RETURNS, told.returns as f64),
         (FENCED, told.fenced as f64),
+        (FAILING, f64::from(u8::from(told.trouble.is_some()))),
     ] {
         metric.set(&[lane()], value);
     }
@@ -340,6 +365,13 @@ fn record_stalls(status: &Status) {
     for (cure, count) in [("fenced", status.cures.fenced), ("renewed", status.cures.renewed)] {
         STALL_CURES.set(&[("cure", cure.to_owned())], count as f64);
     }
+}
+
+fn record_clock(clock: &ClockStanding) {
+    if let ClockStanding::Agrees { ahead_ms } | ClockStanding::Apart { ahead_ms } = clock {
+        CLOCK_AHEAD.set(&[], *ahead_ms as f64 / 1e3);
+    }
+    CLOCK_ON_TRUST.set(&[], f64::from(u8::from(matches!(clock, ClockStanding::OnTrust(_)))));
 }
 
 fn record_partition(partition: Labels<'_>, told: &PartitionStatus) {
@@ -365,6 +397,10 @@ fn record_times(partition: Labels<'_>, told: &PartitionStatus, clock: Timestamp)
         WATERMARK_LAG.set(partition, behind(watermark));
     }
     TIMERS.set(partition, told.timers as f64);
+    for cause in IdleWait::NAMES {
+        let waits = told.idle_wait.is_some_and(|wait| wait.as_str() == cause);
+        IDLE_WAIT.set(&[partition, &[("cause", cause.to_owned())]].concat(), f64::from(u8::from(waits)));
+    }
 }
 
 /// Of a partition that is not served: what nobody reads is behind, whatever offset it has.

@@ -16,5 +16,5 @@ pub use connections::Limits;
 pub use http::{Server, ServerError};
 pub use logging::init as init_logging;
 pub use metrics::{Names, render};
-pub use readiness::reasons_not_ready;
+pub use readiness::{reasons_not_ready, remarks};
 pub use totals::Totals;

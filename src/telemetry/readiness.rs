@@ -1,7 +1,7 @@
 //! Whether every assigned partition is restored and being read; else why not.
 
 use crate::runtime::status::Phase;
-use crate::runtime::{Stall, Status};
+use crate::runtime::{ClockStanding, Stall, Status};
 
 /// Empty: ready.
 pub fn reasons_not_ready(status: &Status) -> Vec<String> {
@@ -27,6 +27,13 @@ pub fn reasons_not_ready(status: &Status) -> Vec<String> {
             Phase::Unserved(reason) => reasons.push(format!("partition {partition}: not served: {reason}")),
         }
     }
+    if let ClockStanding::Apart { ahead_ms } = status.clock {
+        let (seconds, side) = (ahead_ms.abs() / 1_000, if ahead_ms > 0 { "ahead of" } else { "behind" });
+        reasons.push(format!(
+            "this machine's clock is {seconds} s {side} the broker's, more than stream.max_skew: stream time follows no clock, \
+             and events are judged by the broker's; set the wrong one right"
+        ));
+    }
     for stall in &status.stalls {
         let Stall { lane, partition, cause, detail, lasted_ms } = stall;
         let whose = partition.map_or_else(|| format!("lane {lane}"), |partition| format!("partition {partition}"));
@@ -34,4 +41,18 @@ pub fn reasons_not_ready(status: &Status) -> Vec<String> {
         reasons.push(format!("{whose}: stands still for {seconds} s: {cause}: {detail}; {advice}"));
     }
     reasons
+}
+
+/// What whoever looks should know, though it is ready all the same.
+pub fn remarks(status: &Status) -> Vec<String> {
+    let mut remarks = Vec::new();
+    if let ClockStanding::OnTrust(why) = &status.clock {
+        remarks.push(format!("stream time follows this machine's clock on trust: the broker's can't be had: {why}"));
+    }
+    for (partition, told) in super::totals::served(status) {
+        if let Some(wait) = told.idle_wait {
+            remarks.push(format!("partition {partition}: stream time does not follow the clock: {wait}"));
+        }
+    }
+    remarks
 }

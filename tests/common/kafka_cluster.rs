@@ -77,6 +77,11 @@ impl Cluster {
         servers.join(",")
     }
 
+    /// The folder with a broker's logs.
+    pub fn data(&self, number: usize) -> PathBuf {
+        self.data.path().join(format!("data-{number}"))
+    }
+
     /// `kill -9`, now.
     pub fn kill(&mut self, number: usize) {
         self.signal(number, "KILL");

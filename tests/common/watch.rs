@@ -10,6 +10,7 @@ use std::time::Duration;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::{ClientConfig, TopicPartitionList};
+use tideline::broker::Topics;
 use tideline::domain::PartitionId;
 use tideline::record::{Message as _, Offset};
 use tideline::state::PartitionRecord;
@@ -35,6 +36,8 @@ struct Seen {
     number: Option<u64>,
     /// Signed is the first record of a transaction.
     writer: Option<String>,
+    /// Of no transaction.
+    is_touch: bool,
 }
 
 /// A transaction that was open when it was looked at.
@@ -115,7 +118,7 @@ impl Watch {
             // A marker may be last; it is never seen.
             while self.seen[&partition].last().is_none_or(|last| last.offset + 1 < end) && self.take(POLL).is_some() {}
             let mut of = None;
-            for seen in self.seen[&partition].iter().filter(|seen| seen.offset >= stable) {
+            for seen in self.seen[&partition].iter().filter(|seen| seen.offset >= stable && !seen.is_touch) {
                 if let (Some(writer), Some(number)) = (&seen.writer, seen.number) {
                     let fresh = Open { writer: writer.clone(), number, records: BTreeSet::new() };
                     open.entry(writer.clone()).or_insert(fresh);
@@ -148,7 +151,8 @@ impl Seen {
             let header = headers.iter().find(|header| header.key == "tideline-writer")?;
             header.value.map(|value| String::from_utf8_lossy(value).into_owned())
         });
-        Self { offset: message.offset(), number: record.map(|record| record.transaction_number), writer }
+        let is_touch = message.key() == Some(Topics::TOUCH_KEY);
+        Self { offset: message.offset(), number: record.map(|record| record.transaction_number), writer, is_touch }
     }
 }
 

@@ -483,7 +483,10 @@ fn a_member_with_older_rules_leaves_the_partition_unserved_and_says_so() {
 #[test]
 fn with_every_input_at_its_end_stream_time_follows_the_clock() {
     let now = Timestamp::of_millis(START_MS + 40 * DAY_MS);
-    let world = World::new(|options| (options.partitions, options.now) = (1, now));
+    let world = World::new(|options| {
+        (options.partitions, options.now) = (1, now);
+        options.settings.idle_reach = std::time::Duration::from_secs(60 * 86_400);
+    });
     let users = users_on(P0, 1, 1);
     world.feed(APP, &payment(&users[0], "a", 0));
     let mut lane = world.lane(0);

@@ -67,6 +67,41 @@ fn what_has_nothing_to_do_is_not_named() {
     assert_eq!(watched.cures(), Cures::default());
 }
 
+/// When the partition last came forward.
+fn moved_ms(watched: &Watched) -> u64 {
+    watched.world.company.board.read(|status| status.partitions[&P0].moved_ms)
+}
+
+#[test]
+fn deadlines_that_fire_are_a_step_forward_and_time_that_follows_the_clock_is_none() {
+    let mut watched = Watched::new(|options| {
+        options.now = tideline::domain::Timestamp::of_millis(START_MS + 5 * DAY_MS);
+        options.max_effects = 2;
+        options.settings.idle_reach = Duration::from_secs(60 * 86_400);
+    });
+    for n in 0..8 {
+        watched.world.feed(APP, &payment(&format!("u{n}"), &format!("e{n}"), n));
+    }
+    watched.pass(1_000);
+    let (read_ms, before) = (moved_ms(&watched), watched.world.record(P0).unwrap().stream_time);
+    watched.pass(300_000);
+    assert!(watched.world.record(P0).unwrap().stream_time > before, "it follows the clock");
+    assert_eq!(moved_ms(&watched), read_ms, "which is no step forward");
+
+    // A week later all of them fall at one instant, in slices.
+    watched.world.time.advance_ms(8 * DAY_MS as u64);
+    let (mut steps, mut fired) = (Vec::new(), Vec::new());
+    for _ in 0..100 {
+        watched.pass(100);
+        steps.push(moved_ms(&watched));
+        fired.push(watched.world.company.board.read(|status| status.partitions[&P0].timers_fired));
+    }
+    steps.dedup();
+    fired.dedup();
+    assert!(fired.last() >= Some(&8), "{fired:?}");
+    assert!(steps.len() >= 3 && *steps.last().unwrap() > read_ms, "each slice is a step forward: {steps:?}");
+}
+
 #[test]
 fn an_open_transaction_of_a_dead_owner_is_named_and_ended() {
     let mut watched = Watched::new(|_| {});

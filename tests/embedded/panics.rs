@@ -8,7 +8,9 @@ use serde_json::Value;
 use tideline::broker::memory::{
     Isolation, Memory, MemoryChangelog, MemoryGeneration, MemoryMessage, MemoryProducer, MemorySource,
 };
-use tideline::broker::{Bounds, Broker, BrokerError, Committed, Polled, Source, Standing, TopicDescription, Topics};
+use tideline::broker::{
+    Bounds, Broker, BrokerError, BrokerTime, Committed, Polled, Source, Standing, TopicDescription, Topics,
+};
 use tideline::domain::{Input, PartitionId};
 use tideline::emit::header;
 use tideline::ingest::Reason;
@@ -141,6 +143,14 @@ impl Broker for Touchy {
 
     fn standing(&self, partition: PartitionId) -> Result<Standing, BrokerError> {
         self.log.standing(partition)
+    }
+
+    fn time(&self, partition: PartitionId) -> Result<BrokerTime, BrokerError> {
+        self.log.time(partition)
+    }
+
+    fn touch(&self, partition: PartitionId) -> Result<(), BrokerError> {
+        self.log.touch(partition)
     }
 }
 

@@ -11,8 +11,8 @@ use tideline::broker::memory::{
     Memory, MemoryChangelog, MemoryGeneration, MemoryMessage, MemoryProducer, MemorySource, MemoryTransaction,
 };
 use tideline::broker::{
-    Bounds, Broker, BrokerError, Committed, ErrorClass, Front, OffsetCommit, Polled, Producer, Source, Standing,
-    TopicDescription, Topics, Transaction, TransactionError,
+    Bounds, Broker, BrokerError, BrokerTime, Committed, ErrorClass, Front, OffsetCommit, Polled, Producer, Source,
+    Standing, TopicDescription, Topics, Transaction, TransactionError,
 };
 use tideline::domain::{Input, PartitionId};
 use tideline::record::{Lent, Offset};
@@ -181,6 +181,14 @@ impl Broker for Spy {
     fn standing(&self, partition: PartitionId) -> Result<Standing, BrokerError> {
         let pretended = self.gate.state.lock().unwrap().standing.clone();
         pretended.map_or_else(|| self.log.standing(partition), Ok)
+    }
+
+    fn time(&self, partition: PartitionId) -> Result<BrokerTime, BrokerError> {
+        self.log.time(partition)
+    }
+
+    fn touch(&self, partition: PartitionId) -> Result<(), BrokerError> {
+        self.log.touch(partition)
     }
 }
 

@@ -10,7 +10,7 @@ use tideline::ingest;
 use tideline::runtime::status::{
     Cures, InputStatus, LaneStatus, Left, PartitionStatus, Phase, RestoreStage, Signals, Tally, Transactions,
 };
-use tideline::runtime::{Board, Cause, Clock, Stall, Status};
+use tideline::runtime::{Board, Cause, Clock, ClockStanding, IdleWait, Stall, Status};
 use tideline::state::Population;
 use tideline::telemetry::metrics::{ALL, Kind};
 use tideline::telemetry::{Limits, Names, Server, Totals, reasons_not_ready, render};
@@ -54,6 +54,7 @@ fn status() -> Status {
         stream_time: Some(NOW.minus_millis(1_500)),
         watermark: Some(NOW.minus_millis(3_601_500)),
         population: Population { by_tier: vec![1, 2, 3], by_stage: [3, 2, 1, 0] },
+        idle_wait: Some(IdleWait::ClockUnknown),
         timers: 6,
         timers_fired: 9,
         inputs: vec![input.clone(), InputStatus::default()],
@@ -86,6 +87,7 @@ fn status() -> Status {
             (PartitionId(3), left),
         ]
         .into(),
+        clock: ClockStanding::Agrees { ahead_ms: 250 },
         ..Status::default()
     }
 }
@@ -134,6 +136,11 @@ fn the_board_is_rendered_as_metrics() {
         ("tideline_input_unread_records", &[app, r#"partition="2""#], 7.0),
         ("tideline_input_doubtful_offset", &[app, r#"partition="2""#, r#"bound="first""#], 18.0),
         ("tideline_input_doubtful_offset", &[app, r#"partition="2""#, r#"bound="next""#], 20.0),
+        ("tideline_idle_wait", &[zero, r#"cause="clock_unknown""#], 1.0),
+        ("tideline_idle_wait", &[zero, r#"cause="beyond_reach""#], 0.0),
+        ("tideline_clock_ahead_seconds", &[], 0.25),
+        ("tideline_clock_on_trust", &[], 0.0),
+        ("tideline_lane_failing", &[r#"lane="0""#], 0.0),
         ("tideline_ready", &[], 0.0),
         ("tideline_rules_info", &[r#"generation="3""#, r#"version="0badcafe""#], 1.0),
     ] {

@@ -121,7 +121,11 @@ impl Copier {
         match outcome {
             Ok(()) => self.committed.clone_from(&self.in_hand),
             Err(TransactionError::Abortable { .. }) => self.rewind(),
-            Err(TransactionError::Fatal { .. } | TransactionError::OutcomeUnknown { .. }) => {
+            Err(
+                TransactionError::TimedOut { .. }
+                | TransactionError::Fatal { .. }
+                | TransactionError::OutcomeUnknown { .. },
+            ) => {
                 self.producer = Some(self.patiently("a producer", |it| it.broker.producer(&it.id)));
                 self.rewind();
             }

@@ -7,7 +7,7 @@ use tideline::broker::{Broker, BrokerError, ChangelogReader, Producer, Transacti
 
 use super::harness::{Classic, KafkaHarness, settings};
 use crate::common::conformance::{
-    Harness, I0, Isolation, Member, P0, P1, assert_abortable, assert_fatal, commit_of, id, producer, record, values,
+    Harness, I0, Isolation, Member, P0, P1, assert_fatal, commit_of, id, producer, record, values,
 };
 
 #[test]
@@ -23,7 +23,10 @@ fn a_record_that_is_not_written_fails_the_commit() {
     transaction.send(record(&topics.changelog, P0, "k", "small")).expect("send");
     // The client lets it pass, the topic does not.
     transaction.send(record(&topics.tier_changes, P0, "k", &"x".repeat(6_000_000))).expect("send");
-    assert_abortable(transaction.commit());
+    let Err(TransactionError::Abortable { reason, .. }) = transaction.commit() else { panic!("it is too large") };
+    for part in [&*topics.tier_changes, "a record of 6000001 bytes", "max.message.bytes of the topic, 4194304"] {
+        assert!(reason.contains(part), "{part:?} is not in {reason}");
+    }
 
     let mut transaction = producer.begin().expect("the producer lives on");
     transaction.send(record(&topics.changelog, P0, "k", "kept")).expect("send");

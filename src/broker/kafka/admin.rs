@@ -1,7 +1,8 @@
 //! Topics as they are, as they should be, and the steps from the one to the other.
 //!
-//! [`plan`] is pure; [`Admin`] asks the cluster and carries steps out. Only missing topics are created: what differs is
-//! told, with how to change it, because changing a topic under its producers is its owner's decision.
+//! [`plan`] is pure; [`Admin`] asks the cluster and carries steps out. Missing topics are created; of ours, what bounds how long
+//! erased data stays, and what lets the broker tell its time, is set where they exist, too. What else differs is told, with how
+//! to change it, because changing a topic under its producers is its owner's decision.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -19,6 +20,7 @@ use rdkafka::types::RDKafkaRespErr;
 use crate::broker::{BrokerError, ErrorClass, Topics};
 
 use super::context::PlainContext;
+use super::native;
 use super::settings::KafkaSettings;
 use super::triage;
 
@@ -42,7 +44,15 @@ pub struct TopicWish {
     pub config: BTreeMap<&'static str, String>,
     /// Those of them without which tideline doesn't work.
     pub required: &'static [&'static str],
+    /// Those of them that are set where the topic exists already: they are ours to say, and harm nobody.
+    pub settable: &'static [&'static str],
 }
+
+/// What decides how long what was erased stays on disk.
+const OF_ERASURE: [&str; 3] = ["segment.ms", "max.compaction.lag.ms", "delete.retention.ms"];
+/// The same, and what lets the broker tell its time.
+const OF_CHANGELOG: [&str; 4] =
+    ["message.timestamp.type", "segment.ms", "max.compaction.lag.ms", "delete.retention.ms"];
 
 /// What topics are created with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,8 +69,12 @@ pub struct TopicSettings {
     pub dead_letter_retention: Duration,
     /// Of the changelog: a small segment is compacted soon, so a restore reads less. Default 16 MiB.
     pub changelog_segment_bytes: u64,
-    /// Of the changelog: after that a segment is closed even if it isn't full. Default 1 h.
+    /// Of the changelog and `user-profiles`: after that a segment is closed even if it isn't full. Default 1 h.
     pub changelog_segment_age: Duration,
+    /// Of the same: what stands in a closed segment is compacted after that at the latest. Default 1 day.
+    pub changelog_compaction_lag: Duration,
+    /// Of the same: how long a tombstone is kept after the first compaction that saw it. Default 1 day.
+    pub changelog_tombstone_retention: Duration,
     /// The largest record of any topic. Default 4 MiB.
     pub max_message_bytes: usize,
 }
@@ -76,6 +90,8 @@ impl Default for TopicSettings {
             dead_letter_retention: 14 * DAY,
             changelog_segment_bytes: 16 << 20,
             changelog_segment_age: Duration::from_secs(3_600),
+            changelog_compaction_lag: DAY,
+            changelog_tombstone_retention: DAY,
             max_message_bytes: 4 << 20,
         }
     }
@@ -91,6 +107,8 @@ pub fn wishes(topics: &Topics, settings: &TopicSettings) -> Vec<TopicWish> {
             ("cleanup.policy", "compact".to_owned()),
             ("segment.bytes", settings.changelog_segment_bytes.to_string()),
             ("segment.ms", settings.changelog_segment_age.as_millis().to_string()),
+            ("max.compaction.lag.ms", settings.changelog_compaction_lag.as_millis().to_string()),
+            ("delete.retention.ms", settings.changelog_tombstone_retention.as_millis().to_string()),
             ("min.cleanable.dirty.ratio", "0.2".to_owned()),
         ]
     };
@@ -98,18 +116,27 @@ pub fn wishes(topics: &Topics, settings: &TopicSettings) -> Vec<TopicWish> {
     let of_input = |name: &str| settings.narrow_inputs.get(name).copied().or(co_partitioned);
     let wish = |name: &str, partitions, config: Vec<(&'static str, String)>, required| {
         let size = ("max.message.bytes", settings.max_message_bytes.to_string());
-        TopicWish { name: name.to_owned(), partitions, config: config.into_iter().chain([size]).collect(), required }
+        let config = config.into_iter().chain([size]).collect();
+        TopicWish { name: name.to_owned(), partitions, config, required, settable: &[] }
     };
     let mut all: Vec<_> = topics
         .inputs
         .iter()
         .map(|name| wish(name, of_input(name), delete(settings.input_retention).into(), &[]))
         .collect();
-    all.push(wish(&topics.changelog, co_partitioned, compact().into(), &["cleanup.policy"]));
+    let of_broker = [("message.timestamp.type", "LogAppendTime".to_owned())];
+    let changelog = compact().into_iter().chain(of_broker).collect();
+    all.push(TopicWish {
+        settable: &OF_CHANGELOG,
+        ..wish(&topics.changelog, co_partitioned, changelog, &["cleanup.policy"])
+    });
     for output in [&topics.tier_changes, &topics.dormancy_risk] {
         all.push(wish(output, None, delete(settings.output_retention).into(), &[]));
     }
-    all.push(wish(&topics.user_profiles, None, compact().into(), &["cleanup.policy"]));
+    all.push(TopicWish {
+        settable: &OF_ERASURE,
+        ..wish(&topics.user_profiles, None, compact().into(), &["cleanup.policy"])
+    });
     all.push(wish(&topics.dead_letters, None, delete(settings.dead_letter_retention).into(), &[]));
     all
 }
@@ -120,6 +147,8 @@ pub enum Step {
     Create(TopicWish),
     /// tideline can't run with it.
     Fault(Difference),
+    /// It can, and the property is set to what it should be.
+    Set(Difference),
     /// It can, but someone may want to know.
     Note(Difference),
 }
@@ -161,7 +190,11 @@ fn differences(wish: &TopicWish, facts: &TopicFacts) -> Vec<Step> {
         let found = facts.config.get(*name).map_or("not told", String::as_str);
         if found != wanted {
             let difference = difference(name, found.to_owned(), wanted.clone());
-            steps.push(if wish.required.contains(name) { Step::Fault(difference) } else { Step::Note(difference) });
+            steps.push(match name {
+                _ if wish.required.contains(name) => Step::Fault(difference),
+                _ if wish.settable.contains(name) => Step::Set(difference),
+                _ => Step::Note(difference),
+            });
         }
     }
     steps
@@ -258,6 +291,22 @@ impl Admin {
         Ok(())
     }
 
+    /// Sets properties of a topic; all others stay as they are.
+    pub fn alter(&self, topic: &str, properties: &[(&str, &str)]) -> Result<(), BrokerError> {
+        let altered = native::alter_topic(self.client.inner(), topic, properties, self.settings.call_timeout);
+        altered.map_err(|reason| BrokerError::Client {
+            what: format!("set {properties:?} of topic {topic}"),
+            reason,
+            class: ErrorClass::Fatal,
+        })
+    }
+
+    /// Whether the latest time in a partition can be asked for, which is how a topic without `LogAppendTime` tells the broker's;
+    /// else why not.
+    pub fn tells_latest_time(&self, topic: &str) -> Result<(), String> {
+        native::latest_time(self.client.inner(), topic, 0, self.settings.call_timeout).map(drop)
+    }
+
     fn partitions_of(&self, name: &str) -> Result<Option<TopicFacts>, BrokerError> {
         let what = || format!("describe topic {name}");
         let metadata = self
@@ -349,11 +398,13 @@ mod tests {
         facts[0].partitions = 4;
         facts[0].config.insert("retention.ms".into(), "1".into());
         facts[2].config.insert("cleanup.policy".into(), "delete".into());
+        facts[2].config.insert("message.timestamp.type".into(), "CreateTime".into());
         let told: Vec<String> = plan(&wishes, &facts)
             .into_iter()
             .map(|step| match step {
                 Step::Create(wish) => format!("create {}", wish.name),
                 Step::Fault(difference) => format!("fault {difference}"),
+                Step::Set(difference) => format!("set {difference}"),
                 Step::Note(difference) => format!("note {difference}"),
             })
             .collect();
@@ -363,6 +414,7 @@ mod tests {
                 "fault app: the number of partitions is 4, should be 8",
                 "note app: retention.ms is 1, should be 604800000",
                 "fault changelog: cleanup.policy is delete, should be compact",
+                "set changelog: message.timestamp.type is CreateTime, should be LogAppendTime",
             ]
         );
     }

@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -16,9 +17,12 @@ use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaRespErr;
 
 use crate::broker::ClientProperties;
+use crate::domain::Timestamp;
 use crate::record::Offset;
 
+use super::refused::Refused;
 use super::settings::KafkaSettings;
+use super::throttle::Throttle;
 use super::triage;
 
 /// A partition of a topic, by name.
@@ -234,8 +238,11 @@ pub(super) fn list_of(
 pub(super) struct ProducerWatch {
     pub watch: Watch,
     failures: AtomicU64,
-    first_failure: Mutex<Option<String>>,
+    first_failure: Mutex<Option<Refused>>,
+    throttle: Throttle,
     last_written: AtomicI64,
+    /// 0: it was not told.
+    last_appended_ms: AtomicI64,
 }
 
 impl ProducerWatch {
@@ -244,7 +251,7 @@ impl ProducerWatch {
     }
 
     /// Records that were not written since this was asked last, and why the first of them wasn't.
-    pub fn take_failures(&self) -> Option<(u64, String)> {
+    pub fn take_failures(&self) -> Option<(u64, Refused)> {
         match self.failures.swap(0, Ordering::Relaxed) {
             0 => None,
             count => Some((count, lock(&self.first_failure).take().unwrap_or_default())),
@@ -257,6 +264,17 @@ impl ProducerWatch {
     pub fn last_written(&self) -> Offset {
         self.last_written.load(Ordering::Relaxed)
     }
+
+    /// For how long the broker lately kept from answering, because more was sent than a quota lets through.
+    pub fn throttled(&self) -> Option<Duration> {
+        self.throttle.lately()
+    }
+
+    /// The time at which the broker appended it, by its own clock.
+    pub fn last_appended(&self) -> Option<Timestamp> {
+        let ms = self.last_appended_ms.load(Ordering::Relaxed);
+        (ms > 0).then_some(Timestamp::of_millis(ms))
+    }
 }
 
 impl ClientContext for ProducerWatch {
@@ -267,6 +285,11 @@ impl ClientContext for ProducerWatch {
     fn error(&self, error: KafkaError, reason: &str) {
         self.watch.error(&error, reason);
     }
+
+    fn stats_raw(&self, statistics: &[u8]) {
+        self.watch.count();
+        self.throttle.read(statistics);
+    }
 }
 
 impl ProducerContext<NoCustomPartitioner> for ProducerWatch {
@@ -275,11 +298,17 @@ impl ProducerContext<NoCustomPartitioner> for ProducerWatch {
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
         self.watch.count();
         match result {
-            Ok(message) => self.last_written.store(message.offset(), Ordering::Relaxed),
+            Ok(message) => {
+                self.last_written.store(message.offset(), Ordering::Relaxed);
+                let appended = match message.timestamp() {
+                    rdkafka::Timestamp::LogAppendTime(ms) => ms,
+                    rdkafka::Timestamp::CreateTime(_) | rdkafka::Timestamp::NotAvailable => 0,
+                };
+                self.last_appended_ms.store(appended, Ordering::Relaxed);
+            }
             Err((error, message)) => {
                 self.failures.fetch_add(1, Ordering::Relaxed);
-                lock(&self.first_failure)
-                    .get_or_insert_with(|| format!("{} partition {}: {error}", message.topic(), message.partition()));
+                lock(&self.first_failure).get_or_insert_with(|| Refused::by_broker(message, error));
             }
         }
     }

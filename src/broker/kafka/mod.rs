@@ -12,6 +12,7 @@ mod aside;
 mod assignment;
 mod bound;
 mod claim;
+mod clock;
 mod companion;
 mod context;
 mod guard;
@@ -21,8 +22,10 @@ mod offsets;
 mod plain;
 mod producer;
 mod reader;
+mod refused;
 mod settings;
 mod source;
+mod throttle;
 mod triage;
 mod wake;
 mod writers;
@@ -33,7 +36,8 @@ use crate::domain::{Input, PartitionId, Timestamp};
 use crate::record::Offset;
 
 use super::{
-    Bounds, Broker, BrokerError, Committed, ErrorClass, Front, Marks, Peek, Standing, TopicDescription, Topics,
+    Bounds, Broker, BrokerError, BrokerTime, Committed, ErrorClass, Front, Marks, Peek, Standing, TopicDescription,
+    Topics,
 };
 
 pub use claim::Claim;
@@ -45,6 +49,7 @@ pub use reader::KafkaChangelog;
 pub use settings::{GroupProtocol, Isolation, KafkaSettings};
 pub use source::{KafkaGeneration, KafkaSource};
 
+use clock::Toucher;
 use offsets::{Observers, Watermarks};
 use reader::Span;
 
@@ -54,6 +59,7 @@ pub struct KafkaBroker {
     settings: Arc<KafkaSettings>,
     topics: Arc<Topics>,
     observers: Arc<Observers>,
+    toucher: Arc<Toucher>,
 }
 
 impl KafkaBroker {
@@ -65,7 +71,8 @@ impl KafkaBroker {
             let (what, class) = ("set up the Kafka client".into(), ErrorClass::Fatal);
             return Err(BrokerError::Client { what, reason: faults.join("; "), class });
         }
-        Ok(Self { settings: Arc::new(settings), topics: Arc::new(topics), observers: Arc::default() })
+        let (settings, topics) = (Arc::new(settings), Arc::new(topics));
+        Ok(Self { settings, topics, observers: Arc::default(), toucher: Arc::default() })
     }
 
     /// The group's offsets as they last stood, whoever has some pending: their notes name the predecessor that
@@ -210,5 +217,13 @@ impl Broker for KafkaBroker {
             committed: observers.last_committed(settings, &self.topics, partition)?,
             is_pending: observers.is_pending(settings, &self.topics, partition)?,
         })
+    }
+
+    fn time(&self, partition: PartitionId) -> Result<BrokerTime, BrokerError> {
+        self.toucher.time(&self.settings, &self.topics, partition)
+    }
+
+    fn touch(&self, partition: PartitionId) -> Result<(), BrokerError> {
+        self.toucher.touch(&self.settings, &self.topics, &self.observers, partition)
     }
 }

@@ -4,7 +4,7 @@
 //! lifetime of its owner; what must be freed is held by a guard that frees it.
 #![expect(unsafe_code, reason = "the client's edge: see each block")]
 
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, c_char, c_int};
 use std::ptr::NonNull;
 use std::time::Duration;
 use std::{ptr, slice};
@@ -217,4 +217,168 @@ pub(super) fn queue_length<C: ClientContext>(client: &Client<C>, topic: &str, pa
     let Ok(queue) = Guard::new(queue, sys::rd_kafka_queue_destroy) else { return 0 };
     // SAFETY: the queue is ours until it is dropped, at the end of this function, before its client can be.
     unsafe { sys::rd_kafka_queue_length(queue.as_ptr()) }
+}
+
+// ---- administration: what rdkafka 0.39 has no call for, or only one that does harm ----
+
+/// What must be given back to the client, each by its own call.
+struct Freed<T>(*mut T, unsafe extern "C" fn(*mut T));
+
+impl<T> Drop for Freed<T> {
+    fn drop(&mut self) {
+        if !self.0.is_null() {
+            // SAFETY: the pointer came from the call that the release belongs to, and nobody else releases it.
+            unsafe { self.1(self.0) };
+        }
+    }
+}
+
+/// A time-out in whole milliseconds, as the client counts them.
+fn timeout_ms(timeout: Duration) -> c_int {
+    c_int::try_from(timeout.as_millis()).unwrap_or(c_int::MAX)
+}
+
+/// The text of the client's, for as long as that lives.
+fn text(text: *const c_char) -> String {
+    if text.is_null() {
+        return "no reason given".to_owned();
+    }
+    // SAFETY: the client's texts end with a NUL, and this one's owner is held by the caller.
+    unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned()
+}
+
+/// Asks, waits for the answer, and hands it to `read`. An error's text is the client's or the broker's.
+fn ask<C: ClientContext, T>(
+    client: &Client<C>,
+    operation: sys::rd_kafka_admin_op_t,
+    timeout: Duration,
+    make: impl FnOnce(*mut sys::rd_kafka_t, *const sys::rd_kafka_AdminOptions_t, *mut sys::rd_kafka_queue_t),
+    read: impl FnOnce(*mut sys::rd_kafka_event_t) -> Result<T, String>,
+) -> Result<T, String> {
+    let handle = client.native_ptr();
+    // SAFETY: `client` owns the handle and outlives this function, and so queue and options, which are released in it.
+    let (queue, options) = unsafe {
+        (
+            Freed(sys::rd_kafka_queue_new(handle), sys::rd_kafka_queue_destroy),
+            Freed(sys::rd_kafka_AdminOptions_new(handle, operation), sys::rd_kafka_AdminOptions_destroy),
+        )
+    };
+    // SAFETY: the options are live; no text of an error is asked for.
+    unsafe { sys::rd_kafka_AdminOptions_set_request_timeout(options.0, timeout_ms(timeout), ptr::null_mut(), 0) };
+    make(handle, options.0, queue.0);
+    // SAFETY: the queue is live. The event that comes out is the caller's to destroy.
+    let event =
+        Freed(unsafe { sys::rd_kafka_queue_poll(queue.0, timeout_ms(2 * timeout)) }, sys::rd_kafka_event_destroy);
+    if event.0.is_null() {
+        return Err(format!("no answer in {:?}", 2 * timeout));
+    }
+    // SAFETY: the event is live, and owns the text.
+    let error = RDKafkaErrorCode::from(unsafe { sys::rd_kafka_event_error(event.0) });
+    if error != RDKafkaErrorCode::NoError {
+        // SAFETY: as above.
+        return Err(text(unsafe { sys::rd_kafka_event_error_string(event.0) }));
+    }
+    read(event.0)
+}
+
+/// Sets properties of a topic, and leaves the others as they are. (The wrapper's `alter_configs` puts every one that isn't
+/// named back to its default, `cleanup.policy` too.)
+pub(super) fn alter_topic<C: ClientContext>(
+    client: &Client<C>,
+    topic: &str,
+    properties: &[(&str, &str)],
+    timeout: Duration,
+) -> Result<(), String> {
+    let c_text = |text: &str| CString::new(text).map_err(|error| error.to_string());
+    let kind = sys::rd_kafka_ResourceType_t::RD_KAFKA_RESOURCE_TOPIC;
+    let name = c_text(topic)?;
+    // SAFETY: the call copies the name.
+    let resource = unsafe { sys::rd_kafka_ConfigResource_new(kind, name.as_ptr()) };
+    let mut resource = Freed(resource, sys::rd_kafka_ConfigResource_destroy);
+    if resource.0.is_null() {
+        return Err("the client takes this for no topic".to_owned());
+    }
+    for (name, value) in properties {
+        let (name, value) = (c_text(name)?, c_text(value)?);
+        let set = sys::rd_kafka_AlterConfigOpType_t::RD_KAFKA_ALTER_CONFIG_OP_TYPE_SET;
+        // SAFETY: the resource is live, and the call copies name and value. An error is the caller's to destroy.
+        let error = unsafe {
+            sys::rd_kafka_ConfigResource_add_incremental_config(resource.0, name.as_ptr(), set, value.as_ptr())
+        };
+        let error = Freed(error, sys::rd_kafka_error_destroy);
+        if !error.0.is_null() {
+            // SAFETY: the error is live, and owns the text.
+            return Err(text(unsafe { sys::rd_kafka_error_string(error.0) }));
+        }
+    }
+    let make = |handle, options, queue| {
+        // SAFETY: all of these are live; the client copies the one resource before it returns.
+        unsafe { sys::rd_kafka_IncrementalAlterConfigs(handle, &raw mut resource.0, 1, options, queue) };
+    };
+    // The event says Success; the error stands in the resource.
+    ask(client, sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_INCREMENTALALTERCONFIGS, timeout, make, |event| {
+        let mut count = 0;
+        // SAFETY: the event is live and owns what is read here; `count` tells how many there are.
+        let resources = unsafe {
+            let result = sys::rd_kafka_event_IncrementalAlterConfigs_result(event);
+            if result.is_null() {
+                return Err("another answer than was asked for".to_owned());
+            }
+            let first = sys::rd_kafka_IncrementalAlterConfigs_result_resources(result, &raw mut count);
+            if first.is_null() { &[][..] } else { slice::from_raw_parts(first, count) }
+        };
+        for &resource in resources {
+            // SAFETY: as above; the resource owns the text.
+            let (error, reason) = unsafe {
+                (sys::rd_kafka_ConfigResource_error(resource), sys::rd_kafka_ConfigResource_error_string(resource))
+            };
+            if RDKafkaErrorCode::from(error) != RDKafkaErrorCode::NoError {
+                return Err(text(reason));
+            }
+        }
+        Ok(())
+    })
+}
+
+/// The record, or marker, with the latest time in a partition: its offset and time, in epoch milliseconds.
+pub(super) fn latest_time<C: ClientContext>(
+    client: &Client<C>,
+    topic: &str,
+    partition: i32,
+    timeout: Duration,
+) -> Result<(i64, i64), String> {
+    const LATEST: i64 = sys::rd_kafka_OffsetSpec_t::RD_KAFKA_OFFSET_SPEC_MAX_TIMESTAMP as i64;
+    let name = CString::new(topic).map_err(|error| error.to_string())?;
+    // SAFETY: a list of one that this function owns; the name is copied into it, and the element is the list's.
+    let list = unsafe {
+        let list = sys::rd_kafka_topic_partition_list_new(1);
+        (*sys::rd_kafka_topic_partition_list_add(list, name.as_ptr(), partition)).offset = LATEST;
+        Freed(list, sys::rd_kafka_topic_partition_list_destroy)
+    };
+    let make = |handle, options, queue| {
+        // SAFETY: all of these are live; the client copies the list before it returns.
+        unsafe { sys::rd_kafka_ListOffsets(handle, list.0, options, queue) };
+    };
+    ask(client, sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_LISTOFFSETS, timeout, make, |event| {
+        let mut count = 0;
+        // SAFETY: the event is live and owns what is read here; `count` tells how many there are.
+        let infos = unsafe {
+            let result = sys::rd_kafka_event_ListOffsets_result(event);
+            if result.is_null() {
+                return Err("another answer than was asked for".to_owned());
+            }
+            let first = sys::rd_kafka_ListOffsets_result_infos(result, &raw mut count);
+            if first.is_null() { &[][..] } else { slice::from_raw_parts(first, count) }
+        };
+        let Some(&info) = infos.first() else { return Err("an empty answer".to_owned()) };
+        // SAFETY: as above; the partition is the info's.
+        let (at, time) = unsafe {
+            (
+                &*sys::rd_kafka_ListOffsetsResultInfo_topic_partition(info),
+                sys::rd_kafka_ListOffsetsResultInfo_timestamp(info),
+            )
+        };
+        let error = RDKafkaErrorCode::from(at.err);
+        if error == RDKafkaErrorCode::NoError { Ok((at.offset, time)) } else { Err(error.to_string()) }
+    })
 }

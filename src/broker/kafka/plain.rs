@@ -4,12 +4,13 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rdkafka::client::Client;
 use rdkafka::config::FromClientConfigAndContext as _;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, Producer as _};
 
 use crate::broker::{BrokerError, ErrorClass};
-use crate::domain::PartitionId;
+use crate::domain::{PartitionId, Timestamp};
 use crate::record::{Lent, Offset, Outgoing};
 
 use super::bound::Bound;
@@ -84,10 +85,20 @@ impl PlainProducer {
             None => Ok(()),
             Some((count, first)) => Err(BrokerError::Client {
                 what: what(),
-                reason: format!("{count} records were not written, the first: {first}"),
+                reason: format!("{count} records were not written, the first: {}", first.told(&self.settings)),
                 class: ErrorClass::Fatal,
             }),
         }
+    }
+
+    /// When the broker appended the record that was acknowledged last, by its own clock; none where the topic keeps the
+    /// writer's.
+    pub(super) fn last_appended(&self) -> Option<Timestamp> {
+        self.client.context().last_appended()
+    }
+
+    pub(super) fn client(&self) -> &Client<ProducerWatch> {
+        self.client.client()
     }
 
     /// Writes one record and waits for it; its offset.

@@ -30,6 +30,7 @@ use super::aside;
 use super::bound::Bound;
 use super::context::{self, PlainContext, ProducerWatch};
 use super::native;
+use super::refused::Refused;
 use super::settings::{Isolation, KafkaSettings};
 use super::source::KafkaGeneration;
 use super::triage;
@@ -204,11 +205,16 @@ impl KafkaProducer {
     fn check_written(&self, call: &'static str) -> Result<(), TransactionError> {
         if !self.drain(self.settings.transaction_timeout) {
             let unsent = self.client.in_flight_count();
-            let reason = format!("{unsent} records unacknowledged after {:?}", self.settings.transaction_timeout);
-            return Err(TransactionError::Abortable { call, reason });
+            let throttled = self.client.context().throttled();
+            let quota = throttled.map_or_else(String::new, |throttled| {
+                format!("; the broker throttles this client by {throttled:?} (a quota on what it may write)")
+            });
+            let waited = self.settings.transaction_timeout;
+            let reason = format!("{unsent} records unacknowledged after {waited:?}{quota}");
+            return Err(TransactionError::TimedOut { call, reason, wait: throttled.unwrap_or_default() });
         }
         let Some((count, first)) = self.client.context().take_failures() else { return Ok(()) };
-        let reason = format!("{count} records were not written, the first: {first}");
+        let reason = format!("{count} records were not written, the first: {}", first.told(&self.settings));
         Err(match self.client.client().fatal_error() {
             Some((_, fatal)) => TransactionError::Fatal { call, reason: format!("{fatal}; {reason}") },
             None => TransactionError::Abortable { call, reason },
@@ -216,12 +222,21 @@ impl KafkaProducer {
     }
 
     /// An error that came without a verdict, as `send` gives it: fatal if the client is done for, else abortable.
-    fn sort_send_error(&self, error: &KafkaError) -> TransactionError {
+    fn sort_send_error(&self, record: Lent<'_>, error: &KafkaError) -> TransactionError {
         let call = "send";
         match self.client.client().fatal_error() {
             Some((_, reason)) => TransactionError::Fatal { call, reason },
-            None => TransactionError::Abortable { call, reason: error.to_string() },
+            None => {
+                let reason = Refused::by_client(record, error, self.settings.max_message_bytes).to_string();
+                TransactionError::Abortable { call, reason }
+            }
         }
+    }
+
+    /// Gives up what is open without a word to the broker, which would have to wait for what it doesn't take: whoever takes the
+    /// id next ends it.
+    fn leave(&mut self, error: &TransactionError) {
+        self.unsafe_since = Some(format!("after {error}"));
     }
 }
 
@@ -307,7 +322,7 @@ impl KafkaTransaction<'_> {
         generation: &KafkaGeneration,
     ) -> Result<(), TransactionError> {
         // So that a pending offset never stands without the signature of its writer.
-        self.producer.check_written(call)?;
+        self.check_written(call)?;
         let mut hangs = false;
         let outcome = self.producer.insist(call, || self.producer.try_send_list(list, generation, &mut hangs));
         if hangs {
@@ -316,6 +331,15 @@ impl KafkaTransaction<'_> {
             self.producer.unsafe_since = Some(format!("{call} never returned"));
         }
         Ok(outcome?)
+    }
+
+    fn check_written(&mut self, call: &'static str) -> Result<(), TransactionError> {
+        let written = self.producer.check_written(call);
+        if let Err(error @ TransactionError::TimedOut { .. }) = &written {
+            self.open = false;
+            self.producer.leave(error);
+        }
+        written
     }
 
     fn abort_open(&mut self) -> Result<(), TransactionError> {
@@ -342,7 +366,7 @@ impl Transaction for KafkaTransaction<'_> {
             let is_full = error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull);
             let bound = *full_since.get_or_insert_with(|| Bound::of(producer.settings.retry_bound));
             if !is_full || bound.is_over() {
-                return Err(producer.sort_send_error(&error));
+                return Err(producer.sort_send_error(record, &error));
             }
             outgoing = unsent;
             producer.client.poll(Duration::ZERO);
@@ -382,7 +406,7 @@ impl Transaction for KafkaTransaction<'_> {
     }
 
     fn commit(mut self) -> Result<(), TransactionError> {
-        let outcome = self.producer.check_written("commit").and_then(|()| self.producer.commit_drained());
+        let outcome = self.check_written("commit").and_then(|()| self.producer.commit_drained());
         // What can be aborted, the drop aborts.
         self.open = matches!(outcome, Err(TransactionError::Abortable { .. }));
         if let Err(error @ (TransactionError::Fatal { .. } | TransactionError::OutcomeUnknown { .. })) = &outcome {

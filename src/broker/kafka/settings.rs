@@ -238,6 +238,8 @@ impl KafkaSettings {
             .set("debug", debug)
             .set_log_level(RDKafkaLogLevel::Debug)
             .set("transactional.id", transactional_id)
+            // What names a quota as the cause of a time-out.
+            .set("statistics.interval.ms", millis((self.transaction_timeout / 4).min(Duration::from_secs(5))))
             // What was written needs no event of its own: a record counts as in flight until it is acknowledged either way.
             .set("delivery.report.only.error", "true")
             .set("transaction.timeout.ms", millis(self.transaction_timeout))

@@ -18,6 +18,8 @@ pub enum Fault {
     OutcomeUnknown { applied: bool },
     /// A record is refused, abortable.
     SendRefused,
+    /// Nothing more of what is sent is acknowledged in time.
+    TimedOut,
     /// Offsets are refused, abortable.
     SendOffsetsRefused,
     /// A member that owns partitions is found out of the group at its next poll: revoked, and lost.
@@ -41,6 +43,7 @@ impl Fault {
             Self::OutcomeUnknown { applied: true } => "outcome_unknown_applied",
             Self::OutcomeUnknown { applied: false } => "outcome_unknown_lost",
             Self::SendRefused => "send_refused",
+            Self::TimedOut => "timed_out",
             Self::SendOffsetsRefused => "send_offsets_refused",
             Self::PartitionLost => "partition_lost",
             Self::LeftOpen => "left_open",
@@ -52,7 +55,7 @@ impl Fault {
     pub(super) fn operation(self) -> Operation {
         match self {
             Self::SendRefused => Operation::Send,
-            Self::FencedOnSendOffsets | Self::SendOffsetsRefused => Operation::SendOffsets,
+            Self::FencedOnSendOffsets | Self::SendOffsetsRefused | Self::TimedOut => Operation::SendOffsets,
             Self::AbortOnCommit | Self::FencedOnCommit | Self::OutcomeUnknown { .. } => Operation::Commit,
             Self::PartitionLost => Operation::Poll,
             Self::LeftOpen => Operation::Drop,

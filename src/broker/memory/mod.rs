@@ -1,8 +1,8 @@
 //! The embedded log: the seam's broker in memory, a peer of the real one. `demo`, `replay` and the simulation run on it.
 //!
 //! It is transactional, fences by id and by generation, hides open and aborted data, compacts, and burns an offset a
-//! commit, as the conformance suite holds it to. It keeps no time and starts no thread: driven by one thread it is
-//! deterministic, shared by several it waits on one condition variable.
+//! commit, as the conformance suite holds it to. It keeps no time unless it is given a clock ([`Memory::keep_time`]), and
+//! starts no thread: driven by one thread it is deterministic, shared by several it waits on one condition variable.
 //!
 //! Bounded in bytes: see [`MemorySettings`]; what retention drops is counted in [`Memory::dropped`].
 //!
@@ -14,7 +14,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::{
-    Bounds, Broker, BrokerError, CommitNote, Committed, ErrorClass, Front, Peek, Standing, TopicDescription, Topics,
+    Bounds, Broker, BrokerError, BrokerTime, CommitNote, Committed, ErrorClass, Front, Peek, Standing,
+    TopicDescription, Topics,
 };
 use crate::domain::{Input, PartitionId};
 use crate::record::{Offset, Outgoing};
@@ -85,6 +86,19 @@ struct Shared {
     state: Mutex<State>,
     /// Told of every change that a waiting reader may be waiting for.
     changed: Condvar,
+    time: Time,
+}
+
+/// What the log says of the time; none: it has no clock of its own.
+#[derive(Default)]
+struct Time(Mutex<Option<Box<TellTime>>>);
+
+type TellTime = dyn Fn() -> BrokerTime + Send;
+
+impl std::fmt::Debug for Time {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Time")
+    }
 }
 
 impl Shared {
@@ -114,7 +128,7 @@ impl Memory {
         let state = State::new(&topics, settings);
         Self {
             topics: Arc::new(topics),
-            shared: Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() }),
+            shared: Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new(), time: Time::default() }),
         }
     }
 
@@ -147,6 +161,11 @@ impl Memory {
         drop(state);
         self.shared.changed.notify_all();
         Ok((id.partition, offset))
+    }
+
+    /// From now on the log has a clock of its own.
+    pub fn keep_time(&self, tell: impl Fn() -> BrokerTime + Send + 'static) {
+        *self.shared.time.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(tell));
     }
 
     /// Up to `limit` records of a partition from an offset on.
@@ -361,6 +380,22 @@ impl Broker for Memory {
             committed: committed_in(&state, partition),
             is_pending: state.holder_of_offsets(partition).is_some(),
         })
+    }
+
+    fn time(&self, partition: PartitionId) -> Result<BrokerTime, BrokerError> {
+        let told = self.shared.time.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|tell| tell());
+        let Some(told) = told else { return Ok(BrokerTime::Ours) };
+        self.produce(self.topics.touch(&self.topics.changelog, partition, None).into())?;
+        Ok(told)
+    }
+
+    fn touch(&self, partition: PartitionId) -> Result<(), BrokerError> {
+        self.produce(self.topics.touch(&self.topics.changelog, partition, None).into())?;
+        let count = self.shared.lock().logs.partitions_of(&self.topics.user_profiles);
+        for place in self.topics.touched_by(partition, count) {
+            self.produce(self.topics.touch(&self.topics.user_profiles, place, None).into())?;
+        }
+        Ok(())
     }
 }
 

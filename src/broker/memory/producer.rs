@@ -4,6 +4,7 @@
 //! local to the client, and `send` only queues. What it sent goes nowhere.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::fault::{Fault, Operation};
 use super::group::MemoryGeneration;
@@ -151,6 +152,12 @@ impl Transaction for MemoryTransaction<'_> {
         self.check_standing(&state, CALL)?;
         match state.faults.take(Operation::SendOffsets) {
             Some(Fault::FencedOnSendOffsets) => return Err(self.producer.be_fenced(&mut state, CALL)),
+            Some(fault @ Fault::TimedOut) => {
+                // It stays open until its id is taken anew.
+                self.is_over = true;
+                self.producer.dead = Some("it was left behind");
+                return Err(TransactionError::TimedOut { call: CALL, reason: injected(fault), wait: Duration::ZERO });
+            }
             Some(fault) => return Err(self.fail(CALL, injected(fault))),
             None => {}
         }

@@ -13,6 +13,7 @@ use crate::domain::{DAY_MS, Input, PartitionId, Source, Timestamp};
 use crate::generate::{Generator, Record};
 use crate::record::{Message, Outgoing};
 use crate::runtime::{Clock, Stop};
+use crate::state::PartitionRecord;
 
 /// What comes before the clock starts, as a backlog.
 const BACKLOG_DAYS: i64 = 120;
@@ -40,6 +41,8 @@ impl Feed {
         let mut records = generator.peekable();
         while records.next_if(|record| held_until.is_some_and(|until| record.arrival <= until)).is_some() {}
         let starts_at = held_until.unwrap_or(start).max(start.plus_millis(BACKLOG_DAYS * DAY_MS));
+        // Nor before stream time, which an idle clock may have moved further than any event.
+        let starts_at = starts_at.max(stream_time(&broker)?.unwrap_or(start));
         Ok(Self { broker, topics: Source::ALL.map(topic_of), records, starts_at })
     }
 
@@ -92,6 +95,19 @@ fn places(broker: &Memory) -> impl Iterator<Item = (Input, PartitionId)> {
     let topics = broker.topics();
     let (inputs, partitions) = (topics.inputs.len() as u8, topics.partitions);
     (0..inputs).flat_map(move |input| (0..partitions).map(move |partition| (Input(input), PartitionId(partition))))
+}
+
+/// The latest that any partition recorded; none in an empty log.
+fn stream_time(broker: &Memory) -> Result<Option<Timestamp>> {
+    let topics = broker.topics();
+    let mut latest = None;
+    for partition in (0..topics.partitions).map(PartitionId) {
+        let all = broker.read(&topics.changelog, partition, 0, Isolation::ReadCommitted, usize::MAX)?;
+        let records = all.iter().filter(|message| message.key() == Some(PartitionRecord::KEY));
+        let times = records.filter_map(|message| PartitionRecord::decode(message.value()?).ok()?.stream_time);
+        latest = latest.max(times.max());
+    }
+    Ok(latest)
 }
 
 /// When the newest record of the inputs arrived; none in an empty log.

@@ -17,7 +17,7 @@ impl Partition {
     pub(super) fn fire(&mut self, signals: &mut Vec<Signal>) -> Result<Slice, StateError> {
         let Some(watermark) = self.hand.clock.watermark else { return Ok(Slice::Complete) };
         loop {
-            if self.hand.fired >= self.engine.settings.max_effects {
+            if self.is_slice_full() {
                 return Ok(Slice::Full);
             }
             let Some((due, slot)) = self.hand.take_due(watermark, &self.users, &mut self.timers)? else {
@@ -64,7 +64,7 @@ impl Partition {
     /// Re-evaluates users whose state older rules wrote, until the slice is full. A stage is never taken back.
     pub(super) fn reevaluate(&mut self, signals: &mut Vec<Signal>) -> Result<Slice, StateError> {
         while self.hand.to_reevaluate > 0 {
-            if self.hand.fired >= self.engine.settings.max_effects {
+            if self.is_slice_full() {
                 return Ok(Slice::Full);
             }
             self.hand.to_reevaluate -= 1;

@@ -4,6 +4,7 @@
 use super::{Serving, TimeMove};
 use crate::domain::Input;
 use crate::record::{Message, Offset};
+use crate::runtime::pace::Load;
 use crate::runtime::status::{InputStatus, PartitionStatus, Phase};
 
 impl<M: Message> Serving<M> {
@@ -28,6 +29,16 @@ impl<M: Message> Serving<M> {
         };
         self.hand.commits_ends = (0u8..).map(Input).take(self.committed.len()).any(behind);
         self.hand.commits_ends
+    }
+
+    /// Whether what is in hand is a step forward. Time that follows the clock is none, nor is a transaction.
+    pub(in crate::runtime) fn is_step(&self) -> bool {
+        self.hand.consumed > 0 || self.hand.event_moved_time || self.engine.comes_forward()
+    }
+
+    /// What of it a transaction that was not taken in time was too much of.
+    pub(in crate::runtime) fn load(&self) -> Load {
+        Load { records: self.consumed(), bytes: self.staged_bytes(), effects: self.engine.fired_in_hand() }
     }
 
     /// Whether every input is at its end and all of it has been handled.
@@ -60,6 +71,7 @@ impl<M: Message> Serving<M> {
         status.phase = Phase::Serving;
         status.stream_time = self.engine.stream_time();
         status.watermark = self.engine.watermark();
+        status.idle_wait = self.idle_wait;
         status.population.clone_from(self.engine.population());
         status.users = self.engine.user_count() as u64;
         status.timers = self.engine.timer_count() as u64;

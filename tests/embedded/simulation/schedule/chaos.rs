@@ -15,10 +15,11 @@ use super::dice::Dice;
 const LANES: usize = 3;
 const PARTITIONS: i32 = 4;
 const OUTPUT_PARTITIONS: i32 = 7;
-const FAULTS: [Fault; 8] = [
+const FAULTS: [Fault; 9] = [
     Fault::AbortOnCommit,
     Fault::SendRefused,
     Fault::SendOffsetsRefused,
+    Fault::TimedOut,
     Fault::FencedOnSendOffsets,
     Fault::FencedOnCommit,
     Fault::OutcomeUnknown { applied: true },
@@ -40,6 +41,7 @@ pub fn options(options: &mut Options, merge_wait_ms: u64) {
     settings.merge_wait = Duration::from_millis(merge_wait_ms);
     settings.retry_backoff = Duration::from_millis(3);
     settings.topic_check = Duration::from_millis(20);
+    settings.retry_backoff_max = Duration::from_millis(50);
     // The idle clock is off.
     settings.idle_after = Duration::MAX;
 }
