@@ -32,6 +32,7 @@ mod kafka {
     mod erasure;
     mod harness;
     mod journey;
+    mod odd_records;
     mod operator;
     mod kills;
     mod members;

@@ -8,7 +8,7 @@ use tideline::emit;
 use tideline::ingest::{Decoded, Decoder, Format, InputSpec, Reason, header};
 use tideline::record::Outgoing;
 
-use super::{MAX_SKEW_MS, TestMessage, coordinates, input, shapes};
+use super::{MAX_SKEW_MS, MAX_VALUE, TestMessage, coordinates, input, shapes};
 
 const PARTITIONS: i32 = 8;
 
@@ -153,5 +153,30 @@ fn a_forwarded_record_without_its_headers_is_malformed() {
                 other => panic!("{name}: {other:?}"),
             }
         }
+    }
+}
+
+/// Else it would be dead for what forwarding added.
+#[test]
+fn a_record_of_the_largest_size_is_still_read_when_it_was_forwarded() {
+    let topic = "t".repeat(249);
+    for more in [0, 1] {
+        let value = event().to_string();
+        let padding = MAX_VALUE - value.len() - "trace".len() + more;
+        let record = TestMessage::of_value(value).header("trace", vec![b'x'; padding]);
+        let spec = InputSpec { keyed: false, ..input(Source::App, Format::Json) };
+        let decoded = Decoder::new(spec, PARTITIONS, MAX_SKEW_MS).decode(&record, elsewhere(), None);
+        let Decoded::Rekey { event, to, shape } = decoded else {
+            assert!(
+                more == 1 && matches!(&decoded, Decoded::Reject(it) if it.reason == Reason::TooLarge),
+                "{decoded:?}"
+            );
+            continue;
+        };
+        let from = coordinates(&topic, PARTITIONS - 1, i64::MAX);
+        let forwarded = written(emit::rekey(&record, &event, to, shape, &from, &Arc::from("rekey")));
+        let decoder = Decoder::new(rekey_input(), PARTITIONS, MAX_SKEW_MS);
+        let read = decoder.decode(&forwarded, home(), None);
+        assert_eq!(read, Decoded::Event { event, origin: Some(from) });
     }
 }
