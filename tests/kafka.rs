@@ -44,6 +44,7 @@ mod kafka {
     mod proxy;
     mod redrive;
     mod reset;
+    mod rights;
     mod source;
     mod topics;
     mod watchdog;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::rights::Lacking;
+
 /// What is to be done about an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorClass {
@@ -35,6 +37,9 @@ pub enum BrokerError {
          application.instance of its own, or stop the other first"
     )]
     NameTaken { name: String, holder: String },
+    /// The broker refuses.
+    #[error("{what}: {lacking}")]
+    Denied { what: String, lacking: Lacking },
 }
 
 impl BrokerError {
@@ -42,7 +47,9 @@ impl BrokerError {
         match self {
             Self::Client { class, .. } => *class,
             Self::NoProgress { .. } | Self::Truncated { .. } => ErrorClass::Retriable,
-            Self::SplitAssignment(_) | Self::Topics(_) | Self::NameTaken { .. } => ErrorClass::Fatal,
+            Self::SplitAssignment(_) | Self::Topics(_) | Self::NameTaken { .. } | Self::Denied { .. } => {
+                ErrorClass::Fatal
+            }
         }
     }
 }
@@ -63,6 +70,9 @@ pub enum TransactionError {
     /// A commit was sent and its outcome was not learnt: committed or aborted, and only a new producer can settle which.
     #[error("{call}: outcome unknown: {reason}")]
     OutcomeUnknown { call: &'static str, reason: String },
+    /// The broker refuses. Nothing of it will ever be seen, and nothing of the next.
+    #[error("{call}: {lacking}")]
+    Denied { call: &'static str, lacking: Lacking },
 }
 
 impl TransactionError {
@@ -72,6 +82,7 @@ impl TransactionError {
             Self::TimedOut { .. } => "timed_out",
             Self::Fatal { .. } => "fatal",
             Self::OutcomeUnknown { .. } => "outcome_unknown",
+            Self::Denied { .. } => "denied",
         }
     }
 }

@@ -21,6 +21,7 @@ pub mod error;
 #[cfg(feature = "kafka")]
 pub mod kafka;
 pub mod memory;
+pub mod rights;
 mod properties;
 
 pub use description::{Bounds, TopicDescription};

@@ -10,9 +10,10 @@ use clap::Args;
 
 use super::ConfigFlag;
 use super::findings::{Finding, JUDGED, findings};
-use crate::broker::Broker as _;
 use crate::broker::kafka::admin::{Admin, Difference, Step, TopicFacts, TopicWish, plan, wishes};
 use crate::broker::kafka::{Claim, KafkaBroker, KafkaSettings, PlainProducer, dry_run};
+use crate::broker::rights::{self, Right};
+use crate::broker::{Broker as _, BrokerError};
 use crate::config::{Config, ConfigError, Fault};
 use crate::domain::{PartitionId, Source};
 use crate::generate::Generator;
@@ -43,9 +44,15 @@ struct Survey {
 }
 
 impl Survey {
-    fn new(config: &Config) -> Result<Self> {
+    /// `needed`: rights besides those that looking takes.
+    fn new(config: &Config, needed: Vec<Right>) -> Result<Self> {
         let admin = Admin::new(config.kafka_settings())?;
         let brokers = admin.reach().context("is the broker running, and kafka.bootstrap right?")?;
+        let needed: Vec<_> = rights::to_survey(&config.topic_names()).into_iter().chain(needed).collect();
+        if let Some(lacking) = admin.lacking(&needed)? {
+            let what = format!("the cluster at {} can't be worked with", config.kafka.bootstrap);
+            return Err(BrokerError::Denied { what, lacking }.into());
+        }
         let wishes = wishes(&config.topic_names(), &config.topic_settings());
         let names: Vec<_> = wishes.iter().map(|wish| wish.name.clone()).collect();
         let facts = admin.describe(&names)?;
@@ -99,7 +106,7 @@ impl Survey {
 /// `tideline topics`: shows what is needed, creates what is missing.
 pub(super) fn topics(args: &TopicsArgs) -> Result<()> {
     let config = args.config.load()?;
-    let survey = Survey::new(&config)?;
+    let survey = Survey::new(&config, Vec::new())?;
     let mut out = stdout().lock();
     writeln!(out, "{:<28}{:>11}{:>13}  state", "topic", "partitions", "replication")?;
     for wish in &survey.wishes {
@@ -186,7 +193,7 @@ pub(super) fn check_client(config: &Config) -> Result<(), ConfigError> {
 
 /// `tideline check --online`: whether the cluster can be worked with.
 pub(super) fn check(config: &Config) -> Result<()> {
-    let survey = Survey::new(config)?;
+    let survey = Survey::new(config, to_run(config))?;
     let faults = survey.faults();
     for note in survey.notes() {
         writeln!(stdout().lock(), "note: {note}")?;
@@ -246,9 +253,9 @@ fn clock(survey: &Survey, changelog: &str) -> String {
 }
 
 /// The cluster, once it is seen to be one that can be worked with.
-pub(super) fn broker(config: &Config, settings: KafkaSettings) -> Result<KafkaBroker> {
+pub(super) fn broker(config: &Config, settings: KafkaSettings, needed: Vec<Right>) -> Result<KafkaBroker> {
     check_client(config)?;
-    let survey = Survey::new(config)?;
+    let survey = Survey::new(config, needed)?;
     for finding in survey.findings.iter().filter(|finding| !finding.is_fault) {
         tracing::warn!("{}", finding.text);
     }
@@ -259,9 +266,14 @@ pub(super) fn broker(config: &Config, settings: KafkaSettings) -> Result<KafkaBr
     Ok(KafkaBroker::new(settings, config.topic_names())?)
 }
 
+/// The rights that a run needs, but for those of its transactional ids: only taking one tells.
+fn to_run(config: &Config) -> Vec<Right> {
+    rights::to_serve(&config.topic_names(), &[&config.application.id, &Claim::group(&config.name())])
+}
+
 /// `tideline run`.
 pub(super) fn run(config: &Config, mode: Mode) -> Result<()> {
-    let broker = broker(config, config.kafka_settings())?;
+    let broker = broker(config, config.kafka_settings(), to_run(config))?;
     let stop = Stop::default();
     let stop_lanes = stop.clone();
     let claim = Claim::take(&config.kafka_settings(), broker.topics(), &config.name(), move || stop_lanes.stop())?;

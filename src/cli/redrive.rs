@@ -14,6 +14,7 @@ use clap::Args;
 use super::{ConfigFlag, UsageError, online, time};
 use crate::broker::kafka::admin::Admin;
 use crate::broker::kafka::{Isolation, KafkaMessage, KafkaProducer, KafkaSettings, scan_partition};
+use crate::broker::rights;
 use crate::broker::{Broker as _, BrokerError, Producer as _, Transaction as _, TransactionError};
 use crate::config::Config;
 use crate::domain::{PartitionId, Source, Timestamp};
@@ -80,7 +81,7 @@ pub(super) fn run(args: &RedriveArgs) -> Result<()> {
     telemetry::init_logging(config.telemetry.log_format, config.telemetry.log_level);
     let selection = args.selection(&config)?;
     let settings = config.kafka_settings();
-    let broker = online::broker(&config, settings.clone())?;
+    let broker = online::broker(&config, settings.clone(), rights::to_redrive(&config.topic_names()))?;
     let facts = Admin::new(settings.clone())?.describe(std::slice::from_ref(&config.topics.dead_letters))?;
     let partitions = facts.first().map_or(0, |facts| facts.partitions);
     // Before anything is read: an earlier run that is still at it can't send anything more.

@@ -13,6 +13,7 @@ use super::{ConfigFlag, UsageError, online, time};
 use crate::broker::Broker as _;
 use crate::broker::kafka::admin::Admin;
 use crate::broker::kafka::{KafkaBroker, KafkaSettings};
+use crate::broker::rights;
 use crate::config::{Config, ConfigError};
 use crate::domain::{Input, PartitionId, Timestamp};
 use crate::record::Offset;
@@ -80,7 +81,8 @@ pub(super) fn run(args: &ResetArgs) -> Result<()> {
     let partitions = args.partitions(&config)?;
     let is_whole = partitions.len() == config.topics.partitions.unsigned_abs() as usize;
     let settings = KafkaSettings { transaction_timeout: TRANSACTION_TIMEOUT, ..config.kafka_settings() };
-    let broker = online::broker(&config, settings.clone())?;
+    let needed = rights::to_serve(&config.topic_names(), &[&config.application.id]);
+    let broker = online::broker(&config, settings.clone(), needed)?;
     let members = Admin::new(settings)?.members(&config.application.id)?;
     let skip = match &args.skip {
         Some(place) => Some((place, place.skip(broker.topics(), args.without_reading)?)),

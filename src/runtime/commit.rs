@@ -74,7 +74,7 @@ impl<B: Broker> Lane<B> {
                 self.rest_at_least(wait, now_ms);
                 Ok(())
             }
-            Err(Failed::Begun(error @ TransactionError::Abortable { .. })) => {
+            Err(Failed::Begun(error @ (TransactionError::Abortable { .. } | TransactionError::Denied { .. }))) => {
                 self.count(|transactions| transactions.aborted += 1);
                 self.roll_back(&partitions, now_ms)?;
                 self.failed(Doing::Commit, error.into(), now_ms)

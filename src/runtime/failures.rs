@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use crate::broker::{Broker, BrokerError, ErrorClass};
+use crate::broker::{Broker, BrokerError, ErrorClass, TransactionError};
 use crate::domain::PartitionId;
 use crate::runtime::LaneError;
 use crate::runtime::lane::Lane;
@@ -104,6 +104,8 @@ impl Failures {
 
 fn may_be_tried_again(error: &LaneError) -> bool {
     match error {
+        // Who lacks a right lacks it until somebody grants it.
+        LaneError::Aborted(TransactionError::Denied { .. }) => false,
         LaneError::Aborted(_)
         | LaneError::TimersPanicked { .. }
         | LaneError::Broker(BrokerError::NoProgress { .. }) => true,
@@ -154,6 +156,7 @@ impl<B: Broker> Lane<B> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::broker::rights::{Lacking, Right};
 
     fn error(class: ErrorClass) -> LaneError {
         LaneError::Broker(BrokerError::Client { what: "w".to_owned(), reason: "r".to_owned(), class })
@@ -196,5 +199,8 @@ mod tests {
         let mut failures = Failures::default();
         let fatal = failures.failed(Doing::Poll, error(ErrorClass::Fatal), 0, Duration::MAX);
         assert!(matches!(fatal, Err(LaneError::Broker(_))));
+        let lacking = Lacking { rights: vec![Right::on_transactional_id("t")], principal: "User:a".to_owned() };
+        let denied = LaneError::Aborted(TransactionError::Denied { call: "commit", lacking });
+        assert!(failures.failed(Doing::Commit, denied, 0, Duration::MAX).is_err(), "it won't be granted by waiting");
     }
 }

@@ -173,6 +173,11 @@ impl Application {
         self.launch(instance, &["run"], "")
     }
 
+    /// The same, with these keys on top.
+    pub fn start_with(&self, instance: &str, with: &str) -> Process {
+        self.launch(instance, &["run"], with)
+    }
+
     /// A process that runs until every input is at its end; then its watermarks move there.
     pub fn start_until(&self, instance: &str, until: &str) -> Process {
         self.launch(instance, &["run", "--until-end", "--until", until], "")

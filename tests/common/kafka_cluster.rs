@@ -5,7 +5,7 @@
 //! panics with what to install: a test of the real broker is never skipped in silence.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -98,6 +98,36 @@ impl Cluster {
     pub fn start_behind(advertised: u16) -> (Cluster, u16) {
         let port = free_ports(1)[0];
         (Self::launch_all(1, "", &format!("{port}:{advertised}")), port)
+    }
+
+    /// One broker that asks who is there, at the address returned, and has these users with the password `pw`; what they may do
+    /// [`Self::grant`] says. At its other address everything is allowed.
+    pub fn start_guarded(users: &[&str]) -> (Cluster, String) {
+        let port = free_ports(1)[0];
+        let passwords: String = users.iter().map(|user| format!(" user_{user}=\"pw\"")).collect();
+        let properties = format!(
+            "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,PROXIED:SASL_PLAINTEXT\n\
+             sasl.enabled.mechanisms=PLAIN\n\
+             listener.name.proxied.plain.sasl.jaas.config=\
+             org.apache.kafka.common.security.plain.PlainLoginModule required{passwords};\n\
+             authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer\n\
+             super.users=User:ANONYMOUS\n"
+        );
+        (Self::launch_all(1, &properties, &format!("{port}:{port}")), format!("127.0.0.1:{port}"))
+    }
+
+    /// ACLs, one a line: `ALLOW User:a WRITE TOPIC t`.
+    pub fn grant(&self, acls: &str) {
+        let mut java = Command::new("java")
+            .args(["-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=error", "-cp"])
+            .arg(libs().join("*"))
+            .arg(repository().join("tests/broker/Acls.java"))
+            .arg(self.bootstrap_servers())
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("java runs");
+        java.stdin.take().expect("it is piped").write_all(acls.as_bytes()).expect("it reads");
+        assert!(java.wait().expect("our child").success(), "the ACLs were not made");
     }
 
     /// Starts a stopped or killed broker on its old data and waits until it answers.

@@ -120,7 +120,7 @@ impl Copier {
         self.outputs.clear();
         match outcome {
             Ok(()) => self.committed.clone_from(&self.in_hand),
-            Err(TransactionError::Abortable { .. }) => self.rewind(),
+            Err(TransactionError::Abortable { .. } | TransactionError::Denied { .. }) => self.rewind(),
             Err(
                 TransactionError::TimedOut { .. }
                 | TransactionError::Fatal { .. }

@@ -17,10 +17,12 @@ use rdkafka::config::FromClientConfigAndContext as _;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::types::RDKafkaRespErr;
 
+use crate::broker::rights::{Lacking, Operation, Right};
 use crate::broker::{BrokerError, ErrorClass, Topics};
 
 use super::context::PlainContext;
 use super::native;
+use super::rights;
 use super::settings::KafkaSettings;
 use super::triage;
 
@@ -187,11 +189,14 @@ fn differences(wish: &TopicWish, facts: &TopicFacts) -> Vec<Step> {
         )));
     }
     for (name, wanted) in &wish.config {
-        let found = facts.config.get(*name).map_or("not told", String::as_str);
-        if found != wanted {
+        let found = facts.config.get(*name);
+        if found != Some(wanted) {
+            // What isn't told may be anything.
+            let is_fault = found.is_none() || wish.required.contains(name);
+            let found = found.map_or("not told", String::as_str);
             let difference = difference(name, found.to_owned(), wanted.clone());
             steps.push(match name {
-                _ if wish.required.contains(name) => Step::Fault(difference),
+                _ if is_fault => Step::Fault(difference),
                 _ if wish.settable.contains(name) => Step::Set(difference),
                 _ => Step::Note(difference),
             });
@@ -228,6 +233,12 @@ impl Admin {
         Ok(members.map(|member| format!("{} at {}", member.client_id(), member.client_host())).collect())
     }
 
+    /// Those of these rights that the broker says we don't have. Of a topic that isn't there it says nothing.
+    pub fn lacking(&self, needed: &[Right]) -> Result<Option<Lacking>, BrokerError> {
+        rights::lacking(self.client.inner(), &self.settings, needed)
+            .map_err(|error| triage::client_error("ask for our rights", &error))
+    }
+
     /// Those of the named topics that exist.
     pub fn describe(&self, names: &[String]) -> Result<Vec<TopicFacts>, BrokerError> {
         let mut found = Vec::new();
@@ -251,7 +262,13 @@ impl Admin {
         for (facts, config) in found.iter_mut().zip(configs) {
             facts.config = config;
         }
-        Ok(found)
+        // The client drops the error of a topic's answer; every topic has properties.
+        let untold = found.iter().filter(|facts| facts.config.is_empty());
+        let rights: Vec<_> = untold.map(|facts| Right::on_topic(Operation::DescribeConfigs, &facts.name)).collect();
+        if rights.is_empty() {
+            return Ok(found);
+        }
+        Err(BrokerError::Denied { what: "describe topics".to_owned(), lacking: self.settings.lacking(rights) })
     }
 
     /// The settings of one of the brokers, defaults included; empty where the right to see them is missing.
@@ -282,6 +299,10 @@ impl Admin {
         for answer in answers {
             match answer {
                 Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+                Err((_, code)) if triage::denied_by(code).is_some() => {
+                    let lacking = self.settings.lacking(vec![Right::on_topic(Operation::Create, &wish.name)]);
+                    return Err(BrokerError::Denied { what: what(), lacking });
+                }
                 Err((_, code)) => {
                     let class = ErrorClass::Fatal;
                     return Err(BrokerError::Client { what: what(), reason: code.to_string(), class });
@@ -321,6 +342,10 @@ impl Admin {
                 RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART
                 | RDKafkaRespErr::RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC,
             ) => return Ok(None),
+            Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) => {
+                let lacking = self.settings.lacking(vec![Right::on_topic(Operation::Describe, name)]);
+                return Err(BrokerError::Denied { what: what(), lacking });
+            }
             Some(code) => {
                 return Err(triage::client_error(what(), &KafkaError::MetadataFetch(code.into())));
             }
@@ -389,6 +414,16 @@ mod tests {
     fn a_cluster_as_wished_needs_nothing() {
         let wishes = wishes(&topics(), &TopicSettings::default());
         assert_eq!(plan(&wishes, &as_wished(&wishes)), []);
+    }
+
+    #[test]
+    fn what_is_not_told_is_a_fault_whatever_it_is() {
+        let wishes = wishes(&topics(), &TopicSettings::default());
+        let mut facts = as_wished(&wishes);
+        facts[0].config.remove("retention.ms");
+        let steps = plan(&wishes, &facts);
+        let [Step::Fault(difference)] = steps.as_slice() else { panic!("{steps:?}") };
+        assert_eq!(difference.to_string(), "app: retention.ms is not told, should be 604800000");
     }
 
     #[test]

@@ -22,13 +22,14 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
 use rdkafka::groups::{GroupInfo, GroupMemberInfo};
 
+use crate::broker::rights::{Operation, Right};
 use crate::broker::{BrokerError, ErrorClass, Topics};
 
 use super::bound::Bound;
 use super::context::{Change, MemberContext};
 use super::native;
 use super::settings::KafkaSettings;
-use super::triage;
+use super::triage::{self, Denied};
 
 /// How long one poll waits: the claim is given up that soon.
 const POLL: Duration = Duration::from_millis(100);
@@ -52,7 +53,7 @@ impl Claim {
         name: &str,
         lost: impl Fn() + Send + 'static,
     ) -> Result<Self, BrokerError> {
-        let group = format!("{name}:lock");
+        let group = Self::group(name);
         let own = format!("{name}:{}:{:08x}", std::process::id(), RandomState::new().build_hasher().finish() as u32);
         let failed = |error: KafkaError| settings.creation_error(format_args!("join group {group}"), &error);
         let config = settings.claimant(&group, &own);
@@ -80,6 +81,11 @@ impl Claim {
             claim.wait(name, &known, settings.session_timeout / 2)?;
         }
         Ok(claim)
+    }
+
+    /// The group that stands for a name.
+    pub fn group(name: &str) -> String {
+        format!("{name}:lock")
     }
 
     fn wait(&self, name: &str, known: &[Member], patience: Duration) -> Result<(), BrokerError> {
@@ -178,10 +184,14 @@ impl Keeper {
     /// One poll, and what follows from it. Says when the name has become ours.
     fn turn(&mut self) -> Result<Option<()>, BrokerError> {
         let failed = |error: KafkaError| triage::client_error(format_args!("be in group {}", self.group), &error);
-        if let Some(Err(error)) = self.consumer.poll(POLL)
-            && triage::of_client(&error) == ErrorClass::Fatal
-        {
-            return Err(failed(error));
+        if let Some(Err(error)) = self.consumer.poll(POLL) {
+            if triage::denied(&error) == Some(Denied::Group) {
+                let lacking = self.settings.lacking(vec![Right::on_group(Operation::Read, &self.group)]);
+                return Err(BrokerError::Denied { what: format!("claim the name {}", self.name), lacking });
+            }
+            if triage::of_client(&error) == ErrorClass::Fatal {
+                return Err(failed(error));
+            }
         }
         let mut is_assigned = false;
         while let Some(rebalance) = self.consumer.context().next_rebalance() {

@@ -76,7 +76,7 @@ impl Companion {
                 // Fetched between an assignment and its pause: void.
                 None | Some(Ok(_) | Err(KafkaError::PartitionEOF(_))) => {}
                 Some(Err(error)) if triage::is_out_of_range(&error) => {}
-                Some(Err(error)) => source::judge(&error)?,
+                Some(Err(error)) => source::judge(&error, &self.settings, None)?,
             }
         }
         Ok(())

@@ -2,7 +2,7 @@
 //!
 //! A callback records and returns; it decides nothing, and never panics. Callbacks run on the thread that polls.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -20,7 +20,7 @@ use crate::broker::ClientProperties;
 use crate::domain::Timestamp;
 use crate::record::Offset;
 
-use super::refused::Refused;
+use super::refused::{self, Refused};
 use super::settings::KafkaSettings;
 use super::throttle::Throttle;
 use super::triage;
@@ -240,6 +240,8 @@ pub(super) struct ProducerWatch {
     failures: AtomicU64,
     first_failure: Mutex<Option<Refused>>,
     throttle: Throttle,
+    /// The topics of those that were not written.
+    failed_topics: Mutex<BTreeSet<String>>,
     last_written: AtomicI64,
     /// 0: it was not told.
     last_appended_ms: AtomicI64,
@@ -260,6 +262,16 @@ impl ProducerWatch {
 }
 
 impl ProducerWatch {
+    /// The topics of records that were not written since this was asked last, if no other cause than a missing right is known.
+    pub fn take_unexplained(&self) -> BTreeSet<String> {
+        let topics = std::mem::take(&mut *lock(&self.failed_topics));
+        if lock(&self.first_failure).as_ref().is_none_or(|first| first.is_purged || first.is_denied) {
+            topics
+        } else {
+            BTreeSet::new()
+        }
+    }
+
     /// The offset of the record that was acknowledged last.
     pub fn last_written(&self) -> Offset {
         self.last_written.load(Ordering::Relaxed)
@@ -308,7 +320,15 @@ impl ProducerContext<NoCustomPartitioner> for ProducerWatch {
             }
             Err((error, message)) => {
                 self.failures.fetch_add(1, Ordering::Relaxed);
-                lock(&self.first_failure).get_or_insert_with(|| Refused::by_broker(message, error));
+                let mut topics = lock(&self.failed_topics);
+                if !topics.contains(message.topic()) {
+                    topics.insert(message.topic().to_owned());
+                }
+                let mut first = lock(&self.first_failure);
+                // What was thrown away on account of another failure is not the cause.
+                if first.as_ref().is_none_or(|first| first.is_purged && !refused::is_purged(error)) {
+                    *first = Some(Refused::by_broker(message, error));
+                }
             }
         }
     }

@@ -4,6 +4,8 @@
 //! lifetime of its owner; what must be freed is held by a guard that frees it.
 #![expect(unsafe_code, reason = "the client's edge: see each block")]
 
+pub(super) mod rights;
+
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::ptr::NonNull;
 use std::time::Duration;

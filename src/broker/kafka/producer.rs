@@ -23,12 +23,14 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::OwnedHeaders;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 
+use crate::broker::rights::{Lacking, Operation, Right};
 use crate::broker::{BrokerError, ErrorClass, OffsetCommit, Producer, Topics, Transaction, TransactionError};
 use crate::record::Lent;
 
 use super::aside;
 use super::bound::Bound;
 use super::context::{self, PlainContext, ProducerWatch};
+use super::failure::{Failure, Refusal, right};
 use super::native;
 use super::refused::Refused;
 use super::settings::{Isolation, KafkaSettings};
@@ -76,6 +78,14 @@ impl KafkaProducer {
                 return Ok(producer);
             };
             producer.serve();
+            if let Some(denied) = triage::denied(&error) {
+                let lacking = producer.settings.lacking(vec![right(
+                    denied,
+                    &producer.transactional_id,
+                    &producer.settings.group_id,
+                )]);
+                return Err(BrokerError::Denied { what: what(), lacking });
+            }
             if triage::of_transaction(&error) != ErrorClass::Retriable {
                 let class = if triage::is_fenced(&error) { ErrorClass::Retriable } else { ErrorClass::Fatal };
                 let (what, reason) = (what(), error.to_string());
@@ -128,9 +138,15 @@ impl KafkaProducer {
             }
             self.serve();
             let Err(refusal) = outcome else { break };
-            let Refusal { class, reason } = refusal.into();
+            let Refusal { class, reason, denied } = refusal.into();
+            if let Some(denied) = denied {
+                let right = right(denied, &self.transactional_id, &self.settings.group_id);
+                let lacking = self.denied_topics().unwrap_or_else(|| self.settings.lacking(vec![right]));
+                let denied = Some(Box::new(lacking));
+                return Err(Failure { call, class, attempts, took: bound.elapsed(), reason, denied });
+            }
             if class != ErrorClass::Retriable || bound.is_over() {
-                return Err(Failure { call, class, attempts, took: bound.elapsed(), reason });
+                return Err(Failure { call, class, attempts, took: bound.elapsed(), reason, denied: None });
             }
             tracing::debug!(call, reason, id = &*self.transactional_id, "again");
             bound.pause(self.settings.retry_pause);
@@ -156,11 +172,12 @@ impl KafkaProducer {
             Ok(None) => {
                 *hangs = true;
                 let reason = format!("the client did not return in {bound:?}; it is left behind");
-                Err(Refusal { class: ErrorClass::Fatal, reason })
+                Err(Refusal { class: ErrorClass::Fatal, reason, denied: None })
             }
             Err(error) => Err(Refusal {
                 class: ErrorClass::Abortable,
                 reason: format!("no thread to call the client on: {error}"),
+                denied: None,
             }),
         }
     }
@@ -213,7 +230,11 @@ impl KafkaProducer {
             let reason = format!("{unsent} records unacknowledged after {waited:?}{quota}");
             return Err(TransactionError::TimedOut { call, reason, wait: throttled.unwrap_or_default() });
         }
+        let denied = self.denied_topics();
         let Some((count, first)) = self.client.context().take_failures() else { return Ok(()) };
+        if let Some(lacking) = denied {
+            return Err(TransactionError::Denied { call, lacking });
+        }
         let reason = format!("{count} records were not written, the first: {}", first.told(&self.settings));
         Err(match self.client.client().fatal_error() {
             Some((_, fatal)) => TransactionError::Fatal { call, reason: format!("{fatal}; {reason}") },
@@ -221,9 +242,25 @@ impl KafkaProducer {
         })
     }
 
+    /// The rights for want of which records were not written: the client may throw them away without saying why.
+    fn denied_topics(&self) -> Option<Lacking> {
+        let failed = self.client.context().take_unexplained();
+        let needed: Vec<_> = failed.iter().map(|topic| Right::on_topic(Operation::Write, topic)).collect();
+        match super::rights::lacking(self.client.client(), &self.settings, &needed) {
+            Ok(lacking) => lacking,
+            Err(error) => {
+                tracing::debug!(%error, "the broker doesn't say what is allowed");
+                None
+            }
+        }
+    }
+
     /// An error that came without a verdict, as `send` gives it: fatal if the client is done for, else abortable.
     fn sort_send_error(&self, record: Lent<'_>, error: &KafkaError) -> TransactionError {
         let call = "send";
+        if let Some(lacking) = self.denied_topics() {
+            return TransactionError::Denied { call, lacking };
+        }
         match self.client.client().fatal_error() {
             Some((_, reason)) => TransactionError::Fatal { call, reason },
             None => {
@@ -268,42 +305,6 @@ fn serve(client: &BaseProducer<ProducerWatch>) {
         client.poll(Duration::ZERO);
         if watch.served() == served {
             return;
-        }
-    }
-}
-
-/// What one attempt at a call came to.
-struct Refusal {
-    class: ErrorClass,
-    reason: String,
-}
-
-impl From<KafkaError> for Refusal {
-    fn from(error: KafkaError) -> Self {
-        Self { class: triage::of_transaction(&error), reason: error.to_string() }
-    }
-}
-
-/// What a call came to, with all its attempts.
-#[derive(Debug)]
-struct Failure {
-    call: &'static str,
-    /// Retriable: the bound has passed.
-    class: ErrorClass,
-    attempts: u32,
-    took: Duration,
-    reason: String,
-}
-
-impl From<Failure> for TransactionError {
-    fn from(failure: Failure) -> Self {
-        let Failure { call, class, attempts, took, reason } = failure;
-        match class {
-            ErrorClass::Abortable => Self::Abortable { call, reason },
-            ErrorClass::Fatal => Self::Fatal { call, reason },
-            ErrorClass::Retriable => {
-                Self::Fatal { call, reason: format!("no success in {attempts} attempts within {took:?}: {reason}") }
-            }
         }
     }
 }

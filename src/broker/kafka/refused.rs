@@ -12,6 +12,7 @@ use crate::record::Lent;
 
 use super::admin::Admin;
 use super::settings::KafkaSettings;
+use super::triage;
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Refused {
@@ -21,6 +22,10 @@ pub(super) struct Refused {
     bytes: usize,
     reason: String,
     is_too_large: bool,
+    /// Thrown away by the client, on account of what befell another.
+    pub is_purged: bool,
+    /// For want of a right.
+    pub is_denied: bool,
     limit: Option<(&'static str, String)>,
 }
 
@@ -34,6 +39,8 @@ impl Refused {
             bytes: len(record.key) + len(record.value),
             reason: error.to_string(),
             is_too_large,
+            is_purged: false,
+            is_denied: false,
             limit: is_too_large.then(|| ("kafka.max_message", max_message_bytes.to_string())),
         }
     }
@@ -46,6 +53,8 @@ impl Refused {
             bytes: len(message.key()) + len(message.payload()),
             reason: error.to_string(),
             is_too_large: is_too_large(error),
+            is_purged: is_purged(error),
+            is_denied: triage::denied(error).is_some(),
             limit: None,
         }
     }
@@ -78,6 +87,10 @@ impl fmt::Display for Refused {
 
 fn len(bytes: Option<&[u8]>) -> usize {
     bytes.map_or(0, <[u8]>::len)
+}
+
+pub(super) fn is_purged(error: &KafkaError) -> bool {
+    error.rdkafka_error_code() == Some(RDKafkaErrorCode::PurgeQueue)
 }
 
 fn is_too_large(error: &KafkaError) -> bool {

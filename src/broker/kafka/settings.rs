@@ -10,6 +10,7 @@ use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
 
+use crate::broker::rights::{Lacking, Right};
 use crate::broker::{BrokerError, ClientProperties};
 use crate::domain::PartitionId;
 
@@ -137,6 +138,24 @@ pub enum Isolation {
 }
 
 impl KafkaSettings {
+    /// By whose name the broker knows this client, as far as the configuration says. A value of it is not shown.
+    pub(super) fn principal(&self) -> String {
+        let of = |name: &str| self.client.get(name).map(str::to_ascii_lowercase);
+        match of("security.protocol").as_deref() {
+            Some("sasl_plaintext" | "sasl_ssl") if of("sasl.username").is_some() => {
+                "the user that kafka.client's sasl.username names".to_owned()
+            }
+            Some("sasl_plaintext" | "sasl_ssl") => "the SASL principal of kafka.client".to_owned(),
+            Some("ssl") => "the subject of kafka.client's certificate".to_owned(),
+            _ => "User:ANONYMOUS".to_owned(),
+        }
+    }
+
+    /// That these are refused.
+    pub(super) fn lacking(&self, rights: Vec<Right>) -> Lacking {
+        Lacking { rights, principal: self.principal() }
+    }
+
     /// Whether that input has that partition.
     pub(super) fn has(&self, topic: &str, partition: PartitionId) -> bool {
         self.narrow_inputs.get(topic).is_none_or(|&count| partition.0 < count)

@@ -17,6 +17,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerGroupMetadata};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
 
+use crate::broker::rights::{Operation, Right};
 use crate::broker::{BrokerError, ErrorClass, Polled, Source, Topics};
 use crate::domain::{Input, PartitionId};
 use crate::record::{Message as _, Offset};
@@ -29,7 +30,7 @@ use super::context::{self, Change, MemberContext, Rebalance, TopicPartition};
 use super::message::KafkaMessage;
 use super::native;
 use super::settings::KafkaSettings;
-use super::triage;
+use super::triage::{self, Denied};
 use super::wake::Wake;
 
 /// More events than that, neither record nor end, are left to the next poll.
@@ -115,7 +116,7 @@ impl KafkaSource {
                 // Fetched between an assignment and its pause, before anyone said from where: void.
                 None | Some(Ok(_) | Err(KafkaError::PartitionEOF(_))) => {}
                 Some(Err(error)) if triage::is_out_of_range(&error) => {}
-                Some(Err(error)) => judge(&error)?,
+                Some(Err(error)) => judge(&error, &self.settings, None)?,
             }
             while let Some(rebalance) = self.consumer.context().next_rebalance() {
                 if self.take(rebalance, into)? {
@@ -204,7 +205,7 @@ impl KafkaSource {
             for i in unread {
                 let limit = share.min(full - into.len());
                 let client = Arc::clone(self.client(self.flows[i].input));
-                if self.flows[i].read(limit, &mut bytes, client.context(), into)? {
+                if self.flows[i].read(limit, &mut bytes, client.context(), &self.settings, into)? {
                     more.push(i);
                 }
             }
@@ -411,7 +412,17 @@ impl Drop for KafkaSource {
 }
 
 /// What waiting mends is left to the client; the rest ends the source.
-pub(super) fn judge(error: &KafkaError) -> Result<(), BrokerError> {
+/// `topic`: whose queue told it; without one it is the group's.
+pub(super) fn judge(error: &KafkaError, settings: &KafkaSettings, topic: Option<&str>) -> Result<(), BrokerError> {
+    if let Some(denied) = triage::denied(error) {
+        let right = match (denied, topic) {
+            (Denied::Topic, Some(topic)) => Right::on_topic(Operation::Read, topic),
+            (Denied::Topic, None) => Right::on_topic(Operation::Read, "(one of the inputs)"),
+            _ => Right::on_group(Operation::Read, &settings.group_id),
+        };
+        let what = topic.map_or_else(|| "poll".to_owned(), |topic| format!("read {topic}"));
+        return Err(BrokerError::Denied { what, lacking: settings.lacking(vec![right]) });
+    }
     match triage::of_client(error) {
         ErrorClass::Fatal if error.rdkafka_error_code() == Some(RDKafkaErrorCode::UnreleasedInstanceId) => {
             let what = "join the group under a lasting name whose last holder did not leave; its session must end first, \
@@ -446,6 +457,7 @@ impl Flow {
         limit: usize,
         bytes: &mut usize,
         context: &MemberContext,
+        settings: &KafkaSettings,
         into: &mut Vec<Polled<KafkaMessage>>,
     ) -> Result<bool, BrokerError> {
         if self.paused {
@@ -476,7 +488,7 @@ impl Flow {
                 Some(Err(error)) if triage::is_out_of_range(&error) => {
                     into.push(Polled::OutOfRange { input, partition });
                 }
-                Some(Err(error)) => judge(&error)?,
+                Some(Err(error)) => judge(&error, settings, Some(&self.topic))?,
             }
         }
         Ok(true)

@@ -97,6 +97,30 @@ pub(super) fn is_out_of_range(error: &KafkaError) -> bool {
     matches!(error.rdkafka_error_code(), Some(Code::AutoOffsetReset | Code::OffsetOutOfRange))
 }
 
+/// What a right is lacked on, if that is what an error says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Denied {
+    Topic,
+    Group,
+    TransactionalId,
+    Cluster,
+}
+
+pub(super) fn denied(error: &KafkaError) -> Option<Denied> {
+    error.rdkafka_error_code().and_then(denied_by)
+}
+
+pub(super) fn denied_by(code: RDKafkaErrorCode) -> Option<Denied> {
+    use RDKafkaErrorCode as Code;
+    match code {
+        Code::TopicAuthorizationFailed => Some(Denied::Topic),
+        Code::GroupAuthorizationFailed => Some(Denied::Group),
+        Code::TransactionalIdAuthorizationFailed => Some(Denied::TransactionalId),
+        Code::ClusterAuthorizationFailed => Some(Denied::Cluster),
+        _ => None,
+    }
+}
+
 /// A client's error with what was tried; of one that couldn't be made see [`super::KafkaSettings::creation_error`].
 pub(super) fn client_error(what: impl fmt::Display, error: &KafkaError) -> BrokerError {
     BrokerError::Client { what: what.to_string(), reason: guard::plain(error), class: of_client(error) }
