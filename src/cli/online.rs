@@ -10,7 +10,7 @@ use clap::Args;
 
 use super::ConfigFlag;
 use super::findings::{Finding, JUDGED, findings};
-use crate::broker::kafka::admin::{Admin, Difference, Step, TopicFacts, TopicWish, plan, wishes};
+use crate::broker::kafka::admin::{Admin, Difference, PARTITIONS, Step, TopicFacts, TopicWish, plan, wishes};
 use crate::broker::kafka::{Claim, KafkaBroker, KafkaSettings, PlainProducer, dry_run};
 use crate::broker::rights::{self, Right};
 use crate::broker::{Broker as _, BrokerError};
@@ -67,6 +67,10 @@ impl Survey {
             Step::Create(wish) => {
                 Some(format!("{}: the topic is missing; `tideline topics --create` makes it", wish.name))
             }
+            Step::Fault(difference) if difference.what == PARTITIONS => Some(format!(
+                "{difference}; where some were added: keys lie elsewhere now, so give every input, rekey and the changelog as \
+                 many, set topics.partitions to that, then `tideline reset`"
+            )),
             Step::Fault(difference) => Some(difference.to_string()),
             Step::Set(_) | Step::Note(_) => None,
         };

@@ -132,8 +132,8 @@ impl std::fmt::Display for Place {
         let Self { position, bounds: Bounds { earliest, end } } = *self;
         write!(f, "it begins at offset {earliest} and ends at {end}")?;
         match position {
-            Some(position) if position > end => write!(f, ", before {position}, the next to be read of the old one"),
-            Some(position) => write!(f, ", the next to be read of the old one was {position}"),
+            Some(position) if position > end => write!(f, ", before {position}, the next to be read"),
+            Some(position) => write!(f, ", the next to be read was {position}"),
             None => Ok(()),
         }
     }

@@ -166,7 +166,8 @@ impl<B: Broker> Lane<B> {
     }
 
     /// Lets a partition flow from what is committed.
-    fn serve(&mut self, serving: Box<Serving<B::Message>>, now_ms: u64) -> Result<(), LaneError> {
+    fn serve(&mut self, mut serving: Box<Serving<B::Message>>, now_ms: u64) -> Result<(), LaneError> {
+        serving.confirmed = serving.committed().to_vec();
         let partition = serving.id;
         let notes = serving.written.iter().chain(&serving.overtaken);
         for note in notes.filter(|it| it.transactional_id == self.transactional_id) {

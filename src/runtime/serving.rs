@@ -89,6 +89,8 @@ pub(super) struct Serving<M> {
     pub has_expired: bool,
     /// The topics that its state is made from, as each record that it writes says.
     pub identities: Identities,
+    /// By input, what was committed when these were last compared before it was served.
+    pub confirmed: Vec<Offset>,
     pub(super) hand: Hand,
     condemned: Condemned,
     time: TimeMove,
@@ -134,6 +136,7 @@ impl<M: Message> Serving<M> {
             overtaken: None,
             has_expired: false,
             identities: Identities::default(),
+            confirmed: Vec::new(),
             hand,
             condemned: Condemned::default(),
             // Users whose state older rules wrote wait for the engine's first call.

@@ -122,7 +122,11 @@ impl<B: Broker> Lane<B> {
             }
             Some(Held::Serving(serving)) => {
                 serving.discard();
-                Some(serving.committed().to_vec())
+                // The restore has compared them before the first look of the watch could.
+                let seen =
+                    |(index, &first): (usize, &Offset)| confirmed.get(index).map_or(first, |&last| last.max(first));
+                let confirmed: Vec<_> = serving.confirmed.iter().enumerate().map(seen).collect();
+                Some((confirmed, serving.committed().to_vec()))
             }
             Some(Held::Restoring(restoring)) => {
                 restoring.recall();
@@ -135,7 +139,7 @@ impl<B: Broker> Lane<B> {
             lane = self.index,
             "left unserved, nothing more of it is committed: {refusal}"
         );
-        if let Some(committed) = committed {
+        if let Some((confirmed, committed)) = committed {
             self.tell_what_is_left(partition, &refusal, &confirmed, &committed);
         }
         for input in (0u8..).map(Input).take(self.job.topics.inputs.len()) {
@@ -218,8 +222,9 @@ impl<B: Broker> Lane<B> {
     pub(super) fn poll_failed(&mut self, error: BrokerError, now_ms: u64) -> Result<(), LaneError> {
         let is_left = |held: &Held<B>| matches!(held, Held::Unserved);
         let is_split = matches!(error, BrokerError::SplitAssignment(_));
+        let rest_until_ms = now_ms + millis(self.job.settings.topic_check);
         if is_split && !self.partitions.is_empty() && self.partitions.values().all(is_left) {
-            self.not_before_ms = now_ms + millis(self.job.settings.retry_backoff);
+            self.not_before_ms = rest_until_ms;
             return Ok(());
         }
         if is_split
@@ -231,11 +236,18 @@ impl<B: Broker> Lane<B> {
                 let partition = PartitionId(0);
                 return Err(LaneError::Refused { partition, refusal });
             }
+            // What was taken from it is told by nobody else.
+            let trouble = refusal.to_string();
+            self.company.board.lane(self.index, |lane| {
+                if lane.trouble.replace(trouble.clone()).is_none_or(|before| before != trouble) {
+                    tracing::error!("the group shares out partitions unevenly: {trouble}");
+                }
+            });
             for partition in all {
                 let fault = TopicFault { refusal: refusal.clone(), confirmed: Vec::new() };
                 self.company.faults.find(partition, fault);
             }
-            self.not_before_ms = now_ms + millis(self.job.settings.retry_backoff);
+            self.not_before_ms = rest_until_ms;
             return self.look_at_topics(now_ms);
         }
         self.failed(Doing::Poll, error.into(), now_ms)

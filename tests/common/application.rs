@@ -168,6 +168,11 @@ impl Application {
         (0..self.config.topics.partitions).map(PartitionId)
     }
 
+    /// Every process started from now on has these keys (TOML) on top.
+    pub fn lay_over(&mut self, toml: &str) {
+        overlay(&mut self.table, toml.parse().expect("sound TOML"));
+    }
+
     /// A process that runs until it is told to stop.
     pub fn start(&self, instance: &str) -> Process {
         self.launch(instance, &["run"], "")

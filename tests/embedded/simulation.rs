@@ -52,6 +52,22 @@ fn promises_hold_in_schedules_that_failed_once() {
 }
 
 #[test]
+fn nobody_goes_on_over_a_topic_that_changed() {
+    let all = (1..=40).map(|seed| schedule::run_changed_topic(seed, 1_500)).fold(Counts::default(), Counts::and);
+    println!("{all}");
+    for what in [
+        "an input made anew",
+        "rekey made anew",
+        "partitions added",
+        "a topic gone",
+        "partitions left",
+        "refused at a start",
+    ] {
+        assert!(all.of(what) > 0, "{what} never happened; {all}");
+    }
+}
+
+#[test]
 fn preloaded_ordered_input_gives_the_outputs_of_a_run_without_faults() {
     for seed in 1..=10 {
         println!("seed {seed}: {}", schedule::run_preloaded(seed, 20_000));

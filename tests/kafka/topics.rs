@@ -99,7 +99,7 @@ fn check_left(stage: &Stage, process: &mut Process, partitions: usize, named: &[
     }
     assert!(!ready.contains("assignor"), "{ready}");
     for part in named.iter().chain(&["left unserved, nothing more of it is committed"]) {
-        assert!(process.log().contains(part), "{part:?} is not in the log");
+        await_that(&format!("the log says {part:?}"), || process.log().contains(part));
     }
     let committed = stage.committed();
     let unread = process.metric("tideline_input_unread_records", &stage.topic);
@@ -156,7 +156,13 @@ fn check_made_anew_while_running(protocol: GroupProtocol) {
     let mut process = stage.served(2);
     operator::recreate(&stage.application.settings(), &stage.topic, PARTITIONS);
     stage.feed("new", 5);
-    check_left(&stage, &mut process, 2, &["was deleted and made anew: its id is", "tideline reset"]);
+    let named = ["was deleted and made anew: its id is", "tideline reset"];
+    check_left(&stage, &mut process, 2, &named);
+    let (first, next) = (r#"bound="first""#, r#"bound="next""#);
+    let doubtful = |bound| process.metric("tideline_input_doubtful_offset", bound);
+    let log = process.log();
+    println!("read in between: {} to {}; {}", doubtful(first), doubtful(next), log.contains("they may be of either"));
+    assert_eq!(log.contains("they may be of either"), doubtful(first) < doubtful(next), "{log}");
     process.stop();
     stage.check(&["run", "--until-end"], 1, &["was deleted and made anew"]);
     stage.check(&["reset", "--offsets-only", "--accept-loss", "--execute"], 0, &["lost:", "read whole"]);
@@ -205,10 +211,33 @@ fn check_partitions_added(protocol: GroupProtocol) {
     let mut process = stage.served(2);
     operator::add_partitions(&stage.application.settings(), &stage.topic, 3);
     check_left(&stage, &mut process, 2, &["has 3 partitions, 2 are configured"]);
-    // A second member makes the group share out what it has: unevenly, now.
     let second = stage.application.start("c");
     await_that("the second ends, and says why", || second.log().contains("the number of partitions is 3, should be 2"));
     assert!(process.ended().is_none(), "{}", process.log());
+}
+
+/// The broker shares the new partition out at the next heartbeat, and takes from one member a part of what it has.
+#[test]
+fn partitions_that_are_added_under_two_members_end_neither() {
+    let mut stage = Stage::new(GroupProtocol::Consumer);
+    stage.application.lay_over("kafka.no_progress_bound = \"3s\"");
+    stage.feed("first", 2);
+    let mut members = ["a", "c"].map(|name| stage.application.start(name));
+    await_that("each serves one", || members.iter().all(|member| member.serving() == 1));
+    operator::add_partitions(&stage.application.settings(), &stage.topic, 3);
+    for member in &mut members {
+        await_that("it says why", || {
+            member.get("/readyz").is_some_and(|it| it.contains("has 3 partitions, 2 are configured"))
+        });
+    }
+    await_that("an uneven share is told for what it is", || {
+        members.iter().any(|it| it.log().contains("the group shares out partitions unevenly"))
+    });
+    for mut member in members {
+        assert!(member.ended().is_none() && !member.log().contains("assignor"), "{}", member.log());
+        let ready = member.get("/readyz").expect("it answers");
+        assert!(ready.contains("503") && ready.contains("has 3 partitions, 2 are configured"), "{ready}");
+    }
 }
 
 #[test]

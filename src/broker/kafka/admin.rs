@@ -155,6 +155,9 @@ pub enum Step {
     Note(Difference),
 }
 
+/// What [`Difference::what`] calls a topic's count.
+pub const PARTITIONS: &str = "the number of partitions";
+
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{topic}: {what} is {found}, should be {wanted}")]
 pub struct Difference {
@@ -182,11 +185,7 @@ fn differences(wish: &TopicWish, facts: &TopicFacts) -> Vec<Step> {
     };
     let mut steps = Vec::new();
     if let Some(wanted) = wish.partitions.filter(|&wanted| wanted != facts.partitions) {
-        steps.push(Step::Fault(difference(
-            "the number of partitions",
-            facts.partitions.to_string(),
-            wanted.to_string(),
-        )));
+        steps.push(Step::Fault(difference(PARTITIONS, facts.partitions.to_string(), wanted.to_string())));
     }
     for (name, wanted) in &wish.config {
         let found = facts.config.get(*name);

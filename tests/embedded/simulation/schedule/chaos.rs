@@ -6,7 +6,7 @@ use tideline::broker::Broker as _;
 use tideline::broker::memory::{Fault, Memory};
 use tideline::domain::PartitionId;
 use tideline::runtime::status::{LaneStatus, Phase};
-use tideline::runtime::{Lane, Stepped, TopicWatch};
+use tideline::runtime::{Lane, LaneError, Stepped, TopicWatch};
 
 use super::super::lane_world::{Options, REKEY, World};
 use super::Counts;
@@ -108,11 +108,14 @@ pub struct Chaos<'a> {
     pub dice: Dice,
     processes: [Option<Process>; LANES],
     counts: Counts,
+    /// The topics have changed: whoever starts is refused, and nothing breaks any more but processes and the group.
+    has_changed: bool,
 }
 
 impl<'a> Chaos<'a> {
     pub fn new(world: &'a World, dice: Dice) -> Self {
-        let mut chaos = Self { world, dice, processes: [const { None }; LANES], counts: Counts::default() };
+        let mut chaos =
+            Self { world, dice, processes: [const { None }; LANES], counts: Counts::default(), has_changed: false };
         chaos.start(0);
         chaos
     }
@@ -122,7 +125,7 @@ impl<'a> Chaos<'a> {
         let index = self.dice.below(LANES as u64) as usize;
         match self.dice.below(2_000) {
             0..6 => self.crash(index, "crash"),
-            6..14 => self.crash_in_commit(index),
+            6..14 if !self.has_changed => self.crash_in_commit(index),
             14..20 => self.restart(index),
             20..28 => {
                 self.count("taken for dead");
@@ -134,7 +137,7 @@ impl<'a> Chaos<'a> {
                 self.count_restoring();
                 self.world.broker.rebalance();
             }
-            36..76 if self.world.broker.waiting_faults().is_empty() => {
+            36..76 if !self.has_changed && self.world.broker.waiting_faults().is_empty() => {
                 let fault = self.dice.pick(&FAULTS);
                 if fault != Fault::OffsetsHang || self.can_hang() {
                     self.count(fault.as_str());
@@ -169,6 +172,11 @@ impl<'a> Chaos<'a> {
                 assert!(process.is_stopping, "lane {index} ended by itself");
                 self.end(index).unwrap().close();
                 self.count("restart");
+            }
+            Err(LaneError::Refused { refusal, .. }) if self.has_changed => {
+                self.count("refused at a start");
+                assert!(!refusal.to_string().contains("assignor"), "{refusal}");
+                drop(self.end(index));
             }
             Err(error) => panic!("lane {index}: {error}; {:?}", process.world.company.board),
         }
@@ -261,6 +269,30 @@ impl<'a> Chaos<'a> {
             process.world.company.stop.stop();
             process.is_stopping = true;
         }
+    }
+
+    /// Somebody changes a topic under the application. What that was.
+    pub fn change_a_topic(&mut self) -> &'static str {
+        self.has_changed = true;
+        self.world.broker.clear_faults();
+        let broker = &self.world.broker;
+        let (what, changed) = match self.dice.below(4) {
+            0 => ("an input made anew", broker.recreate_topic("app")),
+            1 => ("rekey made anew", broker.recreate_topic("rekey")),
+            2 => ("partitions added", broker.add_partitions("merchant", PARTITIONS + 1)),
+            _ => ("a topic gone", broker.delete_topic("merchant")),
+        };
+        changed.unwrap();
+        what
+    }
+
+    /// Partitions that processes have left and still tell of.
+    pub fn left(&self) -> usize {
+        let of = |process: &Process| {
+            let left = |phase: &Phase| matches!(phase, Phase::Unserved(_));
+            process.world.company.board.read(|status| status.partitions.values().filter(|it| left(&it.phase)).count())
+        };
+        self.processes.iter().flatten().map(of).sum()
     }
 
     fn count(&mut self, what: &'static str) {

@@ -13,6 +13,7 @@ use dice::Dice;
 use events::Feed;
 
 use serde_json::Value;
+use tideline::broker::Broker as _;
 use tideline::domain::Input;
 
 use super::lane_world::World;
@@ -99,6 +100,39 @@ fn without_causes(world: &World) -> Vec<Value> {
     let mut outputs = world.outputs();
     outputs.iter_mut().for_each(|output| _ = output.as_object_mut().unwrap().remove("cause"));
     outputs
+}
+
+/// A topic changes under lanes that come and go: soon nobody commits anything any more, whoever starts is refused, and who
+/// served lives on. Panics where anything moves after that.
+#[allow(dead_code, reason = "the soak runs the other schedules")]
+pub fn run_changed_topic(seed: u64, steps: usize) -> Counts {
+    let world = World::new(|options| chaos::options(options, 40));
+    let mut chaos = Chaos::new(&world, Dice::new(seed));
+    let mut feed = Feed::new(Dice::new(seed ^ 0xfeed));
+    let mut go_on = |chaos: &mut Chaos<'_>, steps: usize| {
+        for _ in 0..steps {
+            if chaos.dice.once_in(18) {
+                feed.produce(&world);
+            }
+            chaos.step();
+        }
+    };
+    go_on(&mut chaos, steps);
+    let what = chaos.change_a_topic();
+    // So many that everybody has looked at the topics twice.
+    go_on(&mut chaos, 1_500);
+    let partitions = || (0..world.options.partitions).map(tideline::domain::PartitionId);
+    let standing =
+        || partitions().map(|it| (world.broker.standing(it).unwrap().committed, world.record(it))).collect::<Vec<_>>();
+    let before = standing();
+    let mut counts = Counts::default();
+    for _ in 0..20 {
+        go_on(&mut chaos, 100);
+        counts.add("partitions left", chaos.left() as u64);
+    }
+    assert_eq!(standing(), before, "seed {seed}: {what}, and it was gone on with");
+    counts.add(what, 1);
+    counts.and(chaos.into_counts())
 }
 
 /// Preloaded, ordered, correctly routed input gives the very outputs of a run to which nothing happens.
