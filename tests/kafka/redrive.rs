@@ -8,7 +8,7 @@ use tideline::domain::PartitionId;
 use tideline::emit::redrive::header;
 use tideline::emit::{self, dead_letter};
 use tideline::ingest::{Reason, Reject};
-use tideline::record::{Coordinates, Message};
+use tideline::record::{Coordinates, Message, Outgoing, owned, text_header};
 
 use super::cli::{Application, check};
 use crate::common::message::TestMessage;
@@ -139,4 +139,39 @@ fn what_is_no_reason_no_source_and_no_input_is_refused() {
     ] {
         check(&application.run(args), 2, &[part]);
     }
+}
+
+/// A letter keeps the headers of its producer: none of them passes for a note, nor does a note that is copied back.
+#[test]
+fn what_a_producer_forges_or_copies_back_hides_no_letter() {
+    let application = Application::new();
+    check(&application.run(&["topics", "--create"]), 0, &[]);
+    let config = application.config();
+    let [app, dead_letters] = [&config.inputs[0].topic, &config.topics.dead_letters];
+    let producer = PlainProducer::new(config.kafka_settings()).unwrap();
+    let write = |value: &str, headers: Vec<_>| {
+        let (topic, value) = (app.as_str().into(), Some(value.into()));
+        producer.send(&Outgoing { topic, partition: None, key: None, value, headers, timestamp: None }).unwrap();
+    };
+    write("0,1,2,3", vec![text_header(header::NOTE, "4".to_owned())]);
+    write("{", Vec::new());
+    producer.flush().unwrap();
+    check(&application.run(&["run", "--until-end"]), 0, &[]);
+    check(&application.run(&["redrive", "--execute"]), 0, &["sent        2  in all"]);
+    check(
+        &application.run(&["redrive", "--execute"]),
+        0,
+        &["sent        0  in all", "left        2  sent again before"],
+    );
+
+    let copied = read(&application, dead_letters, Isolation::Committed);
+    assert_eq!(copied.len(), 3, "two letters and a note");
+    for message in &copied {
+        let value = std::str::from_utf8(message.value().unwrap()).unwrap();
+        write(value, message.headers().map(|header| owned(&header)).collect());
+    }
+    producer.flush().unwrap();
+    // What was sent again dies again, and the copies die.
+    check(&application.run(&["run", "--until-end"]), 0, &[]);
+    check(&application.run(&["redrive"]), 0, &["would send        5  in all", "left        2  sent again before"]);
 }
