@@ -24,6 +24,7 @@ mod watch;
 /// Lives in `tests/kafka/`.
 mod kafka {
     mod admin;
+    mod astray;
     mod brokers;
     mod cases;
     mod cli;

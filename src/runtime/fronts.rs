@@ -18,6 +18,9 @@ use std::collections::BTreeMap;
 use crate::broker::{Front, Reach};
 use crate::domain::{PartitionId, Timestamp};
 
+/// Nobody has anything left to forward.
+pub(super) const EVERYWHERE: Timestamp = Timestamp::of_millis(i64::MAX);
+
 /// With nothing forwarded for that long nobody waits.
 const QUIET_MS: u64 = 60_000;
 /// Between two looks, while somebody waits and while nobody does.
@@ -33,6 +36,8 @@ pub(super) enum Limit {
     Open { was_ever: bool },
     /// The least front.
     Through(Timestamp),
+    /// Not at all: it is not known yet what others have to forward. `tells`: they wait to hear it of us, too.
+    Closed { tells: bool },
 }
 
 /// What one lane knows of all partitions.
@@ -43,8 +48,8 @@ pub(super) struct Fronts {
     is_known: bool,
     /// How long nothing was forwarded; none: nothing is.
     quiet_ms: Option<u64>,
-    /// Whether somebody has not looked yet what there is to forward.
-    is_beginning: bool,
+    /// Whether all partitions are this lane's.
+    is_alone: bool,
     /// Records forwarded by all partitions.
     forwarded: u64,
     /// As last found, by partition.
@@ -73,11 +78,13 @@ impl Fronts {
     }
 
     pub fn limit(&self) -> Limit {
-        if self.is_known && self.quiet_ms.is_none() && !self.is_beginning {
-            return Limit::Open { was_ever: self.forwarded > 0 };
+        match self.least {
+            _ if !self.is_known => Limit::Closed { tells: false },
+            Reach::Unknown => Limit::Closed { tells: !self.is_alone },
+            _ if self.quiet_ms.is_none() => Limit::Open { was_ever: self.forwarded > 0 },
+            Reach::Through(time) => Limit::Through(time),
+            Reach::End => Limit::Through(EVERYWHERE),
         }
-        let least = if self.is_known { self.least } else { Reach::Unknown };
-        Limit::Through(time_of(least))
     }
 
     /// Whether it is time to look; `is_held`: something waits for it.
@@ -103,19 +110,23 @@ impl Fronts {
         self.judge(now_ms, patience_ms)
     }
 
-    /// Until all have looked what they must forward, nobody need wait to read of its own partitions that they have.
+    /// Until all have looked what they must forward, nobody need wait to read of its own partitions that they have. `own`:
+    /// those of which nothing that was forwarded is still to be committed.
     pub fn begin_with(
         &mut self,
         own: impl Iterator<Item = (PartitionId, Front)>,
+        is_alone: bool,
         now_ms: u64,
         patience_ms: u64,
     ) -> Vec<PartitionId> {
-        if !self.is_beginning {
+        self.is_alone = is_alone;
+        if !self.is_known || self.least != Reach::Unknown {
             return Vec::new();
         }
-        for (partition, front) in own.filter(|(_, front)| front.forwarded == 0) {
-            if let Some(found @ None) = self.found.get_mut(partition.0 as usize) {
-                *found = Some(front).filter(|front| front.reach > Reach::Unknown);
+        for (partition, front) in own.filter(|(_, front)| front.reach > Reach::Unknown) {
+            let found = self.found.get_mut(partition.0 as usize);
+            if let Some(found) = found.filter(|found| found.is_none_or(|it| it.reach == Reach::Unknown)) {
+                *found = Some(front);
             }
         }
         self.judge(now_ms, patience_ms)
@@ -146,7 +157,6 @@ impl Fronts {
             self.passed_over.insert(partition, reach);
             tired_of.push(partition);
         }
-        self.is_beginning = self.least == Reach::Unknown;
         tired_of
     }
 
@@ -157,15 +167,6 @@ impl Fronts {
 
     pub fn passed_over(&self) -> impl Iterator<Item = PartitionId> {
         self.passed_over.keys().copied()
-    }
-}
-
-/// Until when there is nothing more to come.
-fn time_of(reach: Reach) -> Timestamp {
-    match reach {
-        Reach::Unknown => Timestamp::of_millis(i64::MIN),
-        Reach::Through(time) => time,
-        Reach::End => Timestamp::of_millis(i64::MAX),
     }
 }
 
@@ -190,7 +191,7 @@ mod tests {
     #[test]
     fn nobody_goes_on_before_it_has_looked() {
         let mut fronts = Fronts::default();
-        assert_eq!(fronts.limit(), through(i64::MIN));
+        assert_eq!(fronts.limit(), Limit::Closed { tells: false });
         assert!(fronts.is_look_due(0, false));
         fronts.looked(&[at(5, 0), at_end(0)], 0, PATIENCE_MS);
         assert_eq!(fronts.limit(), Limit::Open { was_ever: false }, "nothing was ever forwarded");
@@ -202,11 +203,33 @@ mod tests {
         let mut fronts = Fronts::default();
         for unknown in [None, Some(Front::default())] {
             fronts.looked(&[at(5, 0), unknown], 0, PATIENCE_MS);
-            assert_eq!(fronts.limit(), through(i64::MIN));
+            assert_eq!(fronts.limit(), Limit::Closed { tells: true });
             assert_eq!(fronts.waits_for(), Some(PartitionId(1)));
         }
         fronts.looked(&[at(5, 0), at(9, 0)], 1, PATIENCE_MS);
         assert_eq!(fronts.limit(), Limit::Open { was_ever: false });
+    }
+
+    #[test]
+    fn of_its_own_partitions_a_lane_need_not_read_that_they_have_nothing_to_forward() {
+        let own = [(PartitionId(0), at(5, 0)), (PartitionId(1), at_end(0))];
+        let own = || own.into_iter().filter_map(|(partition, front)| Some((partition, front?)));
+        let mut fronts = Fronts::default();
+        fronts.looked(&[None, None], 0, PATIENCE_MS);
+        fronts.begin_with(own().take(1), true, 0, PATIENCE_MS);
+        assert_eq!(fronts.limit(), Limit::Closed { tells: false }, "it hears of its own soon");
+        fronts.begin_with(own(), true, 0, PATIENCE_MS);
+        assert_eq!(fronts.limit(), Limit::Open { was_ever: false });
+        let mut fronts = Fronts::default();
+        let reset = Some(Front { reach: Reach::Unknown, forwarded: 3 });
+        fronts.looked(&[reset, reset], 0, PATIENCE_MS);
+        fronts.begin_with(own(), true, 0, PATIENCE_MS);
+        assert_eq!(fronts.limit(), through(5), "after a reset");
+        let unknown = [(PartitionId(0), Front::default())];
+        let mut fronts = Fronts::default();
+        fronts.looked(&[None], 0, PATIENCE_MS);
+        fronts.begin_with(unknown.into_iter(), true, 0, PATIENCE_MS);
+        assert_eq!(fronts.limit(), Limit::Closed { tells: false });
     }
 
     #[test]
@@ -233,7 +256,7 @@ mod tests {
         fronts.looked(&[at(5, 1)], 60_000, PATIENCE_MS);
         assert_eq!(fronts.limit(), Limit::Open { was_ever: true });
         fronts.stir();
-        assert_eq!(fronts.limit(), through(i64::MIN), "it must look first");
+        assert_eq!(fronts.limit(), Limit::Closed { tells: false }, "it must look first");
         fronts.looked(&[at(7, 2)], 61_000, PATIENCE_MS);
         assert_eq!(fronts.limit(), through(7));
     }

@@ -4,7 +4,7 @@
 //! not answer keeps nobody from answering the group. While nothing is being forwarded nobody looks.
 
 use crate::broker::{Broker, BrokerError, Front};
-use crate::domain::{PartitionId, Timestamp};
+use crate::domain::PartitionId;
 use crate::record::Offset;
 use crate::runtime::LaneError;
 use crate::runtime::calls::Call;
@@ -62,8 +62,9 @@ impl<B: Broker> Lane<B> {
     pub(super) fn look_at_fronts(&mut self, now_ms: u64) -> Result<(), LaneError> {
         let served = self.partitions.values().filter_map(Held::as_serving);
         let patience_ms = millis(self.job.settings.patience);
-        let own = served.map(|serving| (serving.id, serving.front()));
-        let passed_over = self.fronts.begin_with(own, now_ms, patience_ms);
+        let own = served.filter(|serving| !serving.has_forwarded()).map(|serving| (serving.id, serving.front()));
+        let is_alone = self.partitions.len() == usize::try_from(self.job.topics.partitions).unwrap_or_default();
+        let passed_over = self.fronts.begin_with(own, is_alone, now_ms, patience_ms);
         self.tell_passed_over(&passed_over);
         if self.look.is_none() && !self.fronts.is_look_due(now_ms, self.is_held()) {
             return Ok(());
@@ -94,10 +95,6 @@ impl<B: Broker> Lane<B> {
         let all: Vec<_> = self.fronts.passed_over().collect();
         self.company.board.lane(self.index, |lane| lane.passed_over = all);
         let Limit::Through(least) = self.fronts.limit() else { return };
-        // Before all have looked it is no time to wait for.
-        if least == Timestamp::of_millis(i64::MIN) {
-            return;
-        }
         for &(partition, end) in ends {
             if let Some(serving) = self.serving(partition) {
                 serving.expect(least, end);

@@ -36,7 +36,7 @@ fn find(
         let mut all = Tally::default();
         let inputs = status.partitions.values().filter_map(|partition| partition.inputs.get(index));
         inputs.for_each(|input| all += input.tally);
-        if all.consumed >= ENOUGH && all.rekeyed * 100 > all.consumed * PERCENT {
+        if all.read >= ENOUGH && all.misrouted * 100 > all.read * PERCENT {
             status.misrouted.insert(index);
             warnings.push(text(topic, &all, partitioner));
         }
@@ -62,9 +62,9 @@ fn text(topic: &str, all: &Tally, partitioner: Partitioner) -> String {
     format!(
         "{} of the records of {topic} ({} of {}) are not on the partition that topics.partitioner = \"{partitioner}\" gives to \
          their user, and go through rekey, which costs and delays them; {advice}",
-        share(all.rekeyed, all.consumed),
-        all.rekeyed,
-        all.consumed
+        share(all.misrouted, all.read),
+        all.misrouted,
+        all.read
     )
 }
 
@@ -75,13 +75,13 @@ mod tests {
     use crate::runtime::status::{InputStatus, PartitionStatus};
 
     /// What is said of an app of so many records, and a second time.
-    fn said(consumed: u64, rekeyed: u64, fits: [u64; 3], is_keyed: bool) -> Vec<String> {
+    fn said(read: u64, misrouted: u64, fits: [u64; 3], is_keyed: bool) -> Vec<String> {
         let mut status = Status::default();
         // Over two partitions.
-        for (partition, part) in [(0, consumed / 4), (1, consumed - consumed / 4)] {
-            let rekeyed = if partition == 0 { rekeyed } else { 0 };
+        for (partition, part) in [(0, read / 4), (1, read - read / 4)] {
+            let misrouted = if partition == 0 { misrouted } else { 0 };
             let fits = if partition == 0 { fits } else { [0; 3] };
-            let tally = Tally { consumed: part, applied: part, rekeyed, fits, ..Tally::default() };
+            let tally = Tally { read: part, misrouted, rekeyed: misrouted, fits, ..Tally::default() };
             let inputs = vec![InputStatus { tally, ..InputStatus::default() }, InputStatus::default()];
             status.partitions.insert(PartitionId(partition), PartitionStatus { inputs, ..PartitionStatus::default() });
         }
@@ -93,8 +93,8 @@ mod tests {
 
     #[test]
     fn it_is_said_once_of_a_thousand_records_and_more_than_one_in_a_hundred() {
-        for (consumed, rekeyed, count) in [(999, 900, 0), (1_000, 10, 0), (1_000, 11, 1), (4_000, 41, 1)] {
-            assert_eq!(said(consumed, rekeyed, [0; 3], true).len(), count, "{rekeyed} of {consumed}");
+        for (read, misrouted, count) in [(999, 900, 0), (1_000, 10, 0), (1_000, 11, 1), (4_000, 41, 1)] {
+            assert_eq!(said(read, misrouted, [0; 3], true).len(), count, "{misrouted} of {read}");
         }
         assert_eq!(said(1_000, 900, [0; 3], false), [""; 0], "what is not keyed is meant to be forwarded");
     }

@@ -8,15 +8,13 @@ use crate::domain::{Input, Timestamp};
 use crate::emit;
 use crate::merge::Flow;
 use crate::record::{Message, Offset};
-use crate::runtime::fronts::Limit;
+use crate::runtime::fronts::{EVERYWHERE, Limit};
 use crate::runtime::job::Job;
 use crate::runtime::reading::Stray;
 use crate::runtime::serving::Serving;
 
 /// Nothing may be handled yet that has a time.
 pub(super) const NOWHERE: Timestamp = Timestamp::of_millis(i64::MIN);
-/// Nobody has anything left to forward.
-const EVERYWHERE: Timestamp = Timestamp::of_millis(i64::MAX);
 
 impl<M: Message> Serving<M> {
     /// Forwards the next stray of an input.
@@ -31,7 +29,12 @@ impl<M: Message> Serving<M> {
 
     /// Whether the head of an input lies beyond what others have forwarded, or what was read of that.
     pub(super) fn is_beyond(&self, input: Input, limit: Limit) -> bool {
-        let (Some(time), Limit::Through(_)) = (self.merge.time(input), limit) else { return false };
+        let Some(time) = self.merge.time(input) else { return false };
+        match limit {
+            Limit::Open { .. } => return false,
+            Limit::Closed { .. } => return true,
+            Limit::Through(_) => {}
+        }
         let rekey = self.reading.rekey();
         // More of them than can lie ahead of any other: the first is before all that is still to come.
         let is_sorted = self.merge.len(rekey) > self.in_flight.of_all || self.merge.is_paused(rekey);
@@ -45,10 +48,17 @@ impl<M: Message> Serving<M> {
         if self.next_reach.is_none() && through != self.reach {
             self.next_reach = Some((through, end));
         }
-        self.take_reach();
     }
 
-    pub(super) fn take_reach(&mut self) {
+    /// Goes as far as what was read of `rekey` allows. What was so before nothing was forwarded says nothing.
+    pub(super) fn take_reach(&mut self, limit: Limit) {
+        if matches!(limit, Limit::Open { .. }) {
+            (self.reach, self.next_reach) = (NOWHERE, None);
+            return;
+        }
+        if let Limit::Through(least) = limit {
+            self.reading.settle(least);
+        }
         let rekey = self.reading.rekey();
         let told = self.ends.get(rekey.index()).copied().flatten().unwrap_or_default();
         let read_to = self.reading.read_to(rekey).max(told);
@@ -59,7 +69,11 @@ impl<M: Message> Serving<M> {
 
     /// Whether nobody has anything left to forward here.
     pub(super) fn is_free(&self, limit: Limit) -> bool {
-        matches!(limit, Limit::Open { .. }) || self.reach == EVERYWHERE
+        match limit {
+            Limit::Open { .. } => true,
+            Limit::Through(_) => self.reach == EVERYWHERE,
+            Limit::Closed { .. } => false,
+        }
     }
 
     /// Whether something waits for fronts to move.
@@ -70,6 +84,11 @@ impl<M: Message> Serving<M> {
     /// Whether, since this was last asked, something came that is being forwarded.
     pub(super) fn take_stir(&mut self) -> bool {
         std::mem::take(&mut self.is_stirred)
+    }
+
+    /// Whether something that was forwarded is in hand.
+    pub(super) fn has_forwarded(&self) -> bool {
+        self.reading.has_sent()
     }
 
     pub(super) fn front(&self) -> Front {
@@ -85,11 +104,13 @@ impl<M: Message> Serving<M> {
     /// that it has something left.
     pub(super) fn has_front_to_tell(&self, limit: Limit) -> bool {
         let front = self.front();
+        let is_known = front.reach != Reach::Unknown;
         let is_asked = match limit {
-            Limit::Through(_) => front.reach != Reach::Unknown,
+            Limit::Through(_) => is_known,
+            Limit::Closed { tells } => tells && is_known,
             Limit::Open { was_ever } if self.written.is_some() => was_ever && front.reach == Reach::End,
             // Whoever starts beside it would wait for a partition of which nothing was ever committed.
-            Limit::Open { .. } => front.reach != Reach::Unknown,
+            Limit::Open { .. } => self.is_endless && is_known,
         };
         is_asked && self.told != Some(front)
     }

@@ -15,6 +15,7 @@ use crate::domain::{Event, Input, PartitionId, Timestamp};
 use crate::ingest::Shape;
 use crate::record::{Message, Offset};
 use crate::runtime::fronts::Limit;
+use crate::runtime::status::Tally;
 use crate::state::PartitionRecord;
 
 /// Records forwarded beyond the least front, at most.
@@ -41,6 +42,8 @@ pub(super) struct Stray<M> {
 pub(super) struct Reading<M> {
     /// By input.
     lines: Vec<Line<M>>,
+    /// Of all lines.
+    strays: usize,
     rekey: Input,
     /// Of `rekey`: what waits in the merge.
     waiting: BTreeSet<Offset>,
@@ -57,6 +60,8 @@ struct Line<M> {
     read_to: Offset,
     /// When the last event was that came.
     last: Option<Timestamp>,
+    /// Records that came since the last commit, and those that belong elsewhere.
+    came: (u64, u64),
     /// In the order of their offsets.
     strays: VecDeque<Stray<M>>,
 }
@@ -84,12 +89,13 @@ impl<M: Message> Reading<M> {
             marks.handled =
                 record.inputs.get(rekey.index()).map(|it| it.handled.iter().copied().collect()).unwrap_or_default();
         }
-        let line = |&read_to: &Offset| Line { read_to, last: None, strays: VecDeque::new() };
+        let line = |&read_to: &Offset| Line { read_to, last: None, came: (0, 0), strays: VecDeque::new() };
         // What is still beyond the least front of what was forwarded before is not known: as much as may be.
         let in_flight = marks.newest.into_iter().flat_map(|newest| std::iter::repeat_n(Reverse(newest), in_flight));
         Self {
             lines: committed.iter().map(line).collect(),
             rekey,
+            strays: 0,
             waiting: BTreeSet::new(),
             in_flight: in_flight.collect(),
             sent: Vec::new(),
@@ -107,6 +113,8 @@ impl<M: Message> Reading<M> {
         let Some(line) = self.lines.get_mut(input.index()) else { return false };
         line.read_to = line.read_to.max(offset + 1);
         line.last = time.or(line.last);
+        line.came.0 += 1;
+        line.came.1 += u64::from(is_stray);
         if input == self.rekey {
             return !self.hand.handled.contains(&offset) && self.waiting.insert(offset);
         }
@@ -117,26 +125,30 @@ impl<M: Message> Reading<M> {
     pub fn keep(&mut self, input: Input, stray: Stray<M>) {
         if let Some(line) = self.lines.get_mut(input.index()) {
             line.strays.push_back(stray);
+            self.strays += 1;
         }
     }
 
     /// The input whose stray is to be forwarded next: the earliest, unless enough lies ahead of the least front.
     pub fn next_stray(&self, limit: Limit, in_flight: usize) -> Option<Input> {
+        if self.strays == 0 {
+            return None;
+        }
         let (time, input) = self.earliest_stray()?;
-        let is_room = match limit {
+        let is_room = self.in_flight.len() + self.sent.len() < in_flight;
+        let may_go = match limit {
             Limit::Open { .. } => true,
             // Whose front is the least has it a moment before its next stray.
-            Limit::Through(least) => {
-                self.in_flight.len() + self.sent.len() < in_flight || time.minus_millis(1) <= least
-            }
+            Limit::Through(least) => is_room || time.minus_millis(1) <= least,
+            Limit::Closed { .. } => is_room,
         };
-        is_room.then_some(input)
+        may_go.then_some(input)
     }
 
     /// Whether all strays of an input before an offset are forwarded: else what stands there must wait, or it would be read,
     /// and handled, again with them.
     pub fn is_clear(&self, input: Input, offset: Offset) -> bool {
-        self.stray(input).is_none_or(|stray| offset < stray)
+        self.strays == 0 || self.stray(input).is_none_or(|stray| offset < stray)
     }
 
     /// Where the next stray of an input stands.
@@ -144,8 +156,13 @@ impl<M: Message> Reading<M> {
         self.lines.get(input.index())?.strays.front().map(|stray| stray.offset)
     }
 
+    /// Whether something that was forwarded is in hand.
+    pub fn has_sent(&self) -> bool {
+        !self.sent.is_empty()
+    }
+
     pub fn has_strays(&self) -> bool {
-        self.lines.iter().any(|line| !line.strays.is_empty())
+        self.strays > 0
     }
 
     fn earliest_stray(&self) -> Option<(Timestamp, Input)> {
@@ -156,6 +173,7 @@ impl<M: Message> Reading<M> {
     /// Takes the next stray of an input, which is as good as forwarded.
     pub fn forward(&mut self, input: Input) -> Option<Stray<M>> {
         let stray = self.lines.get_mut(input.index())?.strays.pop_front()?;
+        self.strays -= 1;
         let time = stray.event.time;
         self.hand.forwarded_to[input.index()] = stray.offset + 1;
         self.hand.forwarded += 1;
@@ -216,7 +234,12 @@ impl<M: Message> Reading<M> {
         }
     }
 
-    pub fn install(&mut self) {
+    /// Adds what came since to the tally.
+    pub fn install(&mut self, tally: &mut [Tally]) {
+        for (line, tally) in self.lines.iter_mut().zip(tally) {
+            tally.read += std::mem::take(&mut line.came.0);
+            tally.misrouted += std::mem::take(&mut line.came.1);
+        }
         self.committed.clone_from(&self.hand);
         self.in_flight.extend(self.sent.drain(..).map(Reverse));
     }
@@ -226,6 +249,7 @@ impl<M: Message> Reading<M> {
         self.hand.clone_from(&self.committed);
         self.sent.clear();
         self.waiting.clear();
+        self.strays = 0;
         for (line, &read_to) in self.lines.iter_mut().zip(committed) {
             (line.read_to, line.last) = (read_to, None);
             line.strays.clear();

@@ -23,6 +23,7 @@ use crate::runtime::job::{Fits, Job};
 use crate::runtime::panics::{Broken, Condemned};
 use crate::runtime::reach::NOWHERE;
 use crate::runtime::reading::{InFlight, Reading, Stray};
+use crate::runtime::settings::Mode;
 use crate::runtime::status::{Signals, Tally};
 use crate::state::{PartitionRecord, StateError};
 
@@ -75,6 +76,8 @@ pub(super) struct Serving<M> {
     /// Whether something came that is being forwarded.
     pub(super) is_stirred: bool,
     pub(super) in_flight: InFlight,
+    /// Whether it runs on when it is at its end.
+    pub(super) is_endless: bool,
     /// By input: where its end was last told.
     pub(super) ends: Vec<Option<Offset>>,
     /// By input: the next offset to read, as committed.
@@ -129,6 +132,7 @@ impl<M: Message> Serving<M> {
             is_held: false,
             is_stirred: false,
             in_flight,
+            is_endless: job.settings.mode == Mode::Endless,
             ends: vec![None; job.inputs()],
             read: committed.clone(),
             committed,
@@ -204,9 +208,7 @@ impl<M: Message> Serving<M> {
         self.hand.tells_front |= self.has_front_to_tell(limit);
         self.is_held = false;
         self.hand.is_open = matches!(limit, Limit::Open { .. });
-        if let Limit::Through(least) = limit {
-            self.reading.settle(least);
-        }
+        self.take_reach(limit);
         if self.hand.is_slice {
             return Ok(Turn::Slice);
         }
@@ -390,7 +392,7 @@ impl<M: Message> Serving<M> {
 
     /// Whether a call of [`Self::handle`] would do anything but wait.
     pub fn has_work(&mut self, flow_ms: u64, limit: Limit) -> bool {
-        self.take_reach();
+        self.take_reach(limit);
         let renews = self.owes_offsets() && !self.hand.renews_offsets;
         renews
             || matches!(self.time, TimeMove::Asked(_))
@@ -416,7 +418,7 @@ impl<M: Message> Serving<M> {
     pub fn install(&mut self, note: CommitNote) -> Installed {
         let fired_before = self.engine.timers_fired();
         self.engine.install();
-        self.reading.install();
+        self.reading.install(&mut self.hand.tally);
         self.told = Some(self.hand.front);
         self.written = Some(note);
         (self.overtaken, self.has_expired) = (None, false);

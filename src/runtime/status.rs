@@ -226,6 +226,9 @@ pub struct Tally {
     pub duplicate: u64,
     pub suppressed: u64,
     pub rekeyed: u64,
+    /// Records that came, some of them again after a failure, and those of them that are another partition's.
+    pub read: u64,
+    pub misrouted: u64,
     /// Dead ones over which the program had panicked.
     pub panicked: u64,
     /// Of `rekeyed`: those that lie where each of [`Partitioner::ALL`] puts their key.
@@ -258,6 +261,8 @@ impl std::ops::AddAssign for Tally {
         self.duplicate += more.duplicate;
         self.suppressed += more.suppressed;
         self.rekeyed += more.rekeyed;
+        self.read += more.read;
+        self.misrouted += more.misrouted;
         self.panicked += more.panicked;
         self.fits.iter_mut().zip(more.fits).for_each(|(count, more)| *count += more);
         self.dead.iter_mut().zip(more.dead).for_each(|(count, more)| *count += more);

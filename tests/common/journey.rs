@@ -25,7 +25,7 @@ pub fn events(source: &str) -> String {
 
 /// Panics unless these are the expected outputs, in the expected order for each user.
 pub fn check_outputs(outputs: impl IntoIterator<Item = Value>) {
-    let expected = by_user(text("outputs.jsonl.gz").lines().map(|line| serde_json::from_str(line).unwrap()));
+    let expected = by_user(expected());
     let got = by_user(outputs);
     for (user, expected) in &expected {
         let got = got.get(user).map(Vec::as_slice).unwrap_or_default();
@@ -34,6 +34,11 @@ pub fn check_outputs(outputs: impl IntoIterator<Item = Value>) {
         assert_eq!(got.len(), expected.len(), "{user} has more outputs than expected");
     }
     assert_eq!(got.len(), expected.len(), "users of whom nothing was expected");
+}
+
+/// The outputs that any way of running it must give.
+pub fn expected() -> Vec<Value> {
+    text("outputs.jsonl.gz").lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 /// The fields that an expected output has, in its words.

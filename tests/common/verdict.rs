@@ -73,12 +73,17 @@ impl Events {
 
     /// Writes them where `route` has them go, by user: to which partition (else the key decides), under which key.
     pub fn feed_by(&self, application: &Application, route: impl Fn(&str) -> (Option<PartitionId>, String)) {
+        self.feed_where(application, |_, user| route(user));
+    }
+
+    /// The same, by source too.
+    pub fn feed_where(&self, application: &Application, route: impl Fn(Source, &str) -> (Option<PartitionId>, String)) {
         let producer = PlainProducer::new(application.settings()).expect("a producer");
         self.each(|source, user, line| {
             // An application may read some of the sources only.
             let of_source = application.config.inputs.iter().find(|input| input.source == source);
             let Some(input) = of_source else { return };
-            let (partition, key) = route(user);
+            let (partition, key) = route(source, user);
             let record = Outgoing {
                 topic: input.topic.as_str().into(),
                 partition,

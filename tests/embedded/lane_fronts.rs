@@ -279,3 +279,25 @@ fn where_nothing_is_forwarded_no_transaction_is_made_for_a_front() {
     let committed = world.company.board.read(|status| status.lanes[&0].transactions.committed);
     assert_eq!(committed, 1, "the payment's");
 }
+
+/// Each round of fronts is a transaction: it must take many records along.
+#[test]
+fn a_history_on_the_wrong_partitions_is_worked_through_in_few_transactions() {
+    const RECORDS: i64 = 20_000;
+    let world = World::new(|options| {
+        to_the_end(options);
+        options.partitions = 8;
+        // More waits than a buffer holds: 16 of each partition may be ahead.
+        options.settings.buffer_records = 256;
+    });
+    for n in 0..RECORDS {
+        let event = payment(&format!("u{}", n * 7_919 % 500), &n.to_string(), n * 60_000);
+        let home = Partitioner::Consistent.partition_of(event.user.as_bytes(), 8);
+        let input = if n % 10 == 0 { APP } else { MERCHANT };
+        world.produce(input, Some(home), Some(event.user.as_bytes()), event.json().to_string().as_bytes());
+    }
+    world.run_to_the_end(vec![world.lane(0)]).unwrap();
+    assert_eq!(world.dead_letters(), 0);
+    let committed = world.company.board.read(|status| status.lanes[&0].transactions.committed);
+    assert!(committed < 500, "{committed} transactions for {RECORDS} records");
+}

@@ -38,6 +38,8 @@ fn status() -> Status {
         duplicate: 2,
         suppressed: 1,
         rekeyed: 2,
+        read: 20,
+        misrouted: 2,
         panicked: 3,
         fits: [0; 3],
         dead,

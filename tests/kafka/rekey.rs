@@ -3,8 +3,12 @@
 //! What decides outputs is the order in which a user's events come to its partition. So they are written to one partition
 //! of one input, in order, and come out of it in order.
 
-use tideline::broker::kafka::GroupProtocol;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::Value;
+use tideline::broker::kafka::{GroupProtocol, PlainProducer};
 use tideline::domain::{PartitionId, Source};
+use tideline::record::Outgoing;
 
 use crate::application::{Application, Setup, await_that};
 use crate::kafka_cluster::Cluster;
@@ -51,4 +55,46 @@ fn inputs_with_fewer_partitions_come_to_the_users_partitions_on_the_classic_prot
 #[test]
 fn inputs_with_fewer_partitions_come_to_the_users_partitions_on_the_consumer_protocol() {
     check(GroupProtocol::Consumer, "keyed = false\npartitions = 1", PartitionId(0), str::to_owned);
+}
+
+/// The case: a user's two payments on the wrong partition, half a year apart, and another's, rightly placed, on the right one.
+#[test]
+fn case_06_a_history_on_the_wrong_partitions_gives_what_a_rightly_placed_one_gives() {
+    const DAY_MS: i64 = 86_400_000;
+    let mut setup = Setup::on(Cluster::shared(), GroupProtocol::Classic).with("topics.partitions = 2");
+    setup.sources = vec![Source::App];
+    let application = Application::new(&setup);
+    let producer = PlainProducer::new(application.settings()).expect("a producer");
+    let now_ms =
+        i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis()).expect("fits");
+    let records = include_str!("../cases/06-a-history-on-the-wrong-partitions/records.tsv");
+    for line in records.lines().filter(|line| !line.starts_with('#')) {
+        let parts: Vec<_> = line.splitn(4, [' ', '\t']).collect();
+        let [_, partition, key, value] = parts[..] else { panic!("{line}") };
+        let at = |value: String, (name, days): (&str, i64)| {
+            value.replace(&format!("\"{name}\""), &(now_ms - days * DAY_MS).to_string())
+        };
+        let value = [("T1", 185), ("T2", 2), ("T3", 1)].into_iter().fold(value.to_owned(), at);
+        let record = Outgoing {
+            topic: application.config.inputs[0].topic.as_str().into(),
+            partition: Some(PartitionId(partition.parse().expect("a number"))),
+            key: Some(key.into()),
+            value: Some(value.into()),
+            headers: Vec::new(),
+            timestamp: None,
+        };
+        producer.send(&record).expect("send");
+    }
+    producer.flush().expect("flush");
+    application.start_to_end("a").succeed();
+    assert_eq!(application.dead_letters(), 0);
+    let mut outputs = application.outputs();
+    outputs.sort_by_key(|output| (output["user_id"].to_string(), output["sequence"].as_u64()));
+    let told = |output: &Value| {
+        let value = ["current", "stage"].into_iter().find_map(|field| output[field].as_str());
+        format!("{} {}", output["user_id"].as_str().expect("a user"), value.expect("a tier or a stage"))
+    };
+    let told: Vec<_> = outputs.iter().map(told).collect();
+    let expected = ["u1 low", "u2 low", "u2 at_risk", "u2 inactive", "u2 dormant", "u2 lost", "u2 lost", "u2 low"];
+    assert_eq!(told, expected);
 }
