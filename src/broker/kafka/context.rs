@@ -193,7 +193,7 @@ impl ConsumerContext for MemberContext {
             incremental: matches!(consumer.rebalance_protocol(), RebalanceProtocol::Cooperative),
         };
         if self.closing.load(Ordering::Acquire) {
-            if let Err(error) = answer(consumer, &rebalance) {
+            if let Err(error) = answer(consumer, &rebalance, None) {
                 tracing::warn!(%error, "a rebalance while closing could not be answered");
             }
         } else {
@@ -209,17 +209,51 @@ fn end_offset_in(reason: &str) -> Option<Offset> {
     rest.split(' ').next()?.parse().ok()
 }
 
-/// Tells the group that its wish was carried out. An assigned partition stands at its end, which is always in range, until the
-/// lane says where to start: a look-up of committed offsets would hang on a pending one (decision 9 of the measurements), and
-/// an offset that the log doesn't hold would stop the partition for good.
-pub(super) fn answer(consumer: &BaseConsumer<MemberContext>, rebalance: &Rebalance) -> Result<(), KafkaError> {
-    let list = list_of(&rebalance.partitions, rdkafka::Offset::End)?;
+/// Tells the group that its wish was carried out. An assigned partition stands at its beginning until the lane says where to
+/// start: a look-up of committed offsets would hang on a pending one (decision 9 of the measurements), an offset that the log
+/// doesn't hold would stop the partition for good, and a logical one is looked up again behind a seek, 500 ms later, and
+/// then moves the reader. `bound`: how long to ask for the beginnings; without one nobody will read.
+pub(super) fn answer(
+    consumer: &BaseConsumer<MemberContext>,
+    rebalance: &Rebalance,
+    bound: Option<Duration>,
+) -> Result<(), KafkaError> {
+    let list = match (rebalance.change, bound) {
+        (Change::Assign, Some(bound)) => beginnings(consumer, &rebalance.partitions, bound)?,
+        _ => list_of(&rebalance.partitions, rdkafka::Offset::Offset(0))?,
+    };
     match (rebalance.change, rebalance.incremental) {
         (Change::Assign, false) => consumer.assign(&list),
         (Change::Assign, true) => consumer.incremental_assign(&list),
         (Change::Revoke { .. }, false) => consumer.unassign(),
         (Change::Revoke { .. }, true) => consumer.incremental_unassign(&list),
     }
+}
+
+/// Partitions with their first offsets, asked for all at once; 0 where that isn't told in time.
+pub(super) fn beginnings(
+    consumer: &BaseConsumer<MemberContext>,
+    partitions: &[TopicPartition],
+    bound: Duration,
+) -> Result<TopicPartitionList, KafkaError> {
+    if partitions.is_empty() {
+        return list_of(partitions, rdkafka::Offset::Offset(0));
+    }
+    // The client passes a logical offset on as what the broker takes for the beginning.
+    let told = consumer.offsets_for_times(list_of(partitions, rdkafka::Offset::Beginning)?, bound);
+    if let Err(error) = &told {
+        tracing::warn!(%error, "the beginnings of the assigned partitions are not told");
+    }
+    let mut list = TopicPartitionList::with_capacity(partitions.len());
+    for (topic, partition) in partitions {
+        let element = told.as_ref().ok().and_then(|told| told.find_partition(topic, *partition));
+        let offset = match element.filter(|it| it.error().is_ok()).map(|it| it.offset()) {
+            Some(offset @ rdkafka::Offset::Offset(_)) => offset,
+            _ => rdkafka::Offset::Offset(0),
+        };
+        list.add_partition_offset(topic, *partition, offset)?;
+    }
+    Ok(list)
 }
 
 pub(super) fn list_of(

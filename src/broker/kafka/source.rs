@@ -103,7 +103,8 @@ impl KafkaSource {
         if let Some(companion) = &mut self.companion {
             rebalance.partitions.iter().try_for_each(|(_, partition)| companion.let_go(PartitionId(*partition)))?;
         }
-        context::answer(&self.consumer, &rebalance).map_err(|error| triage::client_error("let partitions go", &error))
+        context::answer(&self.consumer, &rebalance, None)
+            .map_err(|error| triage::client_error("let partitions go", &error))
     }
 
     /// Serves the group's own queue until it is empty, or until a revocation, which ends the poll. Says whether it did.
@@ -174,7 +175,7 @@ impl KafkaSource {
     /// Answers an assignment, an empty one too, and keeps what came from flowing.
     fn accept(&self, rebalance: &Rebalance) -> Result<(), BrokerError> {
         let failed = |error: KafkaError| triage::client_error("take partitions over", &error);
-        context::answer(&self.consumer, rebalance).map_err(failed)?;
+        context::answer(&self.consumer, rebalance, Some(self.settings.call_timeout)).map_err(failed)?;
         if rebalance.partitions.is_empty() {
             return Ok(());
         }
@@ -403,7 +404,7 @@ impl Drop for KafkaSource {
             tracing::warn!(%error, "leaving the group");
         }
         while let Some(rebalance) = self.consumer.context().next_rebalance() {
-            if let Err(error) = context::answer(&self.consumer, &rebalance) {
+            if let Err(error) = context::answer(&self.consumer, &rebalance, None) {
                 tracing::warn!(%error, "leaving the group");
             }
         }
