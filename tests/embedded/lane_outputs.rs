@@ -45,8 +45,12 @@ fn calm() -> World {
 fn what_hangs_in_outputs_with_more_partitions_than_the_inputs_is_ended_as_it_ended_for_its_coordinator() {
     let calm = calm();
     for applied in [true, false] {
-        let world = world();
+        let world = World::new(|options| options.output_partitions = Some(OUTPUT_PARTITIONS));
         let mut lane = world.lane(0);
+        // Each partition first tells its front, in a transaction without outputs; the faults are for the next.
+        let has_told = |world: &World| [P0, P1].into_iter().all(|partition| world.record(partition).is_some());
+        world.step_until(&mut lane, "the fronts are told", has_told);
+        feed(&world, 0);
         for fault in [Fault::OutcomeUnknown { applied }, Fault::OutputsHang] {
             world.broker.inject(fault);
         }
