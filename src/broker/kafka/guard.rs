@@ -134,7 +134,7 @@ pub(super) fn is_guarded(name: &str) -> bool {
 }
 
 fn owner(name: &str) -> Option<Owner> {
-    // librdkafka takes a prefix off that Java's clients know.
+    // librdkafka takes that prefix off a topic's property.
     let name =
         name.strip_prefix("topic.").filter(|rest| GUARDED.iter().any(|(known, _)| known == rest)).unwrap_or(name);
     GUARDED.iter().find(|(known, _)| *known == name).map(|(_, owner)| *owner)
@@ -296,6 +296,7 @@ mod tests {
                 assert!(judged(name, value).is_some_and(|fault| fault.starts_with("can't be set")), "{name}");
             }
         }
+        assert!(judged("topic.acks", "1").is_some_and(|fault| fault.starts_with("can't be set")));
         assert_eq!(judged("metadata.broker.list", "x:1").unwrap(), "can't be set here: use kafka.bootstrap");
     }
 
