@@ -86,6 +86,14 @@ impl<M: Message> Serving<M> {
         std::mem::take(&mut self.is_stirred)
     }
 
+    /// The input whose stray is to be forwarded next.
+    pub(super) fn next_stray(&self, limit: Limit) -> Option<Input> {
+        if !self.reading.has_strays() {
+            return None;
+        }
+        self.reading.next_stray(limit, self.in_flight.of_one, self.front().reach)
+    }
+
     /// Whether something that was forwarded is in hand.
     pub(super) fn has_forwarded(&self) -> bool {
         self.reading.has_sent()

@@ -130,12 +130,14 @@ impl<M: Message> Reading<M> {
     }
 
     /// The input whose stray is to be forwarded next: the earliest, unless enough lies ahead of the least front.
-    pub fn next_stray(&self, limit: Limit, in_flight: usize) -> Option<Input> {
+    pub fn next_stray(&self, limit: Limit, in_flight: usize, front: Reach) -> Option<Input> {
         if self.strays == 0 {
             return None;
         }
         let (time, input) = self.earliest_stray()?;
-        let is_room = self.in_flight.len() + self.sent.len() < in_flight;
+        // One that lies ahead of the partition's own front would take the room of those that move it.
+        let is_first = front >= Reach::Through(time.minus_millis(1));
+        let is_room = is_first && self.in_flight.len() + self.sent.len() < in_flight;
         let may_go = match limit {
             Limit::Open { .. } => true,
             // Whose front is the least has it a moment before its next stray.

@@ -222,7 +222,7 @@ impl<M: Message> Serving<M> {
             }
         }
         for _ in 0..room {
-            if let Some(input) = self.reading.next_stray(limit, self.in_flight.of_one) {
+            if let Some(input) = self.next_stray(limit) {
                 let offset = self.reading.stray(input);
                 match guarded(|| self.forward(input, job)) {
                     Ok(Flow::Resume) => resumed.push((input, self.id)),
@@ -396,7 +396,7 @@ impl<M: Message> Serving<M> {
         let renews = self.owes_offsets() && !self.hand.renews_offsets;
         renews
             || matches!(self.time, TimeMove::Asked(_))
-            || self.reading.next_stray(limit, self.in_flight.of_one).is_some()
+            || self.next_stray(limit).is_some()
             || !self.hand.tells_front && self.has_front_to_tell(limit)
             || self.is_something_ready(flow_ms, limit)
     }
