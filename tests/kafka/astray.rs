@@ -54,8 +54,10 @@ fn three_members(protocol: GroupProtocol) {
     let mut running: Vec<Process> = ["a", "b", "c"].map(|it| application.start_until(it, until)).into();
     for (kill, instance) in [(1, "b"), (2, "c")] {
         await_that(&format!("kill {kill}"), || {
-            running.iter_mut().for_each(|process| assert!(process.ended().is_none(), "one ended before kill {kill}"));
-            application.progress(&broker) >= kill * events / 4
+            // Others may have ended: whose share is done, and has nothing more to come, does.
+            let victim = running.iter_mut().find(|process| process.instance == instance).expect("it was started");
+            assert!(victim.ended().is_none(), "it ended before kill {kill}");
+            application.progress(&broker) >= kill * events / 8
         });
         let place = running.iter().position(|process| process.instance == instance).expect("it runs");
         running.remove(place).kill();
