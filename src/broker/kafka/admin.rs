@@ -314,9 +314,9 @@ impl Admin {
     /// Sets properties of a topic; all others stay as they are.
     pub fn alter(&self, topic: &str, properties: &[(&str, &str)]) -> Result<(), BrokerError> {
         let altered = native::alter_topic(self.client.inner(), topic, properties, self.settings.call_timeout);
-        altered.map_err(|reason| BrokerError::Client {
+        altered.map_err(|failure| BrokerError::Client {
             what: format!("set {properties:?} of topic {topic}"),
-            reason,
+            reason: failure.to_string(),
             class: ErrorClass::Fatal,
         })
     }
@@ -324,7 +324,8 @@ impl Admin {
     /// Whether the latest time in a partition can be asked for, which is how a topic without `LogAppendTime` tells the broker's;
     /// else why not.
     pub fn tells_latest_time(&self, topic: &str) -> Result<(), String> {
-        native::latest_time(self.client.inner(), topic, 0, self.settings.call_timeout).map(drop)
+        let latest = native::latest_time(self.client.inner(), topic, 0, self.settings.call_timeout);
+        latest.map(drop).map_err(|failure| failure.to_string())
     }
 
     fn partitions_of(&self, name: &str) -> Result<Option<TopicFacts>, BrokerError> {

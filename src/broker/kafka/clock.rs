@@ -103,7 +103,7 @@ fn write_marker(
 
 /// The time of a marker behind `offset`. It is appended a little after its commit has returned.
 fn of_marker(
-    latest: impl Fn() -> Result<(Offset, i64), String>,
+    latest: impl Fn() -> Result<(Offset, i64), native::Failure>,
     offset: Offset,
     settings: &KafkaSettings,
 ) -> Result<BrokerTime, BrokerError> {
