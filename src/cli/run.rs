@@ -76,7 +76,6 @@ pub(super) fn serve<B: Broker>(config: &Config, broker: &B, mode: Mode, stop: St
 }
 
 /// A feed that holds watermarks at the end keeps `--until` from doing what was asked.
-#[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "its caller needs Kafka"))]
 fn warn_of_silence(config: &Config, board: &Board, until: Timestamp) {
     let mut held: BTreeMap<usize, (usize, Option<Timestamp>)> = BTreeMap::new();
     board.read(|status| {

@@ -2,6 +2,7 @@
 
 use super::StateError;
 
+#[inline]
 pub fn put_unsigned(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
@@ -10,15 +11,23 @@ pub fn put_unsigned(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
+#[inline]
 pub fn put_signed(out: &mut Vec<u8>, value: i64) {
     put_unsigned(out, (value << 1 ^ value >> 63) as u64);
 }
 
 /// A number of 64 bits has the bytes that [`put_signed`] gives it.
+#[inline]
 pub fn put_wide(out: &mut Vec<u8>, value: i128) {
-    if let Ok(value) = i64::try_from(value) {
-        return put_signed(out, value);
+    match i64::try_from(value) {
+        Ok(value) => put_signed(out, value),
+        Err(_) => put_wider(out, value),
     }
+}
+
+/// Apart, so that the sums that occur cost what they cost with 64 bits.
+#[cold]
+fn put_wider(out: &mut Vec<u8>, value: i128) {
     let mut value = (value << 1 ^ value >> 127) as u128;
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
