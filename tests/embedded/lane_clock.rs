@@ -70,6 +70,18 @@ fn a_start_with_a_clock_that_is_far_ahead_moves_nothing_and_is_named() {
     assert!(world.company.board.read(reasons_not_ready).is_empty());
 }
 
+/// A wrong clock that stream time could reach: nothing but the comparison keeps it from following.
+#[test]
+fn a_start_with_a_clock_that_is_a_day_ahead_moves_nothing() {
+    let world = world(|_| {});
+    world.time.set_wall_ahead_ms(DAY_MS);
+    world.feed(APP, &payment("u1", "a", 2 * DAY_MS));
+    let mut lane = world.lane(0);
+    pass(&world, &mut lane, 10 * MINUTE_MS);
+    assert_eq!(standing(&world), ClockStanding::Apart { ahead_ms: DAY_MS });
+    assert_eq!(stream_time(&world), Some(Timestamp::of_millis(START_MS + 2 * DAY_MS)), "only the event moved it");
+}
+
 #[test]
 fn with_a_clock_that_is_far_behind_no_event_of_today_dies() {
     let world = world(|_| {});
