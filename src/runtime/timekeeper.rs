@@ -242,4 +242,25 @@ mod tests {
             assert_eq!(standing(at(1_000), at(1_050), BrokerTime::At(at(told)), 100), expected, "{told}");
         }
     }
+
+    /// A clock that agreed, and has jumped since: between that and the next comparison nobody knows which of the two is wrong.
+    #[test]
+    fn a_clock_that_has_jumped_is_not_followed_until_it_is_compared_again() {
+        let (clock, time) = Clock::simulated(Timestamp::of_millis(1_000_000));
+        let (settings, board) = (Settings::default(), Board::default());
+        let keeper = Timekeeper::new(1_000, &settings);
+        assert_eq!(keeper.idle_now(&clock), Err(Distrust::Unknown));
+        let agrees = || ClockStanding::Agrees { ahead_ms: 0 };
+        keeper.note(Comparison { wall: clock.wall(), at_ms: clock.monotonic_ms(), standing: agrees() }, &board);
+        time.advance_ms(60_000);
+        assert_eq!(keeper.idle_now(&clock), Ok(Timestamp::of_millis(1_060_000)));
+        for jump_ms in [1_001, 86_400_000, -1_001] {
+            time.set_wall_ahead_ms(jump_ms);
+            assert_eq!(keeper.idle_now(&clock), Err(Distrust::Unknown), "{jump_ms}");
+        }
+        time.set_wall_ahead_ms(1_000);
+        assert_eq!(keeper.idle_now(&clock), Ok(Timestamp::of_millis(1_060_000)), "at the monotonic clock's pace");
+        time.advance_ms(2 * millis(settings.clock_check));
+        assert_eq!(keeper.idle_now(&clock), Err(Distrust::Unknown), "not compared for too long");
+    }
 }
