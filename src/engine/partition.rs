@@ -340,3 +340,31 @@ fn announcer<'a>(
     let silent = engine.settings.emit_from.is_some_and(|from| time < from);
     Ok(Announcer { rules: &engine.rules, user: &mut touched.user, id, time, cause, retired: None, silent, signals })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Settings;
+
+    #[test]
+    fn a_deadline_that_fires_again_is_no_step_forward() {
+        let settings = Settings {
+            rules: Rules::default(),
+            lateness_ms: 0,
+            silent_after_ms: vec![None],
+            max_effects: 1,
+            emit_from: None,
+            retention_ms: 0,
+            ignore_silent: false,
+            partitions: 1,
+        };
+        let mut partition = Partition::new(Engine::new(settings).expect("the default rules are sound"));
+        let at = |ms: i64| Some((Timestamp::of_millis(ms), Key::default()));
+        partition.last_fired = at(5);
+        for (fired, is_step) in [(None, false), (at(4), false), (at(5), false), (at(6), true)] {
+            partition.hand.last_fired = fired;
+            partition.hand.fired = usize::from(fired.is_some());
+            assert_eq!(partition.comes_forward(), is_step, "{fired:?}");
+        }
+    }
+}
