@@ -164,8 +164,9 @@ fn what_a_producer_forges_or_copies_back_hides_no_letter() {
         &["sent        0  in all", "left        2  sent again before"],
     );
 
+    // A note for each partition that has one of the letters, which have no key.
     let copied = read(&application, dead_letters, Isolation::Committed);
-    assert_eq!(copied.len(), 3, "two letters and a note");
+    assert!((3..=4).contains(&copied.len()), "two letters and their notes: {}", copied.len());
     for message in &copied {
         let value = std::str::from_utf8(message.value().unwrap()).unwrap();
         write(value, message.headers().map(|header| owned(&header)).collect());
@@ -173,5 +174,6 @@ fn what_a_producer_forges_or_copies_back_hides_no_letter() {
     producer.flush().unwrap();
     // What was sent again dies again, and the copies die.
     check(&application.run(&["run", "--until-end"]), 0, &[]);
-    check(&application.run(&["redrive"]), 0, &["would send        5  in all", "left        2  sent again before"]);
+    let sent = format!("would send        {}  in all", 2 + copied.len());
+    check(&application.run(&["redrive"]), 0, &[&sent, "left        2  sent again before"]);
 }

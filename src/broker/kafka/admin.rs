@@ -20,6 +20,7 @@ use rdkafka::types::RDKafkaRespErr;
 use crate::broker::rights::{Lacking, Operation, Right};
 use crate::broker::{BrokerError, ErrorClass, Topics};
 
+use super::bound::Bound;
 use super::context::PlainContext;
 use super::native;
 use super::rights;
@@ -239,7 +240,35 @@ impl Admin {
     }
 
     /// Those of the named topics that exist.
+    ///
+    /// # Errors
+    /// Where the right to see their settings is missing. The client drops the error of a topic's answer, and every topic has
+    /// settings: so an empty answer is an error. The broker says whether it is that right; if not, it is one that hasn't
+    /// heard of a new topic yet, which is asked again.
     pub fn describe(&self, names: &[String]) -> Result<Vec<TopicFacts>, BrokerError> {
+        let bound = Bound::of(self.settings.retry_bound);
+        loop {
+            let found = self.describe_once(names)?;
+            let untold = found.iter().filter(|facts| facts.config.is_empty());
+            let rights: Vec<_> = untold.map(|facts| Right::on_topic(Operation::DescribeConfigs, &facts.name)).collect();
+            if rights.is_empty() {
+                return Ok(found);
+            }
+            if let Some(lacking) = self.lacking(&rights)? {
+                return Err(BrokerError::Denied { what: "describe topics".to_owned(), lacking });
+            }
+            if bound.is_over() {
+                let lacking = self.settings.lacking(rights);
+                return Err(BrokerError::Denied {
+                    what: "describe topics, whose settings aren't told".to_owned(),
+                    lacking,
+                });
+            }
+            bound.pause(self.settings.retry_pause);
+        }
+    }
+
+    fn describe_once(&self, names: &[String]) -> Result<Vec<TopicFacts>, BrokerError> {
         let mut found = Vec::new();
         for name in names {
             found.extend(self.partitions_of(name)?);
@@ -261,13 +290,7 @@ impl Admin {
         for (facts, config) in found.iter_mut().zip(configs) {
             facts.config = config;
         }
-        // The client drops the error of a topic's answer; every topic has properties.
-        let untold = found.iter().filter(|facts| facts.config.is_empty());
-        let rights: Vec<_> = untold.map(|facts| Right::on_topic(Operation::DescribeConfigs, &facts.name)).collect();
-        if rights.is_empty() {
-            return Ok(found);
-        }
-        Err(BrokerError::Denied { what: "describe topics".to_owned(), lacking: self.settings.lacking(rights) })
+        Ok(found)
     }
 
     /// The settings of one of the brokers, defaults included; empty where the right to see them is missing.
