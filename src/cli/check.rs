@@ -19,8 +19,7 @@ pub(super) struct CheckArgs {
 }
 
 pub(super) fn run(args: &CheckArgs) -> Result<()> {
-    let config = args.config.load()?;
-    super::online::check_client(&config)?;
+    let config = args.config.load_to_connect()?;
     let name = args.config.config.as_ref().map_or_else(|| "the defaults".into(), |path| path.display().to_string());
     let rules = Ruleset::new(config.rules.clone()).map_err(ConfigError::of_rules)?;
     writeln!(

@@ -94,7 +94,7 @@ fn ending(settings: Settings, now: Timestamp) -> Settings {
 }
 
 pub(super) fn run(args: &GenerateArgs) -> Result<()> {
-    let config = args.config.load()?;
+    let config = if args.out.is_some() { args.config.load()? } else { args.config.load_to_connect()? };
     let settings = args.users.settings(Clock::system().wall())?;
     let generator = Generator::new(settings);
     match &args.out {

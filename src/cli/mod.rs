@@ -74,7 +74,16 @@ struct ConfigFlag {
 
 impl ConfigFlag {
     fn load(&self) -> Result<Config, ConfigError> {
-        Config::load(self.config.as_deref())?.on_host(&rustix::system::uname().nodename().to_string_lossy())
+        Self::on_this_host(Config::load(self.config.as_deref())?)
+    }
+
+    /// For a command that connects.
+    fn load_to_connect(&self) -> Result<Config, ConfigError> {
+        Self::on_this_host(Config::load_to_connect(self.config.as_deref())?)
+    }
+
+    fn on_this_host(config: Config) -> Result<Config, ConfigError> {
+        config.on_host(&rustix::system::uname().nodename().to_string_lossy())
     }
 }
 

@@ -23,13 +23,8 @@ fn refused<T>(what: &str) -> Result<T> {
 }
 
 pub(super) fn topics(args: &TopicsArgs) -> Result<()> {
-    args.config.load()?;
+    args.config.load_to_connect()?;
     refused("topics")
-}
-
-/// There is no client to judge its properties.
-pub(super) fn check_client(_config: &Config) -> Result<()> {
-    Ok(())
 }
 
 pub(super) fn check(_config: &Config) -> Result<()> {

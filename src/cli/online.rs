@@ -11,10 +11,10 @@ use clap::Args;
 use super::ConfigFlag;
 use super::findings::{Finding, JUDGED, findings};
 use crate::broker::kafka::admin::{Admin, Difference, PARTITIONS, Step, TopicFacts, TopicWish, plan, wishes};
-use crate::broker::kafka::{Claim, KafkaBroker, KafkaSettings, PlainProducer, dry_run};
+use crate::broker::kafka::{Claim, KafkaBroker, KafkaSettings, PlainProducer};
 use crate::broker::rights::{self, Right};
 use crate::broker::{Broker as _, BrokerError};
-use crate::config::{Config, ConfigError, Fault};
+use crate::config::Config;
 use crate::domain::{PartitionId, Source};
 use crate::generate::Generator;
 use crate::record::Outgoing;
@@ -109,7 +109,7 @@ impl Survey {
 
 /// `tideline topics`: shows what is needed, creates what is missing.
 pub(super) fn topics(args: &TopicsArgs) -> Result<()> {
-    let config = args.config.load()?;
+    let config = args.config.load_to_connect()?;
     let survey = Survey::new(&config, Vec::new())?;
     let mut out = stdout().lock();
     writeln!(out, "{:<28}{:>11}{:>13}  state", "topic", "partitions", "replication")?;
@@ -185,16 +185,6 @@ fn state(steps: &[Step], topic: &str) -> String {
     if told.is_empty() { "as it should be".to_owned() } else { told.join("; ") }
 }
 
-/// Whether the client takes its properties together: the files that they name, the mechanisms that the build has.
-pub(super) fn check_client(config: &Config) -> Result<(), ConfigError> {
-    let faults = dry_run(&config.kafka_settings());
-    if faults.is_empty() {
-        return Ok(());
-    }
-    let faults = faults.into_iter().map(|fault| Fault::new("kafka.client", fault)).collect();
-    Err(ConfigError::Faulty { path: "[kafka.client]".to_owned(), faults })
-}
-
 /// `tideline check --online`: whether the cluster can be worked with.
 pub(super) fn check(config: &Config) -> Result<()> {
     let survey = Survey::new(config, to_run(config))?;
@@ -258,7 +248,6 @@ fn clock(survey: &Survey, changelog: &str) -> String {
 
 /// The cluster, once it is seen to be one that can be worked with.
 pub(super) fn broker(config: &Config, settings: KafkaSettings, needed: Vec<Right>) -> Result<KafkaBroker> {
-    check_client(config)?;
     let survey = Survey::new(config, needed)?;
     for finding in survey.findings.iter().filter(|finding| !finding.is_fault) {
         tracing::warn!("{}", finding.text);

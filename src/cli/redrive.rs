@@ -77,7 +77,7 @@ fn source(text: &str) -> Result<Source, String> {
 }
 
 pub(super) fn run(args: &RedriveArgs) -> Result<()> {
-    let config = args.config.load()?;
+    let config = args.config.load_to_connect()?;
     telemetry::init_logging(config.telemetry.log_format, config.telemetry.log_level);
     let selection = args.selection(&config)?;
     let settings = config.kafka_settings();

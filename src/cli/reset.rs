@@ -76,7 +76,7 @@ fn whence(text: &str) -> Result<Whence, String> {
 }
 
 pub(super) fn run(args: &ResetArgs) -> Result<()> {
-    let config = args.config.load()?;
+    let config = args.config.load_to_connect()?;
     telemetry::init_logging(config.telemetry.log_format, config.telemetry.log_level);
     let partitions = args.partitions(&config)?;
     let is_whole = partitions.len() == config.topics.partitions.unsigned_abs() as usize;

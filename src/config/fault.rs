@@ -63,7 +63,7 @@ fn ancestors(path: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Whether a text has it with nothing of a name before or behind.
-fn has_word(text: &str, word: &str) -> bool {
+pub(super) fn has_word(text: &str, word: &str) -> bool {
     let is_of_name = |letter: char| letter.is_alphanumeric() || letter == '_';
     text.match_indices(word)
         .any(|(start, _)| !text[..start].ends_with(is_of_name) && !text[start + word.len()..].starts_with(is_of_name))

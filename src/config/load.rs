@@ -45,10 +45,19 @@ impl ConfigError {
 impl Config {
     /// Reads a file and validates it. Without one, the defaults.
     pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
+        Self::load_by(path, Self::parse)
+    }
+
+    /// As [`Self::load`], for whoever connects: what only making the client shows is a fault, too.
+    pub fn load_to_connect(path: Option<&Path>) -> Result<Self, ConfigError> {
+        Self::load_by(path, Self::parse_to_connect)
+    }
+
+    fn load_by(path: Option<&Path>, parse: fn(&str, &str) -> Result<Self, ConfigError>) -> Result<Self, ConfigError> {
         let Some(path) = path else { return Ok(Self::default()) };
         let name = path.display().to_string();
         match std::fs::read_to_string(path) {
-            Ok(text) => Self::parse(&name, &text),
+            Ok(text) => parse(&name, &text),
             Err(source) => Err(ConfigError::Unreadable { path: name, source }),
         }
     }
@@ -70,6 +79,16 @@ impl Config {
 
     /// Reads TOML and validates it; `name` stands for it in errors.
     pub fn parse(name: &str, text: &str) -> Result<Self, ConfigError> {
+        Self::parse_by(name, text, |_, _| Vec::new())
+    }
+
+    /// As [`Self::parse`], for whoever connects: makes each kind of client, and no connection.
+    pub fn parse_to_connect(name: &str, text: &str) -> Result<Self, ConfigError> {
+        Self::parse_by(name, text, Self::client_faults)
+    }
+
+    /// `further`: the faults of what could be read besides those that are known.
+    fn parse_by(name: &str, text: &str, further: fn(&Self, &[Fault]) -> Vec<Fault>) -> Result<Self, ConfigError> {
         let places = Places::of(text);
         let (document, errors) = DeTable::parse_recoverable(text);
         if !errors.is_empty() {
@@ -90,6 +109,7 @@ impl Config {
         };
         let couplings = config.validate().into_iter();
         faults.extend(couplings.filter(|fault| !unread.iter().any(|path| fault.rests_on(path))));
+        faults.extend(further(&config, &faults));
         if faults.is_empty() {
             return Ok(config);
         }
@@ -178,10 +198,13 @@ impl Reading<'_> {
 
     /// A value as it stands, if the configuration can have it there.
     fn leaf(&mut self, value: &Spanned<DeValue<'_>>) -> Option<Value> {
-        let plain = Value::deserialize(value.clone().into_deserializer()).map_err(|error| error.message().to_owned());
+        let plain = Value::deserialize(value.clone().into_deserializer()).map_err(|error| match value.get_ref() {
+            DeValue::Integer(_) => "the number is out of range: it takes more than 64 bits".to_owned(),
+            _ => error.message().to_owned(),
+        });
         let judged = plain.and_then(|plain| match with_one(self.defaults, &self.path, &plain).try_into::<Config>() {
             Ok(_) => Ok(plain),
-            Err(error) => Err(suggest::explained(error.message(), self.defaults)),
+            Err(error) => Err(suggest::explained(error.message(), &dotted(&self.path), self.defaults)),
         });
         judged.map_err(|what| self.refuse(what)).ok()
     }

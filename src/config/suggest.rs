@@ -5,7 +5,7 @@ use toml::Value;
 use crate::nearest::nearest;
 
 /// The deserializer's message, in the words of whoever writes the file.
-pub(super) fn explained(message: &str, defaults: &Value) -> String {
+pub(super) fn explained(message: &str, path: &str, defaults: &Value) -> String {
     let message = message.trim_end();
     if let Some((name, known)) = unknown("field", message) {
         let meant = nearest(&name, known.iter().map(String::as_str))
@@ -23,20 +23,31 @@ pub(super) fn explained(message: &str, defaults: &Value) -> String {
         return format!("{name:?} is none of {}{meant}", known.join(", "));
     }
     match message.rsplit_once(", expected ") {
-        Some((found, expected)) => format!("{found}, expected {}", in_plain_words(expected)),
+        Some((found, expected)) => format!("{found}, expected {}", in_plain_words(expected, path)),
         None => message.to_owned(),
     }
 }
 
 /// What the deserializer calls by the program's own types.
-fn in_plain_words(expected: &str) -> &str {
-    match expected {
+fn in_plain_words(expected: &str, path: &str) -> String {
+    let words = match expected {
+        of_rust if of_rust.starts_with("struct ") => return format!("a table of keys ({})", header(path)),
+        "a sequence" => "a list",
         "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number, 0 or more, without quotes",
         "i32" | "i64" => "a whole number without quotes",
         "f64" => "a number without quotes",
         "a boolean" => "true or false, without quotes",
         "a string" => "a text in quotes",
         other => other,
+    };
+    words.to_owned()
+}
+
+/// Of the table at that path: an element's of a list has two brackets.
+fn header(path: &str) -> String {
+    match path.rsplit_once('[') {
+        Some((list, index)) if index.ends_with(']') => format!("[[{list}]]"),
+        _ => format!("[{path}]"),
     }
 }
 

@@ -98,12 +98,12 @@ fn sum(text: &str, units: &[(&str, u64)]) -> Option<u64> {
 }
 
 /// The shortest text that [`sum`] reads back.
-fn write_sum(f: &mut fmt::Formatter<'_>, value: u64, units: &[(&str, u64)], zero: &str) -> fmt::Result {
+fn write_sum(f: &mut fmt::Formatter<'_>, value: u64) -> fmt::Result {
     if value == 0 {
-        return f.write_str(zero);
+        return f.write_str("0s");
     }
     let mut rest = value;
-    for (name, scale) in units {
+    for (name, scale) in DURATION_UNITS {
         let count = rest / scale;
         if count > 0 {
             write!(f, "{count}{name}")?;
@@ -139,13 +139,16 @@ impl FromStr for Size {
 
 impl fmt::Display for Period {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_sum(f, self.0, &DURATION_UNITS, "0s")
+        write_sum(f, self.0)
     }
 }
 
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_sum(f, self.0, &SIZE_UNITS, "0B")
+        // No sum, which reads as two sizes: 2112KiB, not 2MiB64KiB.
+        let whole = SIZE_UNITS.iter().find(|(_, scale)| self.0 > 0 && self.0.is_multiple_of(*scale));
+        let (name, scale) = whole.copied().unwrap_or(("B", 1));
+        write!(f, "{}{name}", self.0 / scale)
     }
 }
 
@@ -239,5 +242,7 @@ mod tests {
         for bytes in [0, 1, 1_023, 1_024, 1_114_112, 3 << 30] {
             assert_eq!(Size(bytes).to_string().parse(), Ok(Size(bytes)));
         }
+        let written = [0, 1, 1_025, 65_536, 2_162_688, 3 << 30].map(|bytes| Size(bytes).to_string());
+        assert_eq!(written, ["0B", "1B", "1025B", "64KiB", "2112KiB", "3GiB"], "a size is no sum");
     }
 }

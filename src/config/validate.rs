@@ -59,7 +59,10 @@ impl Config {
         faults.unless(
             i32::from(application.lanes) <= self.topics.partitions.max(1),
             "application.lanes",
-            format!("{} lanes, but only {} partitions to share", application.lanes, self.topics.partitions),
+            format!(
+                "{} lanes, but only {} partitions (topics.partitions) to share",
+                application.lanes, self.topics.partitions
+            ),
         );
     }
 
@@ -72,7 +75,7 @@ impl Config {
         for (index, InputConfig { silent_after, retention, keyed, partitions, .. }) in self.inputs.iter().enumerate() {
             let path = |key: &str| format!("inputs[{index}].{key}");
             if let Some(partitions) = partitions {
-                self.validate_partitions(*partitions, *keyed, &path("partitions"), faults);
+                self.validate_partitions(*partitions, *keyed, &format!("inputs[{index}]"), faults);
             }
             faults.unless(*retention >= Period::of_millis(1), &path("retention"), "must be longer than 0s");
             let Some(silent_after) = silent_after else { continue };
@@ -85,11 +88,11 @@ impl Config {
     }
 
     /// Of an input of its own count: a partition beyond the application's would belong to nobody.
-    fn validate_partitions(&self, partitions: i32, keyed: bool, path: &str, faults: &mut Faults) {
-        let all = self.topics.partitions;
+    fn validate_partitions(&self, partitions: i32, keyed: bool, input: &str, faults: &mut Faults) {
+        let (all, path) = (self.topics.partitions, format!("{input}.partitions"));
         faults.unless(
             (1..=all).contains(&partitions),
-            path,
+            &path,
             format!(
                 "must be 1 to topics.partitions, {all}, not {partitions}: nobody would read the rest; raise \
                  topics.partitions, or copy the topic into one that has fewer"
@@ -97,8 +100,11 @@ impl Config {
         );
         faults.unless(
             !keyed || partitions == all,
-            path,
-            format!("a keyed input has {all} partitions as the others; with another count set keyed = false"),
+            &path,
+            format!(
+                "a keyed input has {all} partitions as the others (topics.partitions); with another count set \
+                 {input}.keyed = false"
+            ),
         );
     }
 

@@ -118,11 +118,11 @@ impl Rules {
                     Self::MAX_NAME_BYTES
                 ),
             );
-            let others = self.rungs[..i].iter().map(|rung| rung.name.as_str());
-            check(
-                !["inactive", "new", Ruleset::RETIRED].into_iter().chain(others).any(|name| name == rung.name),
-                format!("rungs[{i}].name: {:?} is taken", rung.name),
-            );
+            let is_ours = ["inactive", "new", Ruleset::RETIRED].contains(&rung.name.as_str());
+            check(!is_ours, format!("rungs[{i}].name: {:?} is taken", rung.name));
+            if let Some(other) = self.rungs[..i].iter().position(|other| other.name == rung.name) {
+                check(false, format!("rungs[{i}].name: {:?} is taken by rungs[{other}].name", rung.name));
+            }
             check(
                 (1..=Self::WINDOW_DAYS).contains(&rung.active_days),
                 format!("rungs[{i}].active_days: must be 1 to {}, not {}", Self::WINDOW_DAYS, rung.active_days),

@@ -70,6 +70,10 @@ fn a_value_of_the_wrong_kind_is_named_with_its_path() {
         ("colour = 1", "colour: unknown key"),
         ("[colours]\na = 1\nb = 2", "colours: unknown key"),
         ("kafka = 3", "kafka: invalid type"),
+        ("stream = 5", "stream: invalid type: integer `5`, expected a table of keys ([stream])"),
+        ("inputs = [1]", "inputs[0]: invalid type: integer `1`, expected a table of keys ([[inputs]])"),
+        ("inputs = 1", "inputs: invalid type: integer `1`, expected a list"),
+        ("[application]\nlanes = 99999999999999999999", "application.lanes: the number is out of range"),
         ("[stream]\nlateness = 3600", "stream.lateness: invalid type"),
         ("[stream]\nlateness = \"1 hour\"", "stream.lateness: \"1 hour\" is no duration"),
         ("[stream]\nlateness.hours = 1", "stream.lateness: invalid type"),
@@ -86,7 +90,6 @@ fn a_value_of_the_wrong_kind_is_named_with_its_path() {
             "inputs[0].source: \"fax\" is none of app, sms, branch, merchant",
         ),
         ("[[inputs]]\ntopic = \"a\"\nsource = \"app\"\n[[inputs]]\ntopic = \"b\"", "inputs[1]: missing key `source`"),
-        ("inputs = [1]", "inputs[0]: invalid type"),
         ("[[inputs]]\ntopic = \"a\"\nsource = \"app\"\nsilent = \"1h\"", "inputs[0].silent: unknown key"),
         ("[[rules.rungs]]\nname = \"low\"", "rules.rungs[0]: missing key `active_days`"),
         ("[rules.model]\nbeta = 1.0", "rules.model.beta: unknown key"),
@@ -199,6 +202,99 @@ fn faults_of_every_sort_are_named_at_once_with_their_lines() {
     }
 }
 
+/// Configurations with a fault that rests on another key than its own.
+const COUPLED: [&str; 24] = [
+    "[application]\nlanes = 9",
+    "[[inputs]]\ntopic = \"a\"\nsource = \"app\"\nkeyed = false\npartitions = 9",
+    "[[inputs]]\ntopic = \"a\"\nsource = \"app\"\npartitions = 4",
+    "[[inputs]]\ntopic = \"a\"\nsource = \"app\"\nsilent_after = \"1h\"",
+    "[[inputs]]\ntopic = \"a\"\nsource = \"app\"\n[[inputs]]\ntopic = \"a\"\nsource = \"sms\"",
+    "[[inputs]]\ntopic = \"a.b\"\nsource = \"app\"\n[[inputs]]\ntopic = \"a_b\"\nsource = \"sms\"",
+    "[topics]\nrekey = \"dead-letters\"",
+    "[topics]\nchangelog = \"app.events\"",
+    "[stream]\nretry_backoff_max = \"1ms\"",
+    "[stream]\nbuffer_bytes = \"1KiB\"",
+    "[stream]\nbatch_bytes = \"1MiB\"",
+    "[stream]\nmax_record = \"2MiB\"",
+    "[stream]\ndead_letter_limit = \"4MiB\"",
+    "[stream]\ncommit_interval = \"15s\"",
+    "[stream]\nmerge_wait = \"5m\"",
+    "[stream]\npoll_timeout = \"5m\"",
+    "[kafka]\nheartbeat_interval = \"4s\"",
+    "[kafka]\nsession_timeout = \"30s\"",
+    "[kafka]\nsession_timeout = \"5m\"\nretry_bound = \"1h\"",
+    "[kafka]\nmax_poll_interval = \"12s\"",
+    "[kafka]\nlinger = \"15s\"",
+    "[rules]\nlost_days = 60",
+    "[rules]\nhold_days = 100",
+    "[[rules.rungs]]\nname = \"low\"\nactive_days = 1\n[[rules.rungs]]\nname = \"low\"\nactive_days = 2",
+];
+
+/// On which keys a fault rests is found by trying: another value of theirs makes it go away.
+#[test]
+fn no_fault_is_told_while_a_key_that_it_rests_on_cannot_be_read() {
+    for text in COUPLED {
+        let config: Config = toml::from_str(text).unwrap();
+        let value = toml::Value::try_from(&config).unwrap();
+        let mut keys = Vec::new();
+        leaves(&value, "", &mut keys);
+        let mut coupled = 0;
+        for fault in config.validate() {
+            for (key, found) in keys.iter().filter(|(key, _)| *key != fault.path) {
+                let goes_away = |other| {
+                    let changed = with(&value, key, other).try_into::<Config>();
+                    changed.is_ok_and(|changed| changed.validate().iter().all(|it| it.path != fault.path))
+                };
+                if !others(found).into_iter().any(goes_away) {
+                    continue;
+                }
+                coupled += 1;
+                let unreadable = with(&value, key, toml::Value::Table(toml::Table::new()));
+                let told = faults(&toml::to_string(&unreadable).unwrap());
+                assert!(told.iter().any(|told| told.starts_with(&format!("{key}: "))), "{key} can be read: {told:#?}");
+                let own = format!("{}: ", fault.path);
+                assert!(!told.iter().any(|told| told.starts_with(&own)), "{fault} rests on {key}: {told:#?}");
+            }
+        }
+        assert!(coupled > 0, "{text} couples nothing");
+    }
+}
+
+/// Every value that is no table and no list, by its path.
+fn leaves(value: &toml::Value, path: &str, keys: &mut Vec<(String, toml::Value)>) {
+    match value {
+        toml::Value::Table(table) => {
+            for (key, value) in table {
+                leaves(value, &if path.is_empty() { key.clone() } else { format!("{path}.{key}") }, keys);
+            }
+        }
+        toml::Value::Array(items) => {
+            items.iter().enumerate().for_each(|(at, item)| leaves(item, &format!("{path}[{at}]"), keys));
+        }
+        leaf => keys.push((path.to_owned(), leaf.clone())),
+    }
+}
+
+fn with(value: &toml::Value, path: &str, leaf: toml::Value) -> toml::Value {
+    let mut root = value.clone();
+    let steps = path.split(['.', '[']).map(|step| step.trim_end_matches(']'));
+    *steps.fold(&mut root, |place, step| match place {
+        toml::Value::Array(items) => &mut items[step.parse::<usize>().unwrap()],
+        table => &mut table[step],
+    }) = leaf;
+    root
+}
+
+/// Values of the same kind.
+fn others(value: &toml::Value) -> Vec<toml::Value> {
+    let texts: &[&str] = &["1ms", "20s", "1h", "1KiB", "3MiB", "1GiB", "other"];
+    match value {
+        toml::Value::String(_) => texts.iter().map(|&text| text.into()).collect(),
+        toml::Value::Boolean(is_so) => vec![(!is_so).into()],
+        _ => [1, 3, 8, 5_000].map(toml::Value::Integer).into(),
+    }
+}
+
 #[test]
 fn a_coupling_has_the_line_of_the_key_that_is_in_the_file() {
     let Err(ConfigError::Faulty { faults, .. }) =
@@ -258,6 +354,49 @@ fn a_property_of_the_client_that_exactly_once_depends_on_is_refused() {
         "[kafka.client]\n\"security.protocol\" = \"ssl\"",
         "kafka.client.security.protocol: needs a build with the feature",
     );
+}
+
+/// What only making the client shows, beside all else, with its line; nothing that rests on a property which is faulty.
+#[cfg(feature = "kafka")]
+#[test]
+fn a_fault_that_only_the_client_shows_is_named_with_the_others_and_its_line() {
+    let told = |text: &str| match Config::parse_to_connect("test.toml", text) {
+        Ok(_) => Vec::new(),
+        Err(ConfigError::Faulty { path, faults }) => {
+            assert_eq!(path, "test.toml");
+            faults.iter().map(ToString::to_string).collect()
+        }
+        Err(other) => panic!("{other}"),
+    };
+    let check = |text: &str, starts: &[&str]| {
+        let told: Vec<String> = told(text);
+        assert_eq!(told.len(), starts.len(), "{text}: {told:#?}");
+        for (told, start) in told.iter().zip(starts) {
+            assert!(told.starts_with(start), "{told:?} does not start with {start:?}");
+        }
+    };
+    let plain = "[kafka.client]\n\"security.protocol\" = \"sasl_plaintext\"\n\"sasl.mechanism\" = \"PLAIN\"\n";
+    let lacking = "line 3: kafka.client.sasl.mechanism: Client creation error: ";
+    check(plain, &[lacking]);
+    check(&format!("{plain}[stream]\nlateness = 1"), &[lacking, "line 5: stream.lateness: "]);
+    check(&format!("{plain}[kafka]\nlinger = 1\npoll_records = 0"), &[lacking, "line 5: ", "line 6: "]);
+    check(&format!("{plain}\"socket.timeout.ms\" = \"5\""), &[lacking, "line 4: kafka.client.socket.timeout.ms: "]);
+    let kerberos = "[kafka.client]\n\"security.protocol\" = \"sasl_plaintext\"";
+    check(kerberos, &["line 2: kafka.client.security.protocol: Client creation error: "]);
+    check(
+        &format!("{plain}\"sasl.usrname\" = \"u\""),
+        &["line 4: kafka.client.sasl.usrname: the client (librdkafka) has"],
+    );
+    check(&format!("{plain}\"sasl.username\" = 5"), &["line 4: kafka.client.sasl.username: expected a value"]);
+    check("[kafka]\nclient = 5", &["line 2: kafka.client: expected a table"]);
+    let range = "kafka.max_message: 1MiB must exceed";
+    check("[kafka]\nmax_message = \"1MiB\"", &[&format!("line 2: {range}")]);
+    check(
+        "[kafka]\nsession_timeout = \"2h\"\nmax_poll_interval = \"3h\"\nretry_bound = \"3h\"",
+        &["line 2: kafka.session_timeout: "],
+    );
+    // Who makes no client needs none.
+    assert_eq!(faults(plain), Vec::<String>::new());
 }
 
 #[test]

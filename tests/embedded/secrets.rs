@@ -72,7 +72,8 @@ fn no_property_of_the_client_shows_its_value() {
         let Ok(config) = Config::parse("test.toml", &text) else { continue };
         accepted += 1;
         let settings: KafkaSettings = config.kafka_settings();
-        let said = format!("{:?} {settings:?}", dry_run(&settings));
+        let connecting = Config::parse_to_connect("test.toml", &text);
+        let said = format!("{:?} {settings:?} {connecting:?}", dry_run(&settings));
         assert!(!said.contains("hunter2"), "{name}: {said}");
     }
     assert!(accepted > 5, "{accepted}");
@@ -85,11 +86,12 @@ fn check_and_run_end_without_showing_it() {
     for property in ["sasl.password", "sasl.pasword", "sasl.mechanisms", "ssl.key.pem", "socket.timeout.ms", "debug"] {
         let protocol = "[kafka.client]\n\"security.protocol\" = \"sasl_plaintext\"\n";
         std::fs::write(&path, format!("{protocol}\"{property}\" = \"{SECRET}\"\n")).unwrap();
-        for command in ["check", "run"] {
+        for command in ["check", "run", "topics"] {
             let program = env!("CARGO_BIN_EXE_tideline");
             let output = Command::new(program).args([command, "--config"]).arg(&path).output().unwrap();
             let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-            assert!(!output.status.success() && !text.is_empty(), "{command} {property}: {text}");
+            assert_eq!(output.status.code(), Some(2), "{command} {property}: {text}");
+            assert!(text.contains(path.to_str().unwrap()) && text.contains("line "), "{command} {property}: {text}");
             assert!(!text.contains("hunter2"), "{command} {property}: {text}");
         }
     }

@@ -140,6 +140,16 @@ fn owner(name: &str) -> Option<Owner> {
     GUARDED.iter().find(|(known, _)| *known == name).map(|(_, owner)| *owner)
 }
 
+/// The keys of the configuration that stand for what a text of the client's names.
+pub fn settings_in(text: &str) -> impl Iterator<Item = &'static str> {
+    let is_of_name = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '_');
+    let words = text.split(move |letter| !is_of_name(letter)).map(|word| word.trim_matches('.'));
+    words.filter_map(|word| match owner(word) {
+        Some(Setting(path)) => Some(path),
+        _ => None,
+    })
+}
+
 /// What is wrong with properties, by name: those that may not be set, and those that the client refuses.
 pub fn judge(properties: &ClientProperties) -> Vec<(String, String)> {
     let fault = |(name, value): (&str, &str)| Some((name.to_owned(), fault_of(name, value)?));

@@ -43,7 +43,7 @@ use super::{
 };
 
 pub use claim::Claim;
-pub use guard::{dry_run, judge};
+pub use guard::{dry_run, judge, settings_in};
 pub use message::KafkaMessage;
 pub use plain::{PlainProducer, read_partition, scan_partition};
 pub use producer::{KafkaProducer, KafkaTransaction};
