@@ -57,7 +57,7 @@ struct UserFlags {
     /// Share of events that arrive twice
     #[arg(long, value_name = "SHARE", default_value_t = Disorder::default().duplicates)]
     duplicates: f64,
-    /// Share of records that can't be used
+    /// Share of records that can't be used, whatever the clock shows
     #[arg(long, value_name = "SHARE", default_value_t = Disorder::default().bad)]
     bad: f64,
 }

@@ -47,6 +47,9 @@ enum Command {
     /// Serves partitions on Kafka until told to stop
     Run(run::RunArgs),
     /// Shows lanes at work on generated users, with nothing else to install
+    #[command(
+        after_help = "Of --config, telemetry.listen has no effect: the pages are on a free port, which is shown."
+    )]
     Demo(demo::DemoArgs),
     /// Judges a configuration: names every fault at once
     Check(check::CheckArgs),

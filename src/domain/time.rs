@@ -215,7 +215,8 @@ impl Zone {
             .following(start)
             .map(|change| (change.timestamp().as_millisecond(), i64::from(change.offset().seconds()) * 1000))
             .take_while(|(at, _)| *at <= Self::TABLE_UNTIL);
-        Ok(Self::with_changes(name, offset_ms(&rules, start), changes))
+        // A name is found in any case of its letters; the database's own spelling stands for all of them.
+        Ok(Self::with_changes(rules.iana_name().unwrap_or(name), offset_ms(&rules, start), changes))
     }
 
     /// `first_ms`: the offset before the first change. `changes`: from when on (ms) there is which offset (ms), in order.
@@ -253,16 +254,30 @@ impl Zone {
     }
 
     /// The same local time `months` calendar months later; on the month's last day where the month is shorter. Of a time that
-    /// comes twice that day one of the two; for one that is skipped, up to an hour beside it.
+    /// comes twice that day the earlier; one that is skipped is later by what is skipped, never on the day before.
     pub fn months_later(&self, at: Timestamp, months: u32) -> Timestamp {
         let local_ms = at.0 + self.stretch(at.0).offset_ms;
         let (year, month, day) = civil_from_days(local_ms.div_euclid(DAY_MS));
         let total = year * 12 + (month - 1) + i64::from(months);
         let (year, month) = (total.div_euclid(12), total.rem_euclid(12) + 1);
         let day = day.min(days_in_month(year, month));
-        let local = days_from_civil(year, month, day) * DAY_MS + local_ms.rem_euclid(DAY_MS);
-        let guess = local - self.stretch(local).offset_ms;
-        Timestamp(local - self.stretch(guess).offset_ms)
+        self.instant(days_from_civil(year, month, day) * DAY_MS + local_ms.rem_euclid(DAY_MS))
+    }
+
+    /// The instant of a local time, which is given in milliseconds as if it were UTC. By the offset before a change of the clock
+    /// where that change skips the time or brings it again.
+    fn instant(&self, local_ms: i64) -> Timestamp {
+        // No offset is two days.
+        let since = self.stretches.partition_point(|stretch| stretch.from_ms <= local_ms - 2 * DAY_MS);
+        let near = &self.stretches[since.saturating_sub(1)..];
+        let mut offset_ms = near[0].offset_ms;
+        for next in &near[1..] {
+            if local_ms - next.offset_ms.max(offset_ms) < next.from_ms {
+                break;
+            }
+            offset_ms = next.offset_ms;
+        }
+        Timestamp(local_ms - offset_ms)
     }
 }
 
@@ -504,7 +519,35 @@ mod tests {
     }
 
     #[test]
-    fn months_later_is_the_calendars_own_unless_the_clock_jumps_there() {
+    fn a_zone_bears_the_databases_spelling_of_its_name() {
+        for (name, spelt) in [("asia/shanghai", "Asia/Shanghai"), ("EUROPE/BERLIN", "Europe/Berlin"), ("utc", "UTC")] {
+            assert_eq!(Zone::new(name).unwrap().name(), spelt);
+        }
+        for name in TimeZoneDatabase::bundled().available() {
+            assert_eq!(Zone::new(&name.as_str().to_lowercase()).unwrap().name(), name.as_str());
+        }
+    }
+
+    #[test]
+    fn months_later_is_never_on_the_day_before_where_a_clock_skips_that_time() {
+        let cases = [
+            // Midnight to one: ten past one of the same day.
+            ("America/Sao_Paulo", "2018-05-04T00:10:00-03:00", "2018-11-04T03:10:00Z"),
+            ("Europe/Berlin", "2025-09-29T02:30:00+02:00", "2026-03-29T01:30:00Z"),
+            // Samoa had no 30 December 2011.
+            ("Pacific/Apia", "2011-06-30T00:10:00-11:00", "2011-12-30T10:10:00Z"),
+            ("Pacific/Apia", "2011-06-30T23:50:00-11:00", "2011-12-31T09:50:00Z"),
+            // One that comes twice: the earlier.
+            ("Europe/Berlin", "2026-04-25T02:30:00+02:00", "2026-10-25T00:30:00Z"),
+        ];
+        for (zone, from, later) in cases {
+            let zone = Zone::new(zone).unwrap();
+            assert_eq!(zone.months_later(at(from), 6), at(later), "{zone:?} {from}");
+        }
+    }
+
+    #[test]
+    fn months_later_is_the_calendars_own() {
         for zone in ZONES.map(|name| Zone::new(name).unwrap()) {
             let rules = TimeZoneDatabase::bundled().get(zone.name()).unwrap();
             for n in 0..20_000i64 {
@@ -512,10 +555,8 @@ mod tests {
                 let from = Timestamp(n * 68_833_000);
                 let local = |at: Timestamp| rules.to_datetime(jiff::Timestamp::from_millisecond(at.0).unwrap());
                 let later = local(from).checked_add(jiff::Span::new().months(6)).unwrap();
-                if rules.to_ambiguous_timestamp(later).is_ambiguous() {
-                    continue;
-                }
-                assert_eq!(local(zone.months_later(from, 6)), later, "{zone:?} {from}");
+                let instant = rules.to_timestamp(later).unwrap().as_millisecond();
+                assert_eq!(zone.months_later(from, 6), Timestamp(instant), "{zone:?} {from}");
             }
         }
     }

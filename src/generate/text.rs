@@ -2,7 +2,7 @@
 
 use super::UserNumber;
 use super::draw::Draw;
-use crate::domain::{DAY_MS, Source, Timestamp};
+use crate::domain::{Source, Timestamp};
 
 /// An event, before it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,7 +77,7 @@ impl Told {
         out
     }
 
-    /// The record as something went wrong with it.
+    /// The record as something went wrong with it: each wrong in itself, whatever a clock shows.
     pub fn write_damaged(&self, draw: &mut Draw) -> Vec<u8> {
         let whole = self.write();
         let text = String::from_utf8_lossy(&whole).into_owned();
@@ -86,8 +86,9 @@ impl Told {
             1 => whole[..whole.len() / 2].to_vec(),
             2 => text.replacen("\"user_id\"", "\"uid\"", 1).into_bytes(),
             3 => text.replacen(&self.time.to_string(), "yesterday", 1).into_bytes(),
+            // Seconds that were taken for milliseconds.
             4 => text
-                .replacen(&self.time.to_string(), &self.time.plus_millis(4_000 * DAY_MS).to_string(), 1)
+                .replacen(&self.time.to_string(), &Timestamp::of_millis(self.time.millis() / 1000).to_string(), 1)
                 .into_bytes(),
             5 => text.replacen(self.what.name(), "loan.rescheduled_by_pigeon", 1).into_bytes(),
             6 => [b"\xff\xfe", &whole[2..]].concat(),

@@ -36,6 +36,13 @@ pub(super) fn data(value: &[u8], data: &mut Data) -> Result<(), Reject> {
     Ok(())
 }
 
+/// What a JSON object calls its type, for naming one that is unknown: an event has nothing of it.
+pub fn type_name(value: &[u8]) -> Option<String> {
+    let mut object = serde_json::Value::Null;
+    judge(utf8(value).ok()?, |text| serde_json::from_str(text).map(|read| object = read)).ok()?;
+    Some(object.get("type")?.as_str()?.to_owned())
+}
+
 /// The whole value at once, so that text in fields that are skipped is held to UTF-8 too.
 fn utf8(value: &[u8]) -> Result<&str, Reject> {
     std::str::from_utf8(value).map_err(|_| Reject::new(Reason::Malformed, "not UTF-8"))

@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 pub use envelope::MAX_REFUND_AHEAD_MS;
 pub use field::MAX_AMOUNT;
+pub use json::type_name as json_type;
 pub use reject::{Reason, Reject};
 pub use route::header;
 pub use shape::Shape;

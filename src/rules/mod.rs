@@ -212,12 +212,13 @@ impl Ruleset {
     const WINDOW: i32 = Rules::WINDOW_DAYS as i32;
 
     /// Every fault of the rules, if there are any.
-    pub fn new(rules: Rules) -> Result<Self, Vec<String>> {
+    pub fn new(mut rules: Rules) -> Result<Self, Vec<String>> {
         let faults = rules.validate();
         let zone = match Zone::new(&rules.zone) {
             Ok(zone) if faults.is_empty() => zone,
             _ => return Err(faults),
         };
+        zone.name().clone_into(&mut rules.zone);
         let names = rules.rungs.iter().map(|rung| rung.name.clone());
         let tier_names = ["inactive".to_owned(), "new".to_owned()].into_iter().chain(names).collect();
         let asks_for_sums = rules.rungs.iter().any(Rung::asks_for_sums);

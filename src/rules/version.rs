@@ -127,6 +127,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::rules::Ruleset;
 
     /// Whoever has to change this changes all ids of outputs, and has to raise [`DIGEST_SCHEME`].
     #[test]
@@ -197,6 +198,9 @@ mod tests {
         };
         let versions: BTreeSet<_> = changes.iter().map(version_with).collect();
         assert_eq!(versions.len(), changes.len());
+        let zone = |zone: &str| Ruleset::new(Rules { zone: zone.to_owned(), ..Rules::default() }).unwrap();
+        assert_eq!(zone("asia/SHANGHAI").version(), zone("Asia/Shanghai").version(), "however a zone is spelt");
+        assert_eq!(zone("europe/berlin").rules().zone, "Europe/Berlin");
         let minus_zero = Rules { min_silence_days: -0.0, ..Rules::default() };
         assert_eq!(version(&minus_zero), version_with(&changes[6]));
     }

@@ -41,6 +41,12 @@ fn help_and_version_are_no_errors() {
 }
 
 #[test]
+fn the_help_of_demo_says_what_it_does_not_take_from_the_configuration() {
+    let output = tideline(&["demo", "--help"]);
+    assert!(stdout(&output).contains("telemetry.listen has no effect"), "{}", stdout(&output));
+}
+
+#[test]
 fn a_sound_configuration_is_said_to_be_sound() {
     for args in [&["check"][..], &["check", "--config", "deploy/config.example.toml"]] {
         let output = tideline(args);

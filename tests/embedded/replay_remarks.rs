@@ -27,9 +27,34 @@ fn check(ran: &Ran, parts: &[&str]) {
 fn a_table_that_is_no_json_is_said_to_be_dead_with_its_first_line() {
     let file = case("16a-read-nothing-said-nothing/app.csv");
     let ran = replay(&["--input", &input("app", &file)], b"");
-    let first = format!("the first is {}:1: malformed: ", file.display());
+    let first = format!("the first of those is {}:1: malformed: ", file.display());
     check(&ran, &["2 events of 2 died, 2 of them as malformed; ", &first, "--dead-letters FILE"]);
     assert_eq!(ran.out, "");
+}
+
+#[test]
+fn of_several_reasons_the_commonest_is_told_with_its_own_first_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("app.jsonl");
+    let (ahead, told) = (&*login(2, "9000-01-01T00:00:00Z"), "the first of those is ");
+    // lines, what is told of them; of two that are as common the one that is named
+    let cases = [
+        (["yesterday\n", ahead, ahead], "3 died, 2 of them as future_time; ", "app.jsonl:2: future_time"),
+        ([ahead, "yesterday\n", "today\n"], "3 died, 2 of them as malformed; ", "app.jsonl:2: malformed"),
+        ([ahead, "yesterday\n", ""], "2 died, 1 of them as malformed; ", "app.jsonl:2: malformed"),
+    ];
+    for (lines, count, place) in cases {
+        fs::write(&file, lines.concat()).unwrap();
+        let ran = replay(&["--input", &input("app", &file), "--now", "2020-01-02T00:00:00Z"], b"");
+        check(&ran, &[count, told, place]);
+    }
+}
+
+#[test]
+fn an_unknown_type_is_named_beside_a_number_that_no_float_holds() {
+    let line = br#"{"id":"1","user_id":"u","type":"no.such","time":"2026-03-01T10:00:00Z","zz":1e999}"#;
+    let ran = replay(&["--input", "app=-"], line);
+    check(&ran, &["1 event of 1 skipped for an unknown type: \"no.such\" (1); "]);
 }
 
 #[test]
@@ -72,7 +97,10 @@ fn what_lies_ahead_of_the_clock_is_said_and_changes_nothing() {
     let ran = replay(&["--input", &input("app", &file)], b"");
     check(&ran, &["2 events lie ahead of this machine's clock, ", "the first is ", "app.jsonl:2; ", "--now TIME"]);
     let judged = replay(&["--input", &input("app", &file), "--now", "2020-01-02T00:00:00Z"], b"");
-    check(&judged, &["2 events of 3 died, 2 of them as future_time; the first is ", "app.jsonl:2: future_time"]);
+    check(
+        &judged,
+        &["2 events of 3 died, 2 of them as future_time; the first of those is ", "app.jsonl:2: future_time"],
+    );
 }
 
 #[test]

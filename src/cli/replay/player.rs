@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::domain::{Event, Input, PartitionId, Source, Timestamp};
 use crate::emit::{self, Emitter, OutputFormat};
 use crate::engine::{Disposition, Engine, Handled, Partition, Signal, Slice};
-use crate::ingest::{Decoded, Decoder, Reject};
+use crate::ingest::{self, Decoded, Decoder, Reject};
 use crate::merge::{Bounds, Merge, Next};
 use crate::record::{Coordinates, Header, Message, Offset};
 use crate::runtime::status::Tally;
@@ -123,11 +123,7 @@ impl Player {
             .iter()
             // A file is one partition without keys, so every event is at home.
             .map(|spec| {
-                Decoder::new(
-                    crate::ingest::InputSpec { keyed: true, ..spec.clone() },
-                    1,
-                    config.stream.max_skew.millis(),
-                )
+                Decoder::new(ingest::InputSpec { keyed: true, ..spec.clone() }, 1, config.stream.max_skew.millis())
             })
             .map(Arc::new)
             .collect();
@@ -259,7 +255,7 @@ impl Player {
             Disposition::Applied => counts.applied += 1,
             Disposition::Skipped => {
                 counts.skipped += 1;
-                self.remarks.skipped(type_name(&waiting.line).as_deref(), place());
+                self.remarks.skipped(ingest::json_type(&waiting.line).as_deref(), place());
             }
             Disposition::Duplicate => counts.duplicate += 1,
             Disposition::Suppressed => counts.suppressed += 1,
@@ -306,10 +302,4 @@ impl Player {
         emit::line::write_dead_letter(&Line { value: line }, reject, at, topic, limit, &mut self.text);
         dead_letters.write_all(&self.text).context("cannot write the dead letters")
     }
-}
-
-/// What a line calls its event's type; only for naming one that is unknown.
-fn type_name(line: &[u8]) -> Option<String> {
-    let event: serde_json::Value = serde_json::from_slice(line).ok()?;
-    Some(event.get("type")?.as_str()?.to_owned())
 }

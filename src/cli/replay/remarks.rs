@@ -52,8 +52,8 @@ pub(super) struct Holding {
 #[derive(Debug, Default)]
 pub(super) struct Remarks {
     events: u64,
-    dead: Counted<(Place, String)>,
-    by_reason: BTreeMap<Reason, u64>,
+    dead: u64,
+    by_reason: BTreeMap<Reason, Counted<(Place, String)>>,
     skipped: Counted<Place>,
     by_type: BTreeMap<String, u64>,
     ahead: Counted<Place>,
@@ -87,8 +87,8 @@ impl Remarks {
     }
 
     pub fn died(&mut self, reject: &Reject, place: Place) {
-        *self.by_reason.entry(reject.reason).or_default() += 1;
-        self.dead.add(|| (place, reject.to_string()));
+        self.dead += 1;
+        self.by_reason.entry(reject.reason).or_default().add(|| (place, reject.to_string()));
     }
 
     /// Its type is unknown: `name`, if it can be read.
@@ -101,14 +101,17 @@ impl Remarks {
     }
 
     fn write_dead(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some((place, why)) = &self.dead.first else { return Ok(()) };
-        let commonest = self.by_reason.iter().max_by_key(|(reason, count)| (**count, std::cmp::Reverse(**reason)));
-        let (reason, count) = commonest.map_or(("", 0), |(reason, count)| (reason.as_str(), *count));
+        let of_reason = |(reason, dead): &(&Reason, &Counted<_>)| (dead.count, std::cmp::Reverse(**reason));
+        let Some((reason, Counted { count, first })) = self.by_reason.iter().max_by_key(of_reason) else {
+            return Ok(());
+        };
+        let Some((place, why)) = first else { return Ok(()) };
         writeln!(
             f,
-            "{} of {} died, {count} of them as {reason}; the first is {place}: {why}; --dead-letters FILE keeps them",
-            events(self.dead.count),
+            "{} of {} died, {count} of them as {}; the first of those is {place}: {why}; --dead-letters FILE keeps them",
+            events(self.dead),
             self.events,
+            reason.as_str(),
         )
     }
 
