@@ -7,7 +7,8 @@
 use std::collections::BTreeSet;
 
 use crate::broker::{Broker, CommitNote, Producer, Transaction, TransactionError};
-use crate::domain::PartitionId;
+use crate::domain::{PartitionId, Timestamp};
+use crate::record::Lent;
 use crate::runtime::LaneError;
 use crate::runtime::calls::{Call, Calling};
 use crate::runtime::company::Company;
@@ -102,15 +103,21 @@ impl<B: Broker> Lane<B> {
         let mut calling = Calling::note(board, clock, self.index, None, Call::Begin);
         let mut transaction = producer.begin().map_err(Failed::NotBegun)?;
         calling.goes_on_with(Call::Send, clock);
+        let believed = self.job.timekeeper.stamp(clock);
         // Early, so that the marker is the latest in the log as long as the clocks agree, and tells the broker's time.
-        let stamp = clock.wall().minus_millis(self.job.timekeeper.max_skew_ms());
+        let stamp = believed.unwrap_or_else(|| clock.wall()).minus_millis(self.job.timekeeper.max_skew_ms());
+        let believed_ms = believed.map(Timestamp::millis);
         let mut offsets = Vec::new();
         let mut writes = 0;
         for serving in self.partitions.values_mut().filter_map(Held::as_serving_mut) {
             if !partitions.contains(&serving.id) {
                 continue;
             }
-            match serving.write(note, &self.job, stamp, |record| transaction.lend(record)) {
+            let write = |record: Lent<'_>| {
+                let timestamp = record.timestamp.or(believed_ms);
+                transaction.lend(Lent { timestamp, ..record })
+            };
+            match serving.write(note, &self.job, stamp, write) {
                 Ok(count) => writes += count,
                 Err(error) => return Err(give_up(transaction, error).into()),
             }

@@ -161,6 +161,19 @@ impl Timekeeper {
         }
     }
 
+    /// What records are stamped with where the machine's clock is not to be believed; none: the client stamps them by it. A
+    /// topic's retention goes by that time, and would take at once what a clock far behind has stamped; what lies more than an
+    /// hour ahead is refused (`message.timestamp.after.max.ms`).
+    pub fn stamp(&self, clock: &Clock) -> Option<Timestamp> {
+        let state = lock(&self.state);
+        let compared = state.compared.as_ref()?;
+        match compared.standing {
+            ClockStanding::Apart { ahead_ms } => Some(compared.now(clock).minus_millis(ahead_ms)),
+            ClockStanding::Agrees { .. } if self.has_jumped(compared, clock) => Some(compared.now(clock)),
+            _ => None,
+        }
+    }
+
     /// Whose that is.
     pub fn whose(&self) -> &'static str {
         match lock(&self.state).compared.as_ref().map(|it| &it.standing) {

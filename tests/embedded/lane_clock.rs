@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use tideline::broker::memory::Isolation;
-use tideline::broker::{BrokerTime, Topics};
+use tideline::broker::{Broker as _, BrokerTime, Topics};
 use tideline::domain::Timestamp;
+use tideline::record::Message as _;
 use tideline::runtime::ClockStanding;
 use tideline::telemetry::{reasons_not_ready, remarks};
 
@@ -68,6 +69,28 @@ fn a_start_with_a_clock_that_is_far_ahead_moves_nothing_and_is_named() {
     let now = world.company.clock.wall();
     assert!(now.since(stream_time(&world).unwrap()) <= 10_000, "set right, it is followed");
     assert!(world.company.board.read(reasons_not_ready).is_empty());
+}
+
+/// Retention goes by the stamps of records, and brokers refuse those from the future: none comes from a clock that is wrong.
+#[test]
+fn what_is_written_bears_the_brokers_time_where_the_machines_is_wrong() {
+    for ahead_ms in [400 * DAY_MS, 2 * 3_600_000, -400 * DAY_MS] {
+        let world = world(|_| {});
+        world.time.set_wall_ahead_ms(ahead_ms);
+        world.feed(APP, &payment("u1", "a", 2 * DAY_MS));
+        world.produce(APP, Some(P0), Some(b"u1"), b"no event");
+        let mut lane = world.lane(0);
+        pass(&world, &mut lane, MINUTE_MS);
+        let now_ms = world.company.clock.monotonic_ms().cast_signed();
+        let topics = world.broker.topics().clone();
+        for topic in [&topics.tier_changes, &topics.dead_letters] {
+            let records = world.broker.read(topic, P0, 0, Isolation::ReadCommitted, usize::MAX).unwrap();
+            let stamps: Vec<_> = records.iter().map(|record| record.timestamp()).collect();
+            assert_eq!(stamps.len(), 1, "{topic}");
+            let is_now = stamps[0].is_some_and(|stamp| (now_ms - 2 * 60_000..=now_ms).contains(&stamp));
+            assert!(is_now, "{topic}, {ahead_ms} ms ahead: {stamps:?}, not {now_ms}");
+        }
+    }
 }
 
 /// A wrong clock that stream time could reach: nothing but the comparison keeps it from following.
