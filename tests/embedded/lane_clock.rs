@@ -5,7 +5,7 @@ use std::time::Duration;
 use tideline::broker::memory::Isolation;
 use tideline::broker::{Broker as _, BrokerTime, Topics};
 use tideline::domain::Timestamp;
-use tideline::record::Message as _;
+use tideline::record::Message;
 use tideline::runtime::ClockStanding;
 use tideline::telemetry::{reasons_not_ready, remarks};
 
@@ -85,7 +85,7 @@ fn what_is_written_bears_the_brokers_time_where_the_machines_is_wrong() {
         let topics = world.broker.topics().clone();
         for topic in [&topics.tier_changes, &topics.dead_letters] {
             let records = world.broker.read(topic, P0, 0, Isolation::ReadCommitted, usize::MAX).unwrap();
-            let stamps: Vec<_> = records.iter().map(|record| record.timestamp()).collect();
+            let stamps: Vec<_> = records.iter().map(Message::timestamp).collect();
             assert_eq!(stamps.len(), 1, "{topic}");
             let is_now = stamps[0].is_some_and(|stamp| (now_ms - 2 * 60_000..=now_ms).contains(&stamp));
             assert!(is_now, "{topic}, {ahead_ms} ms ahead: {stamps:?}, not {now_ms}");

@@ -190,7 +190,7 @@ fn differences(wish: &TopicWish, facts: &TopicFacts) -> Vec<Step> {
     }
     for (name, wanted) in &wish.config {
         let found = facts.config.get(*name);
-        if found != Some(wanted) {
+        if found != Some(wanted) && !found.is_some_and(|found| keeps_bound(name, found, wanted)) {
             // What isn't told may be anything.
             let is_fault = found.is_none() || wish.required.contains(name);
             let found = found.map_or("not told", String::as_str);
@@ -203,6 +203,13 @@ fn differences(wish: &TopicWish, facts: &TopicFacts) -> Vec<Step> {
         }
     }
     steps
+}
+
+/// Whether a setting that only bounds how long erased data may stay is stricter than is asked for.
+fn keeps_bound(name: &str, found: &str, wanted: &str) -> bool {
+    let bounds = ["segment.ms", "max.compaction.lag.ms"];
+    let millis = |text: &str| text.parse::<u64>().ok();
+    bounds.contains(&name) && millis(found).zip(millis(wanted)).is_some_and(|(found, wanted)| found <= wanted)
 }
 
 /// Asks about topics and creates them.
@@ -437,6 +444,23 @@ mod tests {
     fn a_cluster_as_wished_needs_nothing() {
         let wishes = wishes(&topics(), &TopicSettings::default());
         assert_eq!(plan(&wishes, &as_wished(&wishes)), []);
+    }
+
+    #[test]
+    fn what_lets_erased_data_go_sooner_is_left_as_it_is() {
+        let wishes = wishes(&topics(), &TopicSettings::default());
+        let changelog = wishes.iter().position(|wish| wish.name == "changelog").expect("it is wished for");
+        for (name, found, is_left) in [
+            ("segment.ms", "60000", true),
+            ("max.compaction.lag.ms", "60000", true),
+            ("segment.ms", "604800000", false),
+            ("max.compaction.lag.ms", "9223372036854775807", false),
+            ("delete.retention.ms", "60000", false),
+        ] {
+            let mut facts = as_wished(&wishes);
+            facts[changelog].config.insert(name.to_owned(), found.to_owned());
+            assert_eq!(plan(&wishes, &facts).is_empty(), is_left, "{name} = {found}");
+        }
     }
 
     #[test]
