@@ -143,11 +143,11 @@ fn told(members: &[Member]) -> String {
     each.collect::<Vec<_>>().join(", ")
 }
 
-/// Of those in a group that has settled: those to whom `own` must give way. In a group that settles for the first time
-/// all have come at once, and the first by name stays; later on whoever is there was there before.
-fn before(own: &str, generation: i32, others: Vec<Member>) -> Vec<Member> {
-    let gives_way = generation > 1 || others.iter().any(|other| *other.client < *own);
-    if gives_way { others } else { Vec::new() }
+/// Of those in a group that has settled: those to whom we must give way. In a group that settles for the first time all have
+/// come at once, and who was given the first partition stays, which is one of them; who is told of beside it may have come
+/// since. Later on whoever is there was there before.
+fn before(generation: i32, has_first: bool, others: Vec<Member>) -> Vec<Member> {
+    if generation == 1 && has_first { Vec::new() } else { others }
 }
 
 /// The member of the name's group, on a thread of its own.
@@ -193,7 +193,7 @@ impl Keeper {
                 return Err(failed(error));
             }
         }
-        let mut is_assigned = false;
+        let (mut is_assigned, mut has_first) = (false, false);
         while let Some(rebalance) = self.consumer.context().next_rebalance() {
             match rebalance.change {
                 // Nothing is read here.
@@ -203,12 +203,13 @@ impl Keeper {
             // Out of the group for longer than a session, another may have come.
             self.is_settled &= rebalance.change != Change::Revoke { lost: true };
             is_assigned = rebalance.change == Change::Assign;
+            has_first = rebalance.partitions.iter().any(|(_, partition)| *partition == 0);
         }
         if !is_assigned || self.is_settled {
             return Ok(None);
         }
         let generation = native::generation(&self.consumer);
-        let holders = before(&self.own, generation, self.others()?);
+        let holders = before(generation, has_first, self.others()?);
         if !holders.is_empty() {
             return Err(BrokerError::NameTaken { name: self.name.clone(), holder: told(&holders) });
         }
@@ -249,19 +250,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_comes_later_gives_way_and_of_those_that_come_at_once_all_but_the_first_by_name() {
+    fn who_comes_later_gives_way_and_of_those_that_come_at_once_all_but_the_one_with_the_first_partition() {
         let member = |client: &str| Member { client: client.to_owned(), host: "h".to_owned() };
-        for (own, generation, others, expected) in [
-            ("b", 1, vec![], 0),
-            ("b", 2, vec![], 0),
-            ("b", 1, vec!["a"], 1),
-            ("b", 1, vec!["c"], 0),
-            ("b", 1, vec!["c", "a"], 2),
-            ("b", 2, vec!["c"], 1),
-            ("b", 7, vec!["a"], 1),
+        for (generation, has_first, others, expected) in [
+            (1, true, vec![], 0),
+            (2, true, vec![], 0),
+            (1, true, vec!["a"], 0),
+            (1, false, vec!["a"], 1),
+            (1, false, vec!["c", "a"], 2),
+            // The one that it gave way to has left already.
+            (1, false, vec![], 0),
+            (2, true, vec!["c"], 1),
+            (7, false, vec!["a"], 1),
         ] {
             let others: Vec<_> = others.into_iter().map(member).collect();
-            assert_eq!(before(own, generation, others.clone()).len(), expected, "{own} {generation} {others:?}");
+            assert_eq!(
+                before(generation, has_first, others.clone()).len(),
+                expected,
+                "{generation} {has_first} {others:?}"
+            );
         }
     }
 }
