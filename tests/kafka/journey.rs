@@ -30,7 +30,7 @@ fn a_lane_killed_five_times_gives_the_expected_outputs() {
         // Each gets a little further than the one before.
         await_that(&format!("kill {kill}"), || {
             assert!(process.ended().is_none(), "it ended before kill {kill}");
-            application.progress(&broker) >= kill * events / (KILLS + 2)
+            application.progress(&broker) >= kill * events / (2 * KILLS)
         });
         process.kill();
     }
