@@ -22,4 +22,5 @@ pub mod generate;
 pub mod broker;
 pub mod runtime;
 pub mod telemetry;
+pub mod api;
 pub mod cli;

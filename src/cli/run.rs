@@ -6,11 +6,12 @@ use anyhow::Result;
 use clap::Args;
 
 use super::{ConfigFlag, signals, time};
+use crate::api::Server;
 use crate::broker::Broker;
 use crate::config::{Config, ConfigError};
 use crate::domain::Timestamp;
 use crate::runtime::{self, Board, Clock, Mode, Stop};
-use crate::telemetry::{self, Names, Server};
+use crate::telemetry::{self, Names};
 
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {

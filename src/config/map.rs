@@ -7,7 +7,7 @@ use super::units::Period;
 use crate::broker::Topics;
 use crate::domain::Origin;
 use crate::ingest::{Format, InputSpec};
-use crate::{emit, engine, runtime, telemetry};
+use crate::{api, emit, engine, runtime};
 
 impl Config {
     pub fn engine_settings(&self) -> engine::Settings {
@@ -72,8 +72,8 @@ impl Config {
         }
     }
 
-    pub const fn telemetry_limits(&self) -> telemetry::Limits {
-        telemetry::Limits {
+    pub const fn telemetry_limits(&self) -> api::Limits {
+        api::Limits {
             max_connections: self.telemetry.max_connections,
             header_timeout: self.telemetry.header_timeout.duration(),
             idle_timeout: self.telemetry.idle_timeout.duration(),

@@ -5,15 +5,11 @@
 //!
 //! Must not know: how a lane works, the broker.
 
-mod connections;
-mod http;
 mod logging;
 pub mod metrics;
 mod readiness;
 mod totals;
 
-pub use connections::Limits;
-pub use http::{Server, ServerError};
 pub use logging::init as init_logging;
 pub use metrics::{Names, render};
 pub use readiness::{reasons_not_ready, remarks};

@@ -437,7 +437,7 @@ fn the_hosts_name_stands_for_an_instance_that_is_not_given_and_for_no_other() {
 fn the_defaults_are_those_of_the_parts() {
     let config = Config::default();
     assert_eq!(config.lane_settings(Mode::Endless), Settings::default());
-    assert_eq!(config.telemetry_limits(), tideline::telemetry::Limits::default());
+    assert_eq!(config.telemetry_limits(), tideline::api::Limits::default());
     #[cfg(feature = "kafka")]
     {
         assert_eq!(config.kafka_settings(), tideline::broker::kafka::KafkaSettings::default());

@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
+use tideline::api::{Limits, Server};
 use tideline::domain::{PartitionId, Timestamp};
 use tideline::engine::Reason;
 use tideline::ingest;
@@ -14,7 +15,7 @@ use tideline::runtime::status::{
 use tideline::runtime::{Board, Cause, Clock, ClockStanding, IdleWait, Stall, Status};
 use tideline::state::Population;
 use tideline::telemetry::metrics::{ALL, Kind};
-use tideline::telemetry::{Limits, Names, Server, Totals, reasons_not_ready, render};
+use tideline::telemetry::{Names, Totals, reasons_not_ready, render};
 
 const NOW: Timestamp = Timestamp::of_millis(1_800_000_000_000);
 

@@ -20,11 +20,12 @@ use clap::Args;
 use self::feed::Feed;
 use self::view::Viewer;
 use super::{ConfigFlag, UsageError, signals};
+use crate::api::Server;
 use crate::broker::memory::{Memory, MemorySettings};
 use crate::config::{Config, ConfigError, LogLevel};
 use crate::generate::{Generator, Settings};
 use crate::runtime::{self, Board, Clock, Job, LaneError, Mode, Stop};
-use crate::telemetry::{self, Names, Server};
+use crate::telemetry::{self, Names};
 
 #[derive(Debug, Args)]
 pub(super) struct DemoArgs {

@@ -25,9 +25,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::Limits;
 use super::connections::{Connections, Phase};
-use super::{Limits, Names, reasons_not_ready, remarks, render};
 use crate::runtime::{Board, Clock};
+use crate::telemetry::{Names, reasons_not_ready, remarks, render};
 
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
@@ -49,7 +50,7 @@ pub struct Server {
     thread: Option<JoinHandle<()>>,
 }
 
-struct Pages {
+struct Readable {
     board: Board,
     names: Names,
     clock: Clock,
@@ -69,15 +70,16 @@ impl Server {
         let listen = |source| ServerError::Listen { address, source };
         let listener = runtime.block_on(TcpListener::bind(address)).map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
-        let pages = Arc::new(Pages { board, names, clock });
+        let pages = Arc::new(Readable { board, names, clock });
         let (stop, stopped) = oneshot::channel();
         let serve = move || {
             runtime.block_on(async move {
-                let (guests, router) = (Guests(Arc::new(Mutex::new(Connections::new(limits)))), router(pages));
+                let (connections, router) =
+                    (OpenConnections(Arc::new(Mutex::new(Connections::new(limits)))), router(pages));
                 // Connections that are kept alive don't keep the process from ending.
                 tokio::select! {
-                    () = accept(&listener, &guests, &router) => {}
-                    () = guests.sweep() => {}
+                    () = accept(&listener, &connections, &router) => {}
+                    () = connections.sweep() => {}
                     _ = stopped => {}
                 }
             });
@@ -108,17 +110,17 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const MAX_HEADER_BYTES: usize = 16 << 10;
 
 /// Takes whoever comes, for ever.
-async fn accept(listener: &TcpListener, guests: &Guests, router: &Router) {
+async fn accept(listener: &TcpListener, connections: &OpenConnections, router: &Router) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                let (number, ended) = guests.lock().admit(Instant::now());
+                let (number, ended) = connections.lock().admit(Instant::now());
                 if let Some(ended) = ended {
                     // That it was cancelled is no news.
                     let _ = ended.await;
                 }
-                let task = tokio::spawn(serve(stream, number, guests.clone(), router.clone()));
-                guests.lock().runs_as(number, task);
+                let task = tokio::spawn(serve(stream, number, connections.clone(), router.clone()));
+                connections.lock().runs_as(number, task);
             }
             Err(error) => {
                 tracing::warn!("a connection to the telemetry pages was not taken: {error}");
@@ -129,18 +131,18 @@ async fn accept(listener: &TcpListener, guests: &Guests, router: &Router) {
 }
 
 /// One connection, until it ends or is ended.
-async fn serve(stream: TcpStream, number: u64, guests: Guests, router: Router) {
+async fn serve(stream: TcpStream, number: u64, connections: OpenConnections, router: Router) {
     let router = TowerToHyperService::new(router);
     let answer = service_fn(|request: hyper::Request<Incoming>| {
-        guests.lock().enter(number, Phase::Answering, Instant::now());
+        connections.lock().enter(number, Phase::Answering, Instant::now());
         let answer = router.call(request);
         async {
             let answer = answer.await;
-            guests.lock().enter(number, Phase::Idle, Instant::now());
+            connections.lock().enter(number, Phase::Idle, Instant::now());
             answer
         }
     });
-    let stream = TokioIo::new(Heard { stream, number, guests: guests.clone() });
+    let stream = TokioIo::new(ReadNotifier { stream, number, connections: connections.clone() });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         // What times out, and when, is decided with the cap in one place.
@@ -151,14 +153,14 @@ async fn serve(stream: TcpStream, number: u64, guests: Guests, router: Router) {
     if let Err(error) = served {
         tracing::debug!("a connection to the telemetry pages ended: {error}");
     }
-    guests.lock().left(number);
+    connections.lock().left(number);
 }
 
 /// Who is connected, for the tasks that serve them.
 #[derive(Debug, Clone)]
-struct Guests(Arc<Mutex<Connections>>);
+struct OpenConnections(Arc<Mutex<Connections>>);
 
-impl Guests {
+impl OpenConnections {
     fn lock(&self) -> MutexGuard<'_, Connections> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -172,24 +174,24 @@ impl Guests {
 }
 
 /// A stream that tells when bytes come.
-struct Heard {
+struct ReadNotifier {
     stream: TcpStream,
     number: u64,
-    guests: Guests,
+    connections: OpenConnections,
 }
 
-impl AsyncRead for Heard {
+impl AsyncRead for ReadNotifier {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = into.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, into);
         if into.filled().len() > before {
-            self.guests.lock().heard(self.number, Instant::now());
+            self.connections.lock().heard(self.number, Instant::now());
         }
         read
     }
 }
 
-impl AsyncWrite for Heard {
+impl AsyncWrite for ReadNotifier {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
@@ -203,7 +205,7 @@ impl AsyncWrite for Heard {
     }
 }
 
-fn router(pages: Arc<Pages>) -> Router {
+fn router(pages: Arc<Readable>) -> Router {
     Router::new()
         .route("/metrics", get(metrics))
         .route("/livez", get(|| async { "alive\n" }))
@@ -211,14 +213,14 @@ fn router(pages: Arc<Pages>) -> Router {
         .with_state(pages)
 }
 
-async fn metrics(State(pages): State<Arc<Pages>>) -> impl IntoResponse {
+async fn metrics(State(pages): State<Arc<Readable>>) -> impl IntoResponse {
     // Copied, so that lanes don't wait for the text.
     let status = pages.board.read(Clone::clone);
     let text = render(&status, &pages.names, pages.clock.wall());
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
 }
 
-async fn readyz(State(pages): State<Arc<Pages>>) -> impl IntoResponse {
+async fn readyz(State(pages): State<Arc<Readable>>) -> impl IntoResponse {
     let (reasons, remarks) = pages.board.read(|status| (reasons_not_ready(status), remarks(status)));
     let (status, first) = match reasons.is_empty() {
         true => (StatusCode::OK, vec!["ready".to_owned()]),

@@ -1,4 +1,4 @@
-//! Who is connected to the telemetry port, and for how long: decided here, carried out by `http`.
+//! Who is connected to the telemetry port, and for how long: decided here, carried out by `server`.
 //!
 //! The port may be reached by anybody, and its descriptors are those that the broker's connections need. So there is a cap,
 //! and whoever says nothing is let go: at once for somebody new where the cap is reached, after a while in any case.
