@@ -15,7 +15,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tideline::domain::{PartitionId, Tier, Timestamp};
 use tideline::emit::{Emitter, Output, OutputFormat};
-use tideline::engine::{Partition, Previous, Reason, Signal, SignalKind, TierEvidence};
+use tideline::engine::{Announcement, AnnouncementKind, OutputReason, Partition, Previous, TierEvidence};
 use tideline::ingest::Format;
 use tideline::record::Coordinates;
 use tideline::state::User;
@@ -157,18 +157,18 @@ fn measured(work: &mut dyn FnMut()) -> u64 {
 }
 
 /// A signal of a user, after a payment.
-fn tier_changed(number: usize) -> Signal {
+fn tier_changed(number: usize) -> Announcement {
     let time = Timestamp::of_millis(START + number as i64);
     let evidence =
         TierEvidence { days_since_last: Some(0), active_days_30: 4, transactions_30: 5, ..Default::default() };
-    Signal {
+    Announcement {
         user: payment(0, number, time.millis()).user,
         incarnation: 0,
         sequence: number as u64,
         time,
-        reason: Reason::Behaviour,
+        reason: OutputReason::Behaviour,
         cause: Some(Coordinates { topic: "app.events".into(), partition: PartitionId(0), offset: number as i64 }),
-        kind: SignalKind::TierChanged { previous: Some(Previous::Tier(Tier(0))), current: Tier(2), evidence },
+        kind: AnnouncementKind::TierChanged { previous: Some(Previous::Tier(Tier(0))), current: Tier(2), evidence },
     }
 }
 

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 use tideline::domain::{DAY_MS, Event, HOUR_MS, Input, Origin, PartitionId, Source, Timestamp};
-use tideline::engine::{Disposition, Engine, Handled, Partition, Previous, Settings, Signal, SignalKind};
+use tideline::engine::{Announcement, AnnouncementKind, Disposition, Engine, Handled, Partition, Previous, Settings};
 use tideline::ingest::{Decoded, Decoder, Format, InputSpec};
 use tideline::merge::{Bounds, Merge, Next};
 use tideline::record::{Coordinates, Header, Message};
@@ -232,10 +232,10 @@ fn merged(dump: &[u8], number: i32, tally: &mut Tally) -> Merge<(Event, Coordina
 }
 
 /// `user|sequence|type|time|reason|previous|current|stage|previous_stage|silent_since`
-fn canonical(signal: &Signal, engine: &Engine) -> String {
+fn canonical(signal: &Announcement, engine: &Engine) -> String {
     let millis = |time: Option<Timestamp>| time.map_or("-".to_owned(), |time| time.millis().to_string());
     let (kind, rest) = match &signal.kind {
-        SignalKind::TierChanged { previous, current, .. } => {
+        AnnouncementKind::TierChanged { previous, current, .. } => {
             let previous = match previous {
                 None => "-",
                 Some(Previous::Tier(tier)) => engine.tier_name(*tier),
@@ -243,11 +243,11 @@ fn canonical(signal: &Signal, engine: &Engine) -> String {
             };
             ("tier_changed", format!("{previous}|{}|-|-|-", engine.tier_name(*current)))
         }
-        SignalKind::DormancyRisk { stage, previous_stage, silent_since, .. } => {
+        AnnouncementKind::DormancyRisk { stage, previous_stage, silent_since, .. } => {
             let rest = format!("-|-|{}|{}|{}", stage.as_str(), previous_stage.as_str(), millis(*silent_since));
             ("dormancy_risk", rest)
         }
-        SignalKind::DormancyCleared { stage, silent_since, .. } => {
+        AnnouncementKind::DormancyCleared { stage, silent_since, .. } => {
             ("dormancy_cleared", format!("-|-|{}|-|{}", stage.as_str(), millis(*silent_since)))
         }
     };

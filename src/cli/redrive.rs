@@ -19,7 +19,7 @@ use crate::broker::{Broker as _, BrokerError, Producer as _, Transaction as _, T
 use crate::config::Config;
 use crate::domain::{PartitionId, Source, Timestamp};
 use crate::emit::redrive::{Letter, Selection, Skip, note, noted};
-use crate::ingest::Reason;
+use crate::ingest::RejectReason;
 use crate::record::{Message as _, Offset, Outgoing};
 use crate::telemetry;
 
@@ -43,7 +43,7 @@ pub(super) struct RedriveArgs {
     config: ConfigFlag,
     /// Only letters with that reason; may be given more than once
     #[arg(long = "reason", value_name = "REASON", value_parser = reason)]
-    reasons: Vec<Reason>,
+    reasons: Vec<RejectReason>,
     /// Only letters from inputs of that source; may be given more than once
     #[arg(long = "source", value_name = "SOURCE", value_parser = source)]
     sources: Vec<Source>,
@@ -67,9 +67,12 @@ pub(super) struct RedriveArgs {
     execute: bool,
 }
 
-fn reason(text: &str) -> Result<Reason, String> {
-    let known = || Reason::ALL.map(Reason::as_str).join(", ");
-    Reason::ALL.into_iter().find(|reason| reason.as_str() == text).ok_or_else(|| format!("the reasons are {}", known()))
+fn reason(text: &str) -> Result<RejectReason, String> {
+    let known = || RejectReason::ALL.map(RejectReason::as_str).join(", ");
+    RejectReason::ALL
+        .into_iter()
+        .find(|reason| reason.as_str() == text)
+        .ok_or_else(|| format!("the reasons are {}", known()))
 }
 
 fn source(text: &str) -> Result<Source, String> {

@@ -13,7 +13,7 @@ use crate::record::{is_named, owned, text_header};
 
 /// The headers that a dead letter is given. They differ from those of `rekey`, which a forwarded record keeps.
 pub mod header {
-    /// One of [`crate::ingest::Reason`].
+    /// One of [`crate::ingest::RejectReason`].
     pub const REASON: &str = "tideline-dead-reason";
     /// The field and what was wrong with it.
     pub const ERROR: &str = "tideline-dead-error";

@@ -4,23 +4,23 @@ use std::io::Write as _;
 
 use super::{Emitter, Name, direction, type_name};
 use crate::domain::Timestamp;
-use crate::engine::{Signal, SignalKind, SilenceEvidence, TierEvidence};
+use crate::engine::{Announcement, AnnouncementKind, SilenceEvidence, TierEvidence};
 use crate::record::Coordinates;
 
 impl Emitter {
     /// Appends the signal's JSON object.
-    pub fn write_json(&self, signal: &Signal, out: &mut Vec<u8>) {
+    pub fn write_json(&self, signal: &Announcement, out: &mut Vec<u8>) {
         self.write_object(signal, &self.name(signal), out);
     }
 
-    pub(super) fn write_object(&self, signal: &Signal, name: &Name, out: &mut Vec<u8>) {
+    pub(super) fn write_object(&self, signal: &Announcement, name: &Name, out: &mut Vec<u8>) {
         out.push(b'{');
         self.write_members(signal, name, out);
         out.push(b'}');
     }
 
     /// Appends the members without the braces.
-    pub(super) fn write_members(&self, signal: &Signal, name: &Name, out: &mut Vec<u8>) {
+    pub(super) fn write_members(&self, signal: &Announcement, name: &Name, out: &mut Vec<u8>) {
         raw(out, r#""id":""#);
         raw(out, &name.id);
         raw(out, r#"","type":""#);
@@ -40,9 +40,9 @@ impl Emitter {
         }
     }
 
-    fn write_kind(&self, kind: &SignalKind, out: &mut Vec<u8>) {
+    fn write_kind(&self, kind: &AnnouncementKind, out: &mut Vec<u8>) {
         match kind {
-            SignalKind::TierChanged { previous, current, evidence } => {
+            AnnouncementKind::TierChanged { previous, current, evidence } => {
                 raw(out, r#","previous":"#);
                 optional_text(out, previous.as_ref().map(|previous| self.previous(previous)));
                 raw(out, r#","current":"#);
@@ -51,7 +51,7 @@ impl Emitter {
                 optional_text(out, direction(previous.as_ref(), *current));
                 tier_evidence(out, evidence);
             }
-            SignalKind::DormancyRisk { stage, previous_stage, silent_since, forecast, evidence } => {
+            AnnouncementKind::DormancyRisk { stage, previous_stage, silent_since, forecast, evidence } => {
                 code_member(out, r#","stage":"#, stage.as_str());
                 code_member(out, r#","previous_stage":"#, previous_stage.as_str());
                 time_member(out, r#","silent_since":"#, *silent_since);
@@ -65,7 +65,7 @@ impl Emitter {
                 optional_text(out, forecast.map(|_| self.model_version.as_str()));
                 silence_evidence(out, evidence);
             }
-            SignalKind::DormancyCleared { stage, silent_since, silent_days } => {
+            AnnouncementKind::DormancyCleared { stage, silent_since, silent_days } => {
                 code_member(out, r#","stage":"#, stage.as_str());
                 time_member(out, r#","silent_since":"#, *silent_since);
                 days_member(out, r#","silent_days":"#, *silent_days);

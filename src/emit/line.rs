@@ -3,13 +3,13 @@
 use super::Emitter;
 use super::dead_letter::Cut;
 use super::json::{coordinates, put, text};
-use crate::engine::Signal;
+use crate::engine::Announcement;
 use crate::ingest::Reject;
 use crate::record::{Coordinates, Message};
 
 impl Emitter {
     /// Appends a signal as a line: its topic first, then the members of its JSON value.
-    pub fn write_line(&self, signal: &Signal, out: &mut Vec<u8>) {
+    pub fn write_line(&self, signal: &Announcement, out: &mut Vec<u8>) {
         out.extend_from_slice(br#"{"topic":"#);
         text(out, self.topic(&signal.kind));
         out.push(b',');

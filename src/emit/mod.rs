@@ -18,7 +18,7 @@ pub use dead_letter::{bare_letter, dead_letter, header};
 pub use rekey::rekey;
 
 use crate::domain::{Tier, TimeText, UserId};
-use crate::engine::{Previous, Signal, SignalKind};
+use crate::engine::{Announcement, AnnouncementKind, Previous};
 use crate::record::Lent;
 use crate::rules::{Rules, Ruleset};
 
@@ -71,17 +71,19 @@ impl Emitter {
     }
 
     /// The topic that carries signals of that kind.
-    pub fn topic(&self, kind: &SignalKind) -> &Arc<str> {
+    pub fn topic(&self, kind: &AnnouncementKind) -> &Arc<str> {
         match kind {
-            SignalKind::TierChanged { .. } => &self.output.tier_changes,
-            SignalKind::DormancyRisk { .. } | SignalKind::DormancyCleared { .. } => &self.output.dormancy_risk,
+            AnnouncementKind::TierChanged { .. } => &self.output.tier_changes,
+            AnnouncementKind::DormancyRisk { .. } | AnnouncementKind::DormancyCleared { .. } => {
+                &self.output.dormancy_risk
+            }
         }
     }
 
     /// Lends the record of a signal to `to`: keyed by user, CloudEvents binary. `ce_time` tells when it became true; the
     /// record's own timestamp is the time of sending, for a topic's retention goes by that, and would drop what a backlog
     /// gives at once. `room` is where the value is written; its memory can be used again.
-    pub fn lend<T>(&self, signal: &Signal, room: &mut Vec<u8>, to: impl FnOnce(Lent<'_>) -> T) -> T {
+    pub fn lend<T>(&self, signal: &Announcement, room: &mut Vec<u8>, to: impl FnOnce(Lent<'_>) -> T) -> T {
         let name = self.name(signal);
         room.clear();
         let content_type = match self.output.format {
@@ -125,7 +127,7 @@ impl Emitter {
         }
     }
 
-    fn name(&self, signal: &Signal) -> Name {
+    fn name(&self, signal: &Announcement) -> Name {
         let id = id_of(signal, self.rule_hash);
         Name { id, time: signal.time.text() }
     }
@@ -141,18 +143,18 @@ struct Name {
 type Id = ArrayString<32>;
 
 /// Of a type in ids: its field's number in `proto/signals/v1`. Never given to another.
-const fn type_number(kind: &SignalKind) -> u8 {
+const fn type_number(kind: &AnnouncementKind) -> u8 {
     match kind {
-        SignalKind::TierChanged { .. } => 16,
-        SignalKind::DormancyRisk { .. } => 17,
-        SignalKind::DormancyCleared { .. } => 18,
+        AnnouncementKind::TierChanged { .. } => 16,
+        AnnouncementKind::DormancyRisk { .. } => 17,
+        AnnouncementKind::DormancyCleared { .. } => 18,
     }
 }
 
 /// Within an incarnation of a user the sequence tells outputs apart. A user whose erasure was forgotten begins the first
 /// incarnation and its sequence again: then the time does. An erasure is forgotten once W has passed all that had been said,
 /// and no output is older than the W at which its user came.
-fn id_of(signal: &Signal, rules: u64) -> Id {
+fn id_of(signal: &Announcement, rules: u64) -> Id {
     // Numbers first: what follows them is the user alone, so that no two fields can be taken for one another.
     const NUMBERS: usize = 5 * 8;
     let (user, mut bytes) = (signal.user.as_bytes(), [0; NUMBERS + UserId::MAX_BYTES]);
@@ -188,11 +190,11 @@ fn model_version(rules: &Rules) -> String {
 }
 
 /// The type of a signal, as CloudEvents name it.
-pub const fn type_name(kind: &SignalKind) -> &'static str {
+pub const fn type_name(kind: &AnnouncementKind) -> &'static str {
     match kind {
-        SignalKind::TierChanged { .. } => "tideline.tier_changed",
-        SignalKind::DormancyRisk { .. } => "tideline.dormancy_risk",
-        SignalKind::DormancyCleared { .. } => "tideline.dormancy_cleared",
+        AnnouncementKind::TierChanged { .. } => "tideline.tier_changed",
+        AnnouncementKind::DormancyRisk { .. } => "tideline.dormancy_risk",
+        AnnouncementKind::DormancyCleared { .. } => "tideline.dormancy_cleared",
     }
 }
 

@@ -4,7 +4,7 @@ use prost::Message as _;
 
 use super::{Emitter, Name, direction};
 use crate::domain::Timestamp;
-use crate::engine::{self, SignalKind, SilenceEvidence, TierEvidence};
+use crate::engine::{self, AnnouncementKind, SilenceEvidence, TierEvidence};
 
 /// The generated types of `proto/signals/v1`, for whoever reads signals.
 pub mod schema {
@@ -13,7 +13,7 @@ pub mod schema {
 
 impl Emitter {
     /// Appends the signal's protobuf.
-    pub(super) fn write_protobuf(&self, signal: &engine::Signal, name: &Name, out: &mut Vec<u8>) {
+    pub(super) fn write_protobuf(&self, signal: &engine::Announcement, name: &Name, out: &mut Vec<u8>) {
         let signal = schema::Signal {
             id: name.id.as_str().to_owned(),
             time_ms: signal.time.millis(),
@@ -32,10 +32,10 @@ impl Emitter {
         debug_assert!(written.is_ok(), "writing to a vector");
     }
 
-    fn kind(&self, kind: &SignalKind) -> schema::signal::Kind {
+    fn kind(&self, kind: &AnnouncementKind) -> schema::signal::Kind {
         let millis = |time: Option<Timestamp>| time.map(Timestamp::millis);
         match kind {
-            SignalKind::TierChanged { previous, current, evidence } => {
+            AnnouncementKind::TierChanged { previous, current, evidence } => {
                 schema::signal::Kind::TierChanged(schema::TierChanged {
                     previous: previous.as_ref().map(|previous| self.previous(previous).to_owned()),
                     current: self.tier(*current).to_owned(),
@@ -48,7 +48,7 @@ impl Emitter {
                     evidence: Some(tier_evidence(evidence)),
                 })
             }
-            SignalKind::DormancyRisk { stage: now, previous_stage, silent_since, forecast, evidence } => {
+            AnnouncementKind::DormancyRisk { stage: now, previous_stage, silent_since, forecast, evidence } => {
                 schema::signal::Kind::DormancyRisk(schema::DormancyRisk {
                     stage: stage(*now).into(),
                     previous_stage: stage(*previous_stage).into(),
@@ -59,7 +59,7 @@ impl Emitter {
                     evidence: Some(silence_evidence(evidence)),
                 })
             }
-            SignalKind::DormancyCleared { stage: reached, silent_since, silent_days } => {
+            AnnouncementKind::DormancyCleared { stage: reached, silent_since, silent_days } => {
                 schema::signal::Kind::DormancyCleared(schema::DormancyCleared {
                     stage: stage(*reached).into(),
                     silent_since_ms: millis(*silent_since),
@@ -96,14 +96,14 @@ fn silence_evidence(evidence: &SilenceEvidence) -> schema::SilenceEvidence {
     }
 }
 
-const fn reason(reason: engine::Reason) -> schema::Reason {
+const fn reason(reason: engine::OutputReason) -> schema::Reason {
     match reason {
-        engine::Reason::Behaviour => schema::Reason::Behaviour,
-        engine::Reason::Timer => schema::Reason::Timer,
-        engine::Reason::Calendar => schema::Reason::Calendar,
-        engine::Reason::Correction => schema::Reason::Correction,
-        engine::Reason::LateData => schema::Reason::LateData,
-        engine::Reason::RuleChange => schema::Reason::RuleChange,
+        engine::OutputReason::Behaviour => schema::Reason::Behaviour,
+        engine::OutputReason::Timer => schema::Reason::Timer,
+        engine::OutputReason::Calendar => schema::Reason::Calendar,
+        engine::OutputReason::Correction => schema::Reason::Correction,
+        engine::OutputReason::LateData => schema::Reason::LateData,
+        engine::OutputReason::RuleChange => schema::Reason::RuleChange,
     }
 }
 

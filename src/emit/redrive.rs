@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::dead_letter::header as dead;
 use crate::domain::{PartitionId, Timestamp};
-use crate::ingest::{self, Reason};
+use crate::ingest::{self, RejectReason};
 use crate::record::{Message, Offset, Outgoing, is_named, owned, text_header};
 
 /// The headers of a record that was sent again, and of a note.
@@ -34,7 +34,7 @@ pub mod header {
 /// What is to be sent again. An empty list is all of its kind.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Selection {
-    pub reasons: Vec<Reason>,
+    pub reasons: Vec<RejectReason>,
     /// Of the topics that records were first written to.
     pub topics: Vec<Arc<str>>,
     /// When they died: from `since` on, before `until`.
@@ -75,7 +75,7 @@ impl Skip {
 /// A dead letter that can be sent again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Letter {
-    pub reason: Reason,
+    pub reason: RejectReason,
     /// The topic that the record was first written to.
     pub topic: Arc<str>,
     error: String,
@@ -89,7 +89,7 @@ impl Letter {
     /// `inputs`: the topics of all inputs, `rekey` last.
     pub fn read(message: &impl Message, inputs: &[Arc<str>]) -> Result<Self, Skip> {
         let text = |name| message.header(name).and_then(|value| std::str::from_utf8(value).ok());
-        let reason = text(dead::REASON).and_then(|told| Reason::ALL.into_iter().find(|it| it.as_str() == told));
+        let reason = text(dead::REASON).and_then(|told| RejectReason::ALL.into_iter().find(|it| it.as_str() == told));
         let (Some(reason), Some(died_in)) = (reason, text(dead::TOPIC)) else { return Err(Skip::NoLetter) };
         if dead::NOT_WHOLE.into_iter().any(|name| message.header(name).is_some()) {
             return Err(Skip::Cut);

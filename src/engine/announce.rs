@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::effect::{Forecast, Previous, Reason, Signal, SignalKind, SilenceEvidence, TierEvidence};
+use super::effect::{Announcement, AnnouncementKind, Forecast, OutputReason, Previous, SilenceEvidence, TierEvidence};
 use crate::domain::{DAY_MS, Day, Stage, Tier, Timestamp, UserId};
 use crate::record::Coordinates;
 use crate::rules::Ruleset;
@@ -23,19 +23,19 @@ pub(super) struct Announcer<'a> {
     pub retired: Option<Arc<str>>,
     /// What is announced is folded in silence, and uses no sequence.
     pub silent: bool,
-    pub signals: &'a mut Vec<Signal>,
+    pub signals: &'a mut Vec<Announcement>,
 }
 
 impl Announcer<'_> {
     /// Evaluates the tier as of `day`; announces it if it isn't the announced one. `reason` is asked with (from, to).
-    pub fn tier(&mut self, day: Day, reason: impl FnOnce(Tier, Tier) -> Reason) {
+    pub fn tier(&mut self, day: Day, reason: impl FnOnce(Tier, Tier) -> OutputReason) {
         let now = tier_on(&self.user.history, self.user.registered, day, self.rules);
         self.user.deadlines.tier = now.until;
         let before = self.user.announced_tier();
         if now.tier == before {
             return;
         }
-        let kind = SignalKind::TierChanged {
+        let kind = AnnouncementKind::TierChanged {
             previous: self
                 .user
                 .announced
@@ -53,7 +53,7 @@ impl Announcer<'_> {
     }
 
     /// Announces the stages due up to `until`.
-    pub fn stages_due(&mut self, until: Timestamp, reason: Reason) {
+    pub fn stages_due(&mut self, until: Timestamp, reason: OutputReason) {
         let next = |user: &User| user.deadlines.stage.filter(|(due, stage)| *due <= until && *stage > user.stage);
         // Stages only go on, and there are three of them: this ends.
         while let Some((_, stage)) = next(self.user) {
@@ -62,7 +62,7 @@ impl Announcer<'_> {
     }
 
     /// Announces a stage and plans the next.
-    pub fn stage(&mut self, stage: Stage, reason: Reason) {
+    pub fn stage(&mut self, stage: Stage, reason: OutputReason) {
         let last = self.user.history.last_activity();
         let previous_stage = std::mem::replace(&mut self.user.stage, stage);
         self.plan_stage();
@@ -73,7 +73,7 @@ impl Announcer<'_> {
             _ => None,
         };
         let silence = last.map(|last| Silence::of(self.user, last, self.rules));
-        let kind = SignalKind::DormancyRisk {
+        let kind = AnnouncementKind::DormancyRisk {
             stage,
             previous_stage,
             silent_since: last,
@@ -88,18 +88,18 @@ impl Announcer<'_> {
     }
 
     /// Ends the episode of a silence since `silent_since`.
-    pub fn cleared(&mut self, silent_since: Option<Timestamp>, reason: Reason) {
+    pub fn cleared(&mut self, silent_since: Option<Timestamp>, reason: OutputReason) {
         let stage = std::mem::take(&mut self.user.stage);
         let silent_days = silent_since.map(|since| days_between(since, self.time));
-        self.signal(reason, SignalKind::DormancyCleared { stage, silent_since, silent_days });
+        self.signal(reason, AnnouncementKind::DormancyCleared { stage, silent_since, silent_days });
     }
 
-    fn signal(&mut self, reason: Reason, kind: SignalKind) {
+    fn signal(&mut self, reason: OutputReason, kind: AnnouncementKind) {
         if self.silent {
             return;
         }
         self.user.sequence = self.user.sequence.saturating_add(1);
-        self.signals.push(Signal {
+        self.signals.push(Announcement {
             user: self.id,
             incarnation: self.user.incarnation,
             sequence: self.user.sequence,

@@ -7,7 +7,7 @@ use crate::record::Coordinates;
 
 /// One output about one user.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Signal {
+pub struct Announcement {
     pub user: UserId,
     /// 0, or the instant (ms) of the erasure after which the user came back. Part of the output's id.
     pub incarnation: i64,
@@ -15,14 +15,14 @@ pub struct Signal {
     pub sequence: u64,
     /// When it became true; never the wall clock.
     pub time: Timestamp,
-    pub reason: Reason,
+    pub reason: OutputReason,
     /// The event at which it was found; none when a timer fired it.
     pub cause: Option<Coordinates>,
-    pub kind: SignalKind,
+    pub kind: AnnouncementKind,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub enum SignalKind {
+pub enum AnnouncementKind {
     TierChanged {
         /// None: nothing was announced before.
         previous: Option<Previous>,
@@ -88,7 +88,7 @@ pub struct SilenceEvidence {
 
 /// Why an output was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Reason {
+pub enum OutputReason {
     /// The user did something.
     Behaviour,
     /// Time passed.
@@ -103,7 +103,7 @@ pub enum Reason {
     RuleChange,
 }
 
-impl Reason {
+impl OutputReason {
     pub const ALL: [Self; 6] =
         [Self::Behaviour, Self::Timer, Self::Calendar, Self::Correction, Self::LateData, Self::RuleChange];
 

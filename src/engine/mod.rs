@@ -14,7 +14,7 @@ mod store;
 
 use std::sync::Arc;
 
-pub use effect::{Forecast, Previous, Reason, Signal, SignalKind, SilenceEvidence, TierEvidence};
+pub use effect::{Announcement, AnnouncementKind, Forecast, OutputReason, Previous, SilenceEvidence, TierEvidence};
 pub use partition::{Change, Partition};
 pub use store::Users;
 

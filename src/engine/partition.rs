@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::announce::Announcer;
 use super::clock::StreamClock;
-use super::effect::Signal;
+use super::effect::Announcement;
 use super::hand::{Hand, Slot, count};
 use super::store::{Users, hash};
 use super::{Disposition, Engine, Handled, Slice};
@@ -124,7 +124,7 @@ impl Partition {
         input: Input,
         event: &Event,
         at: &Coordinates,
-        signals: &mut Vec<Signal>,
+        signals: &mut Vec<Announcement>,
     ) -> Result<Handled, StateError> {
         self.hand.is_firing = true;
         if self.reevaluate(signals)? == Slice::Full {
@@ -151,7 +151,7 @@ impl Partition {
     pub fn handle_time(
         &mut self,
         stream_time: Option<Timestamp>,
-        signals: &mut Vec<Signal>,
+        signals: &mut Vec<Announcement>,
     ) -> Result<Slice, StateError> {
         if self.reevaluate(signals)? == Slice::Full {
             return Ok(Slice::Full);
@@ -332,7 +332,7 @@ fn announcer<'a>(
     slot: Slot,
     time: Timestamp,
     cause: Option<&'a Coordinates>,
-    signals: &'a mut Vec<Signal>,
+    signals: &'a mut Vec<Announcement>,
 ) -> Result<Announcer<'a>, StateError> {
     let touched = hand.slot(slot);
     let id = std::str::from_utf8(&touched.key).ok().and_then(UserId::new);

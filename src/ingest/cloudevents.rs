@@ -7,7 +7,7 @@ use super::json;
 use super::members::Members;
 use super::protobuf;
 use super::shape::{CLOUDEVENTS_PREFIX, CONTENT_TYPE, MediaType};
-use super::{Reason, Reject};
+use super::{Reject, RejectReason};
 use crate::domain::{Source, Timestamp, Token};
 use crate::record::Message;
 
@@ -44,10 +44,10 @@ impl Kind for JsonType {
 pub(super) fn structured(members: &mut Members) -> Result<(), Reject> {
     known_version(members.version)?;
     if members.has_base64 {
-        return Err(Reject::new(Reason::Unsupported, "data_base64: expected data as JSON"));
+        return Err(Reject::new(RejectReason::Unsupported, "data_base64: expected data as JSON"));
     }
     if !members.data_is_json.optional("datacontenttype")?.unwrap_or(true) {
-        return Err(Reject::new(Reason::Unsupported, "datacontenttype: expected JSON"));
+        return Err(Reject::new(RejectReason::Unsupported, "datacontenttype: expected JSON"));
     }
     members.envelope.user = members.subject;
     told_by(&mut members.envelope, members.sender)
@@ -100,12 +100,13 @@ fn known_version(version: Raw<bool>) -> Result<(), Reject> {
     if version.required("specversion")? {
         Ok(())
     } else {
-        Err(Reject::new(Reason::Unsupported, "specversion: expected 1.0"))
+        Err(Reject::new(RejectReason::Unsupported, "specversion: expected 1.0"))
     }
 }
 
 fn text<K: Kind>(kind: K, value: &[u8]) -> Result<Raw<K::Value>, Reject> {
-    let text = std::str::from_utf8(value).map_err(|_| Reject::new(Reason::Malformed, "a ce_ header is not UTF-8"))?;
+    let text =
+        std::str::from_utf8(value).map_err(|_| Reject::new(RejectReason::Malformed, "a ce_ header is not UTF-8"))?;
     Ok(kind.text(text))
 }
 

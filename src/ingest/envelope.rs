@@ -4,7 +4,7 @@
 //! that the type has are judged; the rest may be anything.
 
 use super::field::Raw;
-use super::{Reason, Reject};
+use super::{Reject, RejectReason};
 use crate::domain::{Body, Channel, DAY_MS, Event, EventId, EventType, Origin, Source, Timestamp, Token, UserId};
 
 /// A refund may name a time at most this far after its own, in milliseconds: clocks differ, and what is stored of the
@@ -38,7 +38,7 @@ impl Envelope {
         let time = self.time.required("time")?;
         if time < earliest {
             let detail = format!("time: before stream.earliest, {earliest}: seconds? expected milliseconds");
-            return Err(Reject::new(Reason::BadValue, detail));
+            return Err(Reject::new(RejectReason::BadValue, detail));
         }
         let channel = self.channel.optional("channel")?.unwrap_or(source.channel());
         let origin = self.origin.optional("origin")?.unwrap_or(origin);
@@ -48,7 +48,7 @@ impl Envelope {
         };
         if event_type.is_some_and(|event_type| !event_type.allowed_from(source)) {
             let detail = format!("type: source {} may not send it", source.as_str());
-            return Err(Reject::new(Reason::WrongSource, detail));
+            return Err(Reject::new(RejectReason::WrongSource, detail));
         }
         Ok(Event { id, user, source, time, channel, origin, body })
     }
@@ -86,7 +86,7 @@ impl Data {
     /// The body of an event of that type and time.
     fn body(&self, event_type: EventType, time: Timestamp) -> Result<Body, Reject> {
         if let Some(fault) = self.fault {
-            return Err(Reject::new(Reason::BadValue, format!("data: {fault}")));
+            return Err(Reject::new(RejectReason::BadValue, format!("data: {fault}")));
         }
         Ok(match event_type {
             EventType::PaymentCompleted => Body::PaymentCompleted {
@@ -172,7 +172,7 @@ impl Data {
         let original_time = self.original_time.required("data.original_time")?;
         if original_time.since(time) > MAX_REFUND_AHEAD_MS {
             let detail = "data.original_time: more than a day after the event's own time";
-            return Err(Reject::new(Reason::BadValue, detail));
+            return Err(Reject::new(RejectReason::BadValue, detail));
         }
         Ok(Body::PaymentRefunded {
             original: self.original_id.optional("data.original_id")?,

@@ -5,7 +5,7 @@
 //!
 //! Must not know: JSON, protobuf, headers. Nothing here may allocate while a record is good.
 
-use super::{Reason, Reject};
+use super::{Reject, RejectReason};
 use crate::domain::{Channel, EventId, EventType, Origin, Source, Timestamp, Token, UserId};
 
 /// Amounts, in minor units, reach from 0 to this.
@@ -26,12 +26,12 @@ impl<T> Raw<T> {
         match self {
             Self::Absent => Ok(None),
             Self::Given(value) => Ok(Some(value)),
-            Self::Bad(fault) => Err(Reject::new(Reason::BadValue, format!("{name}: {fault}"))),
+            Self::Bad(fault) => Err(Reject::new(RejectReason::BadValue, format!("{name}: {fault}"))),
         }
     }
 
     pub(super) fn required(self, name: &str) -> Result<T, Reject> {
-        self.optional(name)?.ok_or_else(|| Reject::new(Reason::MissingField, format!("{name}: absent or empty")))
+        self.optional(name)?.ok_or_else(|| Reject::new(RejectReason::MissingField, format!("{name}: absent or empty")))
     }
 }
 

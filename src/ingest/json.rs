@@ -12,7 +12,7 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 use super::envelope::Data;
 use super::field::{Kind, Name, Names, Raw};
 use super::members::{DataMember, Member, Members, Values};
-use super::{Reason, Reject, plain};
+use super::{Reject, RejectReason, plain};
 use crate::domain::{Source, Token};
 
 /// Reads one whole JSON object into members that are new.
@@ -45,7 +45,7 @@ pub fn type_name(value: &[u8]) -> Option<String> {
 
 /// The whole value at once, so that text in fields that are skipped is held to UTF-8 too.
 fn utf8(value: &[u8]) -> Result<&str, Reject> {
-    std::str::from_utf8(value).map_err(|_| Reject::new(Reason::Malformed, "not UTF-8"))
+    std::str::from_utf8(value).map_err(|_| Reject::new(RejectReason::Malformed, "not UTF-8"))
 }
 
 /// Lets `attempt` read any JSON, and says what is wrong with what is none. It is asked once more where a number is beyond what a
@@ -106,9 +106,9 @@ fn text_length(quoted: &str) -> usize {
 /// What serde_json found wrong. Its words hold no content of the record but for kinds of values, which are told apart here.
 fn reject(error: serde_json::Error) -> Reject {
     if error.is_data() {
-        return Reject::new(Reason::Malformed, "not a JSON object");
+        return Reject::new(RejectReason::Malformed, "not a JSON object");
     }
-    Reject::new(Reason::Malformed, format!("not JSON: {error}"))
+    Reject::new(RejectReason::Malformed, format!("not JSON: {error}"))
 }
 
 /// A value read as one kind of field; never an error of its own.

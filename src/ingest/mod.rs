@@ -23,7 +23,7 @@ use std::sync::Arc;
 pub use envelope::MAX_REFUND_AHEAD_MS;
 pub use field::MAX_AMOUNT;
 pub use json::type_name as json_type;
-pub use reject::{Reason, Reject};
+pub use reject::{Reject, RejectReason};
 pub use route::header;
 pub use shape::Shape;
 
@@ -145,7 +145,7 @@ impl Decoder {
         let Forwarded { source, shape, origin, from } = Forwarded::read(message)?;
         let event = self.event(message, value, shape, source, origin, now)?;
         if self.partitioner.partition_of(event.user.as_bytes(), self.partitions) != partition {
-            return Err(Reject::new(Reason::Misrouted, "forwarded before, and still not its user's partition"));
+            return Err(Reject::new(RejectReason::Misrouted, "forwarded before, and still not its user's partition"));
         }
         Ok(Decoded::Event { event, origin: Some(from) })
     }
@@ -153,15 +153,15 @@ impl Decoder {
     /// The value of a record that may be used, which is at most that large.
     fn value<'m>(&self, message: &'m impl Message, max_record: usize) -> Result<&'m [u8], Reject> {
         if let Some(damage) = message.damage() {
-            return Err(Reject::new(Reason::Malformed, damage.detail.as_str()));
+            return Err(Reject::new(RejectReason::Malformed, damage.detail.as_str()));
         }
         match message.value() {
-            None => Err(Reject::new(Reason::Empty, "null value")),
-            Some([]) => Err(Reject::new(Reason::Empty, "empty value")),
+            None => Err(Reject::new(RejectReason::Empty, "null value")),
+            Some([]) => Err(Reject::new(RejectReason::Empty, "empty value")),
             Some(value) => match message.size() {
                 size if size > max_record => {
                     let detail = format!("{size} bytes of key, headers and value: at most {max_record} are read");
-                    Err(Reject::new(Reason::TooLarge, detail))
+                    Err(Reject::new(RejectReason::TooLarge, detail))
                 }
                 _ => Ok(value),
             },
@@ -182,7 +182,7 @@ impl Decoder {
         let event = members.envelope.event(subject, source, origin, self.input.earliest)?;
         if now.is_some_and(|now| event.time > now.plus_millis(self.max_skew_ms)) {
             let detail = format!("time: more than {} ms ahead of the clock", self.max_skew_ms);
-            return Err(Reject::new(Reason::FutureTime, detail));
+            return Err(Reject::new(RejectReason::FutureTime, detail));
         }
         Ok(event)
     }

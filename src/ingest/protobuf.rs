@@ -5,7 +5,7 @@
 use super::envelope::{Data, Envelope};
 use super::field::{Amount, Count, Flag, Id, Kind, Name, Names, OriginalId, Raw, Time, TypeName, User};
 use super::wire::{NotProtobuf, Reader, Value};
-use super::{Reason, Reject};
+use super::{Reject, RejectReason};
 use crate::domain::{Channel, Origin, Source, Timestamp};
 
 /// The generated types of `proto/events/v1`, for whoever writes events.
@@ -18,7 +18,7 @@ pub(super) const MAGIC: u8 = 0;
 
 /// Takes off Confluent's framing: the magic byte, a schema id of four bytes, and the path to the message in its schema.
 pub(super) fn unframed(value: &[u8]) -> Result<&[u8], Reject> {
-    let unsupported = |detail: &str| Reject::new(Reason::Unsupported, format!("framing: {detail}"));
+    let unsupported = |detail: &str| Reject::new(RejectReason::Unsupported, format!("framing: {detail}"));
     let (&magic, rest) = value.split_first().ok_or_else(|| malformed(NotProtobuf("it is empty")))?;
     if magic != MAGIC {
         return Err(unsupported("expected the magic byte 0"));
@@ -50,7 +50,7 @@ pub(super) fn data(value: &[u8], data: &mut Data) -> Result<(), Reject> {
 }
 
 fn malformed(error: NotProtobuf) -> Reject {
-    Reject::new(Reason::Malformed, format!("not protobuf: {}", error.0))
+    Reject::new(RejectReason::Malformed, format!("not protobuf: {}", error.0))
 }
 
 fn read_envelope(bytes: &[u8], source: Source, envelope: &mut Envelope) -> Result<(), NotProtobuf> {

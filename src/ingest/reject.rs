@@ -3,7 +3,7 @@
 /// The reasons of the input contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
-pub enum Reason {
+pub enum RejectReason {
     /// Null or empty value.
     Empty,
     /// Not JSON, protobuf or UTF-8 of the shape it claims.
@@ -26,7 +26,7 @@ pub enum Reason {
     TooLarge,
 }
 
-impl Reason {
+impl RejectReason {
     pub const ALL: [Self; 10] = [
         Self::Empty,
         Self::Malformed,
@@ -60,12 +60,12 @@ impl Reason {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {detail}", reason.as_str())]
 pub struct Reject {
-    pub reason: Reason,
+    pub reason: RejectReason,
     pub detail: String,
 }
 
 impl Reject {
-    pub fn new(reason: Reason, detail: impl Into<String>) -> Self {
+    pub fn new(reason: RejectReason, detail: impl Into<String>) -> Self {
         Self { reason, detail: detail.into() }
     }
 }

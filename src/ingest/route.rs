@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Reason, Reject, Shape};
+use super::{Reject, RejectReason, Shape};
 use crate::domain::{Event, Origin, PartitionId, Partitioner, Source};
 use crate::record::{Coordinates, Message};
 
@@ -63,8 +63,9 @@ impl Forwarded {
 
 /// The value of a header that a forwarded record must have.
 fn told<'a, T>(name: &str, text: Option<&'a str>, parse: impl FnOnce(&'a str) -> Option<T>) -> Result<T, Reject> {
-    let text = text.ok_or_else(|| Reject::new(Reason::Malformed, format!("header {name}: absent or not UTF-8")))?;
-    parse(text).ok_or_else(|| Reject::new(Reason::Malformed, format!("header {name}: not what is written there")))
+    let text =
+        text.ok_or_else(|| Reject::new(RejectReason::Malformed, format!("header {name}: absent or not UTF-8")))?;
+    parse(text).ok_or_else(|| Reject::new(RejectReason::Malformed, format!("header {name}: not what is written there")))
 }
 
 /// Where a record of an input must go: `None` when it stands where it belongs.

@@ -1,6 +1,6 @@
 //! Which shape a record has: told by its headers, else by its input.
 
-use super::{Format, Reason, Reject};
+use super::{Format, Reject, RejectReason};
 use crate::record::Message;
 
 /// The shapes a record can have. A [`Format`] is one that can be configured; binary mode only headers can tell.
@@ -85,7 +85,7 @@ impl MediaType {
         std::str::from_utf8(content_type)
             .ok()
             .and_then(Self::parse)
-            .ok_or_else(|| Reject::new(Reason::Unsupported, "content-type: not one that is known"))
+            .ok_or_else(|| Reject::new(RejectReason::Unsupported, "content-type: not one that is known"))
     }
 
     /// Parameters such as `charset` are ignored: the value is held to UTF-8 in any case.

@@ -1,15 +1,15 @@
 //! What a batch has in hand of a partition, and what it adds to the counts once it is installed.
 
 use crate::broker::Front;
-use crate::engine::{Reason as SignalReason, Signal};
+use crate::engine::{Announcement, OutputReason};
 use crate::record::{Offset, Outgoing};
-use crate::runtime::status::{InputStatus, PartitionStatus, Signals, Tally};
+use crate::runtime::status::{InputStatus, OutputType, PartitionStatus, Tally};
 
 /// What a batch has in hand of a partition, besides the engine's overlay.
 #[derive(Debug, Default)]
 pub(super) struct Hand {
     pub positions: Vec<Offset>,
-    pub signals: Vec<Signal>,
+    pub signals: Vec<Announcement>,
     /// Dead letters and forwarded records.
     pub staged: Vec<Outgoing>,
     pub staged_bytes: usize,
@@ -35,7 +35,7 @@ pub(super) struct Hand {
 #[derive(Debug)]
 pub(super) struct Installed {
     pub tally: Vec<Tally>,
-    pub signals: Vec<(Signals, SignalReason)>,
+    pub outputs: Vec<(OutputType, OutputReason)>,
     pub timers_fired: u64,
 }
 
@@ -47,8 +47,8 @@ impl Installed {
     pub fn add_to(self, status: &mut PartitionStatus) {
         status.inputs.resize_with(self.tally.len(), InputStatus::default);
         status.inputs.iter_mut().zip(self.tally).for_each(|(input, tally)| input.tally += tally);
-        for kind in self.signals {
-            *status.signals.entry(kind).or_default() += 1;
+        for kind in self.outputs {
+            *status.outputs.entry(kind).or_default() += 1;
         }
         status.timers_fired += self.timers_fired;
     }

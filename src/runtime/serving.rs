@@ -12,7 +12,7 @@ use crate::domain::{Input, PartitionId, Timestamp};
 use crate::emit::{self, Emitter};
 use crate::engine::{Disposition, Handled, Partition, Slice};
 use crate::guard::{Panicked, guarded};
-use crate::ingest::{Decoded, Reason, Reject};
+use crate::ingest::{Decoded, Reject, RejectReason};
 use crate::merge::{Flow, Merge, Next, Rank};
 use crate::record::{Coordinates, Message, Offset, Outgoing, Unread};
 use crate::runtime::fronts::Limit;
@@ -24,7 +24,7 @@ use crate::runtime::panics::{Broken, Condemned};
 use crate::runtime::reach::NOWHERE;
 use crate::runtime::reading::{InFlight, Reading, Stray};
 use crate::runtime::settings::Mode;
-use crate::runtime::status::{Signals, Tally};
+use crate::runtime::status::{OutputType, Tally};
 use crate::state::{PartitionRecord, StateError};
 
 /// A record that waits in the merge.
@@ -165,7 +165,7 @@ impl<M: Message> Serving<M> {
         };
         let is_condemned = judged.is_err() || message.damage().is_some_and(|damage| damage.unread == Unread::All);
         let (decoded, bytes) = judged.unwrap_or_else(|panicked| {
-            let reject = Reject::new(Reason::Malformed, panicked.to_string());
+            let reject = Reject::new(RejectReason::Malformed, panicked.to_string());
             (Decoded::Reject(reject), guarded(|| message.footprint()).unwrap_or_default())
         });
         if let (true, Decoded::Reject(reject)) = (is_condemned, &decoded) {
@@ -430,7 +430,7 @@ impl<M: Message> Serving<M> {
         let none = vec![Tally::default(); self.committed.len()];
         let installed = Installed {
             tally: std::mem::replace(&mut self.hand.tally, none),
-            signals: self.hand.signals.iter().map(|signal| (Signals::of(&signal.kind), signal.reason)).collect(),
+            outputs: self.hand.signals.iter().map(|signal| (OutputType::of(&signal.kind), signal.reason)).collect(),
             timers_fired: self.engine.timers_fired() - fired_before,
         };
         self.clear_hand();

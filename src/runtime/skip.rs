@@ -10,7 +10,7 @@ use crate::broker::{Peek, Topics};
 use crate::domain::{Input, PartitionId};
 use crate::emit;
 use crate::guard::guarded;
-use crate::ingest::{Reason, Reject};
+use crate::ingest::{Reject, RejectReason};
 use crate::record::{Coordinates, Message, Offset, Outgoing};
 use crate::runtime::job::Job;
 use crate::runtime::reset::{Impossible, ResetError, Survey, Target};
@@ -61,7 +61,7 @@ impl Skip {
         let position = survey.readable().and_then(|record| of_topic(&record.inputs, &job.topics, self.input));
         let (next, handled) = (positions[self.input.index()], position.map_or(&[][..], |it| &it.handled));
         let message = self.find(broker, next, handled)?.map_err(|why| refused(Impossible::Unskippable(why)))?;
-        let reject = Reject::new(Reason::Malformed, "skipped by hand: tideline reset --skip");
+        let reject = Reject::new(RejectReason::Malformed, "skipped by hand: tideline reset --skip");
         let at = job.coordinates(self.input, partition, self.offset);
         positions[self.input.index()] = self.offset + 1;
         Ok(Plan { about: about(message.as_ref()), letter: letter(message.as_ref(), &reject, &at, job), positions })

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::domain::{PartitionId, Partitioner, Timestamp};
-use crate::engine::{Reason as SignalReason, SignalKind, Users};
-use crate::ingest::Reason;
+use crate::engine::{AnnouncementKind, OutputReason, Users};
+use crate::ingest::RejectReason;
 use crate::runtime::calls::OpenCall;
 use crate::runtime::identity::Identities;
 use crate::runtime::idle::IdleWait;
@@ -140,7 +140,7 @@ pub struct PartitionStatus {
     pub timers_fired: u64,
     /// By input, `rekey` last.
     pub inputs: Vec<InputStatus>,
-    pub signals: BTreeMap<(Signals, SignalReason), u64>,
+    pub outputs: OutputCounts,
     /// The committed users, to be looked up.
     pub store: Option<Arc<Users>>,
     /// The topics that its state is made from.
@@ -233,13 +233,13 @@ pub struct Tally {
     pub panicked: u64,
     /// Of `rekeyed`: those that lie where each of [`Partitioner::ALL`] puts their key.
     pub fits: [u64; Partitioner::ALL.len()],
-    /// By [`Reason`], in the order of [`Reason::ALL`].
-    pub dead: [u64; Reason::ALL.len()],
+    /// By [`RejectReason`], in the order of [`RejectReason::ALL`].
+    pub dead: [u64; RejectReason::ALL.len()],
 }
 
 impl Tally {
-    pub(super) fn count_dead(&mut self, reason: Reason) {
-        // The order of `Reason::ALL` is that of its codes.
+    pub(super) fn count_dead(&mut self, reason: RejectReason) {
+        // The order of `RejectReason::ALL` is that of its codes.
         self.dead[reason as usize] += 1;
     }
 
@@ -269,20 +269,23 @@ impl std::ops::AddAssign for Tally {
     }
 }
 
-/// The kinds of signals, for counting.
+/// Outputs of a partition that were committed, by type and reason.
+pub type OutputCounts = BTreeMap<(OutputType, OutputReason), u64>;
+
+/// The types of outputs, for counting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Signals {
+pub enum OutputType {
     TierChanged,
     DormancyRisk,
     DormancyCleared,
 }
 
-impl Signals {
-    pub const fn of(kind: &SignalKind) -> Self {
+impl OutputType {
+    pub const fn of(kind: &AnnouncementKind) -> Self {
         match kind {
-            SignalKind::TierChanged { .. } => Self::TierChanged,
-            SignalKind::DormancyRisk { .. } => Self::DormancyRisk,
-            SignalKind::DormancyCleared { .. } => Self::DormancyCleared,
+            AnnouncementKind::TierChanged { .. } => Self::TierChanged,
+            AnnouncementKind::DormancyRisk { .. } => Self::DormancyRisk,
+            AnnouncementKind::DormancyCleared { .. } => Self::DormancyCleared,
         }
     }
 

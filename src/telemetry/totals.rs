@@ -1,18 +1,15 @@
 //! The board summed over its partitions.
 
-use std::collections::BTreeMap;
-
 use crate::domain::{PartitionId, Stage, Timestamp};
-use crate::engine::Reason;
 use crate::runtime::Status;
-use crate::runtime::status::{PartitionStatus, Phase, Signals, Tally};
+use crate::runtime::status::{OutputCounts, PartitionStatus, Phase, Tally};
 
 /// Sums over partitions: counters over all that this process has owned, what stands over those it serves.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Totals {
     /// By input, `rekey` last.
     pub inputs: Vec<Tally>,
-    pub outputs: BTreeMap<(Signals, Reason), u64>,
+    pub outputs: OutputCounts,
     pub users_by_tier: Vec<u64>,
     pub users_by_stage: [u64; Stage::ALL.len()],
     pub timers: u64,
@@ -31,7 +28,7 @@ impl Totals {
         for partition in status.partitions.values() {
             add_each(&mut totals.inputs, partition.inputs.iter().map(|input| input.tally), |sum, more| *sum += more);
             totals.timers_fired += partition.timers_fired;
-            for (kind, count) in &partition.signals {
+            for (kind, count) in &partition.outputs {
                 *totals.outputs.entry(*kind).or_default() += count;
             }
         }

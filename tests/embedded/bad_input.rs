@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tideline::domain::{DAY_MS, Event, HOUR_MS, Input, Origin, PartitionId, Source, Timestamp, partition_of};
 use tideline::emit::{self, header};
-use tideline::engine::{Disposition, Engine, Handled, Partition, Settings, Signal};
+use tideline::engine::{Announcement, Disposition, Engine, Handled, Partition, Settings};
 use tideline::ingest::protobuf::schema;
-use tideline::ingest::{self, Decoded, Decoder, Format, InputSpec, Reason, Reject};
+use tideline::ingest::{self, Decoded, Decoder, Format, InputSpec, Reject, RejectReason};
 use tideline::record::{Coordinates, Message as _, Outgoing, text_header};
 use tideline::rules::Rules;
 
@@ -200,7 +200,7 @@ fn cases() -> Vec<Case> {
 /// Partitions, and what came out of them.
 struct Bench {
     partitions: Vec<Partition>,
-    signals: Vec<Signal>,
+    signals: Vec<Announcement>,
     consumed: u64,
     counts: BTreeMap<&'static str, u64>,
     letters: Vec<Outgoing>,
@@ -306,9 +306,9 @@ fn every_record_comes_out_as_what_it_is_and_the_books_balance() {
     let rekeyed = bench.counts["rekeyed"];
     assert_eq!(bench.consumed, cases().len() as u64 + rekeyed);
     assert_eq!(bench.consumed, bench.counts.values().sum::<u64>());
-    let dead: u64 = Reason::ALL.iter().filter_map(|reason| bench.counts.get(reason.as_str())).sum();
+    let dead: u64 = RejectReason::ALL.iter().filter_map(|reason| bench.counts.get(reason.as_str())).sum();
     assert_eq!(dead, bench.letters.len() as u64);
-    for reason in Reason::ALL {
+    for reason in RejectReason::ALL {
         assert!(bench.counts.contains_key(reason.as_str()), "no case of {}", reason.as_str());
     }
 }

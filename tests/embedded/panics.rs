@@ -13,7 +13,7 @@ use tideline::broker::{
 };
 use tideline::domain::{Input, PartitionId};
 use tideline::emit::header;
-use tideline::ingest::Reason;
+use tideline::ingest::RejectReason;
 use tideline::record::{Header, Message, Offset};
 use tideline::runtime::status::Tally;
 use tideline::runtime::{Lane, Stepped};
@@ -280,7 +280,7 @@ fn expect_the_rest(ran: &Ran) {
     let tally = tally(&ran.world, APP);
     assert!(tally.balances());
     assert_eq!((tally.consumed, tally.applied, tally.panicked), (40, 39, 1));
-    assert_eq!(tally.dead[Reason::Malformed as usize], 1);
+    assert_eq!(tally.dead[RejectReason::Malformed as usize], 1);
     let letter = letter(&ran.world);
     assert_eq!((text(&letter, header::REASON), text(&letter, header::OFFSET)), ("malformed".into(), "2".into()));
     assert_eq!((text(&letter, header::TOPIC), text(&letter, header::PARTITION)), ("app".into(), "0".into()));

@@ -7,7 +7,7 @@ use tideline::domain::{Input, PartitionId, Timestamp};
 use tideline::emit::redrive::{Letter, Selection, Skip, header, note, noted};
 use tideline::emit::{self, dead_letter};
 use tideline::engine::{Disposition, Engine, Handled, Partition};
-use tideline::ingest::{self, Decoded, Decoder, Reason, Reject};
+use tideline::ingest::{self, Decoded, Decoder, Reject, RejectReason};
 use tideline::record::{Coordinates, Message, Outgoing, text_header};
 
 use crate::common::message::TestMessage;
@@ -23,7 +23,7 @@ fn read_back(record: Outgoing, offset: i64) -> TestMessage {
     TestMessage { offset, key: record.key, value: record.value, headers: record.headers }
 }
 
-fn died(record: &TestMessage, topic: &str, reason: Reason, limit: usize) -> TestMessage {
+fn died(record: &TestMessage, topic: &str, reason: RejectReason, limit: usize) -> TestMessage {
     let at = Coordinates { topic: topic.into(), partition: PartitionId(1), offset: 5 };
     let letter = dead_letter(record, &Reject::new(reason, "data.amount: -1"), &at, &"dead-letters".into(), limit);
     read_back(letter, 40)
@@ -38,7 +38,7 @@ fn text(record: &Outgoing, name: &str) -> String {
 #[test]
 fn a_letter_goes_back_as_it_was_with_what_was_wrong_noted() {
     let record = TestMessage::of_value(b"\xff{".to_vec()).key("u1").odd_headers().header("trace", "t-1");
-    let letter = died(&record, "sms.events", Reason::Malformed, 10_000);
+    let letter = died(&record, "sms.events", RejectReason::Malformed, 10_000);
     let again = Letter::read(&letter, &inputs()).unwrap().again(&letter, PARTITION);
     assert_eq!((&*again.topic, again.partition, again.timestamp), ("sms.events", None, None));
     assert_eq!((&again.key, &again.value), (&record.key, &record.value));
@@ -56,9 +56,9 @@ fn a_letter_goes_back_as_it_was_with_what_was_wrong_noted() {
 
 #[test]
 fn one_that_dies_again_counts_on_and_names_its_last_death_alone() {
-    let first = died(&TestMessage::of_value("{}").key("u1"), "app.events", Reason::MissingField, 10_000);
+    let first = died(&TestMessage::of_value("{}").key("u1"), "app.events", RejectReason::MissingField, 10_000);
     let again = Letter::read(&first, &inputs()).unwrap().again(&first, PARTITION);
-    let second = died(&read_back(again, 7), "app.events", Reason::TooOld, 10_000);
+    let second = died(&read_back(again, 7), "app.events", RejectReason::TooOld, 10_000);
     let twice = Letter::read(&second, &inputs()).unwrap().again(&second, PartitionId(0));
     assert_eq!(text(&twice, header::TIMES), "2");
     assert_eq!((text(&twice, header::REASON), text(&twice, header::PARTITION)), ("too_old".into(), "0".into()));
@@ -73,14 +73,14 @@ fn one_that_died_in_rekey_goes_to_where_it_was_first() {
         .header(ingest::header::TOPIC, "sms.events")
         .header(ingest::header::SOURCE, "sms")
         .header(ingest::header::FORMAT, "json");
-    let letter = died(&forwarded, "rekey", Reason::Misrouted, 10_000);
+    let letter = died(&forwarded, "rekey", RejectReason::Misrouted, 10_000);
     let again = Letter::read(&letter, &inputs()).unwrap().again(&letter, PARTITION);
     assert_eq!((&*again.topic, text(&again, "trace")), ("sms.events", "t-1".to_owned()));
     assert_eq!(again.headers.len(), 1 + header::ALL.len(), "none of a forwarded record's: {:?}", again.headers);
 
     // Elsewhere that header is the producer's own.
     let own = TestMessage::of_value("{}").header(ingest::header::TOPIC, "sms.events");
-    let letter = died(&own, "app.events", Reason::Malformed, 10_000);
+    let letter = died(&own, "app.events", RejectReason::Malformed, 10_000);
     let again = Letter::read(&letter, &inputs()).unwrap().again(&letter, PARTITION);
     assert_eq!((&*again.topic, text(&again, ingest::header::TOPIC)), ("app.events", "sms.events".to_owned()));
 }
@@ -94,15 +94,19 @@ fn what_can_not_go_back_is_told_apart() {
         TestMessage::of_value("{}").key([b'k'; 3_000]),
     );
     let at = Coordinates { topic: "app.events".into(), partition: PartitionId(1), offset: 5 };
-    let unread = emit::bare_letter(&Reject::new(Reason::Malformed, "unreadable"), &at, &"dead-letters".into());
+    let unread = emit::bare_letter(&Reject::new(RejectReason::Malformed, "unreadable"), &at, &"dead-letters".into());
     for (case, letter, expected) in [
-        ("cut", died(&record, "app.events", Reason::TooLarge, 2_000), Skip::Cut),
-        ("without its headers", died(&heavy, "app.events", Reason::TooLarge, 2_000), Skip::Cut),
-        ("with half a key", died(&long_key, "app.events", Reason::TooLarge, 2_000), Skip::Cut),
+        ("cut", died(&record, "app.events", RejectReason::TooLarge, 2_000), Skip::Cut),
+        ("without its headers", died(&heavy, "app.events", RejectReason::TooLarge, 2_000), Skip::Cut),
+        ("with half a key", died(&long_key, "app.events", RejectReason::TooLarge, 2_000), Skip::Cut),
         ("unread", read_back(unread, 41), Skip::Cut),
-        ("of a topic that is no input", died(&record, "fax.events", Reason::Malformed, 10_000), Skip::NoInput),
-        ("forwarded from one", died(&forwarded_from_elsewhere, "rekey", Reason::Misrouted, 10_000), Skip::NoInput),
-        ("forwarded from nowhere", died(&record, "rekey", Reason::Malformed, 10_000), Skip::NoInput),
+        ("of a topic that is no input", died(&record, "fax.events", RejectReason::Malformed, 10_000), Skip::NoInput),
+        (
+            "forwarded from one",
+            died(&forwarded_from_elsewhere, "rekey", RejectReason::Misrouted, 10_000),
+            Skip::NoInput,
+        ),
+        ("forwarded from nowhere", died(&record, "rekey", RejectReason::Malformed, 10_000), Skip::NoInput),
         ("somebody else's", record.clone(), Skip::NoLetter),
         ("of an unknown reason", record.clone().header(emit::header::REASON, "mood"), Skip::NoLetter),
     ] {
@@ -112,15 +116,15 @@ fn what_can_not_go_back_is_told_apart() {
 
 #[test]
 fn a_selection_takes_what_has_all_that_is_asked_for() {
-    let letter = died(&TestMessage::of_value("{}"), "app.events", Reason::BadValue, 10_000);
+    let letter = died(&TestMessage::of_value("{}"), "app.events", RejectReason::BadValue, 10_000);
     let letter = Letter::read(&letter, &inputs()).unwrap();
     let at = |ms| Some(Timestamp::of_millis(ms));
     let topics = |name: &str| vec![name.into()];
     let all = Selection::default;
     for (case, selection, expected) in [
         ("everything", all(), true),
-        ("its reason", Selection { reasons: vec![Reason::TooOld, Reason::BadValue], ..all() }, true),
-        ("another reason", Selection { reasons: vec![Reason::TooOld], ..all() }, false),
+        ("its reason", Selection { reasons: vec![RejectReason::TooOld, RejectReason::BadValue], ..all() }, true),
+        ("another reason", Selection { reasons: vec![RejectReason::TooOld], ..all() }, false),
         ("its topic", Selection { topics: topics("app.events"), ..all() }, true),
         ("another topic", Selection { topics: topics("sms.events"), ..all() }, false),
         ("since then", Selection { since: at(1_000), ..all() }, true),
@@ -129,7 +133,7 @@ fn a_selection_takes_what_has_all_that_is_asked_for() {
         ("until then", Selection { until: at(1_000), ..all() }, false),
         (
             "its reason, another topic",
-            Selection { reasons: vec![Reason::BadValue], topics: topics("x"), ..all() },
+            Selection { reasons: vec![RejectReason::BadValue], topics: topics("x"), ..all() },
             false,
         ),
     ] {
@@ -143,7 +147,7 @@ fn a_note_tells_what_was_sent_and_is_no_letter() {
     let note = read_back(note(&"dead-letters".into(), PARTITION, &[3, 5, 1_000_000]), 1_000_001);
     assert_eq!(noted(&note, PARTITION), Some(vec![3, 5, 1_000_000]));
     assert_eq!(Letter::read(&note, &inputs()), Err(Skip::NoLetter));
-    let letter = died(&TestMessage::of_value("3,5"), "app.events", Reason::BadValue, 10_000);
+    let letter = died(&TestMessage::of_value("3,5"), "app.events", RejectReason::BadValue, 10_000);
     assert_eq!(noted(&letter, PARTITION), None);
     assert_eq!(letter.value(), Some(&b"3,5"[..]));
 }
@@ -160,21 +164,21 @@ fn what_a_producer_writes_is_never_a_note_and_its_letter_is_one_like_others() {
     let forged = TestMessage::of_value("3,5").header(header::NOTE, "2");
     let of_another_partition = read_back(note(&"dead-letters".into(), PARTITION, &[3, 5]), 9);
     for (case, record) in [("forged", forged), ("copied back", of_another_partition)] {
-        let letter = died(&record, "app.events", Reason::Malformed, 10_000);
+        let letter = died(&record, "app.events", RejectReason::Malformed, 10_000);
         assert_eq!(noted(&letter, PARTITION), None, "{case}");
         assert!(Letter::read(&letter, &inputs()).is_ok(), "{case}");
-        let cut = died(&record.header("much", &*"x".repeat(3_000)), "app.events", Reason::Malformed, 2_000);
+        let cut = died(&record.header("much", &*"x".repeat(3_000)), "app.events", RejectReason::Malformed, 2_000);
         assert_eq!(noted(&cut, PARTITION), None, "{case}, too large");
     }
 }
 
 #[test]
 fn a_letter_that_was_copied_back_is_a_letter_anew() {
-    let first = died(&TestMessage::of_value(vec![b'x'; 3_000]).key("u1"), "app.events", Reason::TooLarge, 2_000);
+    let first = died(&TestMessage::of_value(vec![b'x'; 3_000]).key("u1"), "app.events", RejectReason::TooLarge, 2_000);
     assert_eq!(Letter::read(&first, &inputs()), Err(Skip::Cut));
-    let copied = died(&first, "sms.events", Reason::Malformed, 10_000);
+    let copied = died(&first, "sms.events", RejectReason::Malformed, 10_000);
     let letter = Letter::read(&copied, &inputs()).unwrap();
-    assert_eq!((letter.reason, &*letter.topic), (Reason::Malformed, "sms.events"));
+    assert_eq!((letter.reason, &*letter.topic), (RejectReason::Malformed, "sms.events"));
 }
 
 #[test]

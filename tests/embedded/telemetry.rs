@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use tideline::api::{Limits, Server};
 use tideline::domain::{PartitionId, Timestamp};
-use tideline::engine::Reason;
+use tideline::engine::OutputReason;
 use tideline::ingest;
 use tideline::runtime::status::{
-    Cures, InputStatus, LaneStatus, Left, PartitionStatus, Phase, RestoreStage, Signals, Tally, Transactions,
+    Cures, InputStatus, LaneStatus, Left, OutputType, PartitionStatus, Phase, RestoreStage, Tally, Transactions,
 };
 use tideline::runtime::{Board, Cause, Clock, ClockStanding, IdleWait, Stall, Status};
 use tideline::state::Population;
@@ -30,8 +30,8 @@ fn names() -> Names {
 
 /// One lane that serves partition 0, restores 1, leaves 2 alone and has lost 3.
 fn status() -> Status {
-    let mut dead = [0; ingest::Reason::ALL.len()];
-    dead[ingest::Reason::Malformed as usize] = 4;
+    let mut dead = [0; ingest::RejectReason::ALL.len()];
+    dead[ingest::RejectReason::Malformed as usize] = 4;
     let tally = Tally {
         consumed: 20,
         applied: 10,
@@ -62,7 +62,7 @@ fn status() -> Status {
         timers: 6,
         timers_fired: 9,
         inputs: vec![input.clone(), InputStatus::default()],
-        signals: [((Signals::TierChanged, Reason::Behaviour), 7)].into(),
+        outputs: [((OutputType::TierChanged, OutputReason::Behaviour), 7)].into(),
         ..PartitionStatus::default()
     };
     let with_phase = |phase| PartitionStatus { phase, ..PartitionStatus::default() };

@@ -7,7 +7,7 @@ use tideline::broker::kafka::{Isolation, KafkaMessage, PlainProducer, read_parti
 use tideline::domain::PartitionId;
 use tideline::emit::redrive::header;
 use tideline::emit::{self, dead_letter};
-use tideline::ingest::{Reason, Reject};
+use tideline::ingest::{Reject, RejectReason};
 use tideline::record::{Coordinates, Message, Outgoing, owned, text_header};
 
 use super::cli::{Application, check};
@@ -16,7 +16,7 @@ use crate::common::message::TestMessage;
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Letters in the dead letters, as lanes write them: topic, reason, value.
-fn bury(application: &Application, letters: impl IntoIterator<Item = (String, Reason, String)>) {
+fn bury(application: &Application, letters: impl IntoIterator<Item = (String, RejectReason, String)>) {
     let config = application.config();
     let producer = PlainProducer::new(config.kafka_settings()).unwrap();
     let dead_letters = config.topics.dead_letters.as_str().into();
@@ -60,12 +60,12 @@ fn what_is_chosen_goes_back_once_and_a_second_run_sends_nothing() {
     bury(
         &application,
         [
-            (app.clone(), Reason::Malformed, "a".to_owned()),
-            (app.clone(), Reason::BadValue, "b".to_owned()),
-            (app.clone(), Reason::Malformed, "c".to_owned()),
-            (sms.clone(), Reason::Malformed, "d".to_owned()),
-            (app.clone(), Reason::TooLarge, "x".repeat(3_000)),
-            ("fax.events".to_owned(), Reason::Malformed, "e".to_owned()),
+            (app.clone(), RejectReason::Malformed, "a".to_owned()),
+            (app.clone(), RejectReason::BadValue, "b".to_owned()),
+            (app.clone(), RejectReason::Malformed, "c".to_owned()),
+            (sms.clone(), RejectReason::Malformed, "d".to_owned()),
+            (app.clone(), RejectReason::TooLarge, "x".repeat(3_000)),
+            ("fax.events".to_owned(), RejectReason::Malformed, "e".to_owned()),
         ],
     );
 
@@ -110,7 +110,7 @@ fn one_that_is_killed_in_the_middle_is_gone_on_with_and_doubles_nothing() {
     let application = Application::new().with("[kafka]\n", "[kafka]\nlinger = \"1s\"\n");
     check(&application.run(&["topics", "--create"]), 0, &[]);
     let app = application.config().inputs[0].topic.clone();
-    bury(&application, (0..LETTERS).map(|n| (app.clone(), Reason::BadValue, format!("v{n}"))));
+    bury(&application, (0..LETTERS).map(|n| (app.clone(), RejectReason::BadValue, format!("v{n}"))));
     let mut child = application.command(&["redrive", "--execute"]).spawn().unwrap();
     let deadline = Instant::now() + PATIENCE;
     while read(&application, &app, Isolation::Uncommitted).is_empty() {

@@ -14,7 +14,7 @@ use super::summary::Summary;
 use crate::config::Config;
 use crate::domain::{Event, Input, PartitionId, Source, Timestamp};
 use crate::emit::{self, Emitter, OutputFormat};
-use crate::engine::{Disposition, Engine, Handled, Partition, Signal, Slice};
+use crate::engine::{Announcement, Disposition, Engine, Handled, Partition, Slice};
 use crate::ingest::{self, Decoded, Decoder, Reject};
 use crate::merge::{Bounds, Merge, Next};
 use crate::record::{Coordinates, Header, Message, Offset};
@@ -97,7 +97,7 @@ pub(super) struct Player {
     remarks: Remarks,
     ignore_silent: bool,
     in_hand: usize,
-    signals: Vec<Signal>,
+    signals: Vec<Announcement>,
     text: Vec<u8>,
     out: Box<dyn Write>,
     dead_letters: Option<Box<dyn Write>>,

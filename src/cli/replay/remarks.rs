@@ -7,7 +7,7 @@ use std::fmt;
 
 use crate::config::Period;
 use crate::domain::Timestamp;
-use crate::ingest::{Reason, Reject};
+use crate::ingest::{Reject, RejectReason};
 
 /// Names of unknown types that are counted by themselves, and those that are told.
 const MAX_NAMES: usize = 1_000;
@@ -53,7 +53,7 @@ pub(super) struct Holding {
 pub(super) struct Remarks {
     events: u64,
     dead: u64,
-    by_reason: BTreeMap<Reason, Counted<(Place, String)>>,
+    by_reason: BTreeMap<RejectReason, Counted<(Place, String)>>,
     skipped: Counted<Place>,
     by_type: BTreeMap<String, u64>,
     ahead: Counted<Place>,
@@ -101,7 +101,7 @@ impl Remarks {
     }
 
     fn write_dead(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let of_reason = |(reason, dead): &(&Reason, &Counted<_>)| (dead.count, std::cmp::Reverse(**reason));
+        let of_reason = |(reason, dead): &(&RejectReason, &Counted<_>)| (dead.count, std::cmp::Reverse(**reason));
         let Some((reason, Counted { count, first })) = self.by_reason.iter().max_by_key(of_reason) else {
             return Ok(());
         };

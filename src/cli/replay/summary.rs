@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::domain::{Source, Stage};
-use crate::ingest::Reason;
+use crate::ingest::RejectReason;
 use crate::runtime::status::Tally;
 use crate::state::Population;
 
@@ -41,7 +41,7 @@ impl fmt::Display for Summary {
             )?;
         }
         for (source, counts) in &self.inputs {
-            let reasons = Reason::ALL.into_iter().zip(counts.dead).filter(|(_, count)| *count > 0);
+            let reasons = RejectReason::ALL.into_iter().zip(counts.dead).filter(|(_, count)| *count > 0);
             for (reason, count) in reasons {
                 writeln!(f, "dead_lettered {} {}: {count}", source.as_str(), reason.as_str())?;
             }

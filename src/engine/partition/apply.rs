@@ -5,7 +5,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use super::{Partition, announcer};
 use crate::domain::{Body, DAY_MS, Event, Stage, Tier, Timestamp, UserId};
 use crate::engine::Disposition;
-use crate::engine::effect::{Reason, Signal};
+use crate::engine::effect::{Announcement, OutputReason};
 use crate::engine::hand::{Content, Slot};
 use crate::ingest::{self, Reject};
 use crate::record::Coordinates;
@@ -28,7 +28,7 @@ impl Partition {
         };
         let erased_at = self.erased_at(slot, &event.user)?;
         let counts = event.body == Body::UserErased || erased_at.is_some_and(|erased_at| event.time <= erased_at);
-        Ok((!counts).then(|| Reject::new(ingest::Reason::TooOld, detail)))
+        Ok((!counts).then(|| Reject::new(ingest::RejectReason::TooOld, detail)))
     }
 
     /// Applies an event to its user, once all that was due has fired.
@@ -37,7 +37,7 @@ impl Partition {
         slot: Slot,
         event: &Event,
         at: &Coordinates,
-        signals: &mut Vec<Signal>,
+        signals: &mut Vec<Announcement>,
     ) -> Result<Disposition, StateError> {
         let erased_at = self.erased_at(slot, &event.user)?;
         if erased_at.is_some_and(|erased_at| event.time <= erased_at) {
@@ -67,7 +67,7 @@ impl Partition {
         slot: Slot,
         event: &Event,
         at: &Coordinates,
-        signals: &mut Vec<Signal>,
+        signals: &mut Vec<Announcement>,
     ) -> Result<(), StateError> {
         let rules = &self.engine.rules;
         let watermark = self.hand.clock.watermark.unwrap_or(event.time);
@@ -83,7 +83,7 @@ impl Partition {
 
         let mut announcer = announcer(&self.engine, &mut self.hand, slot, as_of, Some(at), signals)?;
         if announcer.user.history.last_activity() > silent_since && announcer.user.stage != Stage::Active {
-            announcer.cleared(silent_since, if late { Reason::LateData } else { Reason::Behaviour });
+            announcer.cleared(silent_since, if late { OutputReason::LateData } else { OutputReason::Behaviour });
         }
         if tier_is_stale {
             let day = announcer.rules.zone().day(as_of);
@@ -91,8 +91,8 @@ impl Partition {
         }
         if changed.silence {
             announcer.plan_stage();
-            let otherwise = if late { Reason::LateData } else { Reason::Timer };
-            announcer.stages_due(watermark, if reversal { Reason::Correction } else { otherwise });
+            let otherwise = if late { OutputReason::LateData } else { OutputReason::Timer };
+            announcer.stages_due(watermark, if reversal { OutputReason::Correction } else { otherwise });
         }
         Ok(())
     }
@@ -133,18 +133,18 @@ impl Partition {
 }
 
 /// Why an event changed a tier.
-fn tier_reason(from: Tier, to: Tier, reversal: bool, late: bool) -> Reason {
+fn tier_reason(from: Tier, to: Tier, reversal: bool, late: bool) -> OutputReason {
     let lower = to < from;
     if from == Tier::NEW {
-        Reason::Calendar
+        OutputReason::Calendar
     } else if lower && reversal {
-        Reason::Correction
+        OutputReason::Correction
     } else if late {
-        Reason::LateData
+        OutputReason::LateData
     } else if lower && to != Tier::NEW {
-        Reason::Timer
+        OutputReason::Timer
     } else {
-        Reason::Behaviour
+        OutputReason::Behaviour
     }
 }
 

@@ -7,14 +7,14 @@ use std::sync::Arc;
 use super::{Partition, announcer};
 use crate::domain::{Tier, Timestamp};
 use crate::engine::Slice;
-use crate::engine::effect::{Reason, Signal};
+use crate::engine::effect::{Announcement, OutputReason};
 use crate::engine::hand::{Content, Slot};
 use crate::rules::Ruleset;
 use crate::state::StateError;
 
 impl Partition {
     /// Fires what is due by W, in order of (deadline, user), until the slice is full.
-    pub(super) fn fire(&mut self, signals: &mut Vec<Signal>) -> Result<Slice, StateError> {
+    pub(super) fn fire(&mut self, signals: &mut Vec<Announcement>) -> Result<Slice, StateError> {
         let Some(watermark) = self.hand.clock.watermark else { return Ok(Slice::Complete) };
         loop {
             if self.is_slice_full() {
@@ -46,23 +46,23 @@ impl Partition {
 
     /// Fires one deadline of a user; of two at one instant the tier's. Of that kind the user has none then but a later one, so
     /// that all that is due by W is fired after so many calls, whatever the rules make of it.
-    fn fire_user(&mut self, due: Timestamp, slot: Slot, signals: &mut Vec<Signal>) -> Result<(), StateError> {
+    fn fire_user(&mut self, due: Timestamp, slot: Slot, signals: &mut Vec<Announcement>) -> Result<(), StateError> {
         let deadlines = self.hand.slot(slot).user.deadlines;
         let mut announcer = announcer(&self.engine, &mut self.hand, slot, due, None, signals)?;
         if deadlines.tier == Some(due) {
             let as_of = announcer.user.newest.map_or(due, |newest| newest.max(due));
             let day = announcer.rules.zone().day(as_of);
-            announcer.tier(day, |from, _| if from == Tier::NEW { Reason::Calendar } else { Reason::Timer });
+            announcer.tier(day, |from, _| if from == Tier::NEW { OutputReason::Calendar } else { OutputReason::Timer });
             announcer.user.deadlines.tier_fired(due);
         } else if let Some((_, stage)) = deadlines.stage {
-            announcer.stage(stage, Reason::Timer);
+            announcer.stage(stage, OutputReason::Timer);
             announcer.user.deadlines.stage_fired(due);
         }
         Ok(())
     }
 
     /// Re-evaluates users whose state older rules wrote, until the slice is full. A stage is never taken back.
-    pub(super) fn reevaluate(&mut self, signals: &mut Vec<Signal>) -> Result<Slice, StateError> {
+    pub(super) fn reevaluate(&mut self, signals: &mut Vec<Announcement>) -> Result<Slice, StateError> {
         while self.hand.to_reevaluate > 0 {
             if self.is_slice_full() {
                 return Ok(Slice::Full);
@@ -78,9 +78,9 @@ impl Partition {
                 announcer.retired = retired;
                 let as_of = announcer.user.newest.map_or(watermark, |newest| newest.max(watermark));
                 let day = announcer.rules.zone().day(as_of);
-                announcer.tier(day, |_, _| Reason::RuleChange);
+                announcer.tier(day, |_, _| OutputReason::RuleChange);
                 announcer.plan_stage();
-                announcer.stages_due(watermark, Reason::RuleChange);
+                announcer.stages_due(watermark, OutputReason::RuleChange);
             }
             self.hand.changed(slot);
         }

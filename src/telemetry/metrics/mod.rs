@@ -11,7 +11,7 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use super::totals::served;
 use super::{Totals, reasons_not_ready};
 use crate::domain::{Stage, Timestamp};
-use crate::ingest::Reason;
+use crate::ingest::RejectReason;
 use crate::runtime::status::{InputStatus, LaneStatus, PartitionStatus, Phase, Tally};
 use crate::runtime::{Cause, ClockStanding, IdleWait, Job, Status};
 
@@ -322,7 +322,7 @@ fn record_tally(topic: &str, tally: &Tally) {
     ] {
         RECORDS.set(&[input(), ("outcome", outcome.to_owned())], count as f64);
     }
-    for (reason, count) in Reason::ALL.into_iter().zip(tally.dead) {
+    for (reason, count) in RejectReason::ALL.into_iter().zip(tally.dead) {
         DEAD_LETTERS.set(&[input(), ("reason", reason.as_str().to_owned())], count as f64);
     }
 }

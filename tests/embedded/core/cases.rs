@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use tideline::domain::{Body, DAY_MS, Event, EventId, Origin, Source, Stage, Tier, Timestamp, UserId};
-use tideline::engine::{Disposition, Engine, Partition, Previous, Reason, Signal, SignalKind};
+use tideline::engine::{Announcement, AnnouncementKind, Disposition, Engine, OutputReason, Partition, Previous};
 use tideline::ingest::MAX_AMOUNT;
 use tideline::rules::{Rules, Rung};
 
@@ -31,9 +31,9 @@ fn payment(id: u64, at: Timestamp) -> Event {
     event(id, at, body)
 }
 
-fn tiers(signals: &[Signal]) -> Vec<(Reason, Tier)> {
-    let tier = |signal: &Signal| match signal.kind {
-        SignalKind::TierChanged { current, .. } => Some((signal.reason, current)),
+fn tiers(signals: &[Announcement]) -> Vec<(OutputReason, Tier)> {
+    let tier = |signal: &Announcement| match signal.kind {
+        AnnouncementKind::TierChanged { current, .. } => Some((signal.reason, current)),
         _ => None,
     };
     signals.iter().filter_map(tier).collect()
@@ -126,7 +126,7 @@ fn a_new_generation_of_rules_re_evaluates_every_user_in_slices() {
     let mut new = restored(&old, sliced.clone());
     signals.clear();
     advance(&mut new, day(1), &mut signals);
-    assert_eq!(tiers(&signals), [(Reason::RuleChange, Tier::rung(1)); 5]);
+    assert_eq!(tiers(&signals), [(OutputReason::RuleChange, Tier::rung(1)); 5]);
     assert!(signals.iter().all(|signal| Some(signal.time) == old.watermark() && signal.cause.is_none()));
 
     // Once done it isn't done again.
@@ -142,7 +142,7 @@ fn a_new_generation_of_rules_re_evaluates_every_user_in_slices() {
     let of_u1: Vec<_> = signals.iter().filter(|signal| signal.user.as_str() == "u1").collect();
     assert_eq!(of_u1[0].sequence, 2);
     let previous = of_u1.iter().find_map(|signal| match signal.kind {
-        SignalKind::TierChanged { ref previous, .. } => previous.clone(),
+        AnnouncementKind::TierChanged { ref previous, .. } => previous.clone(),
         _ => None,
     });
     assert_eq!(previous, Some(Previous::Tier(Tier::rung(1))));
@@ -212,8 +212,9 @@ fn a_stage_that_new_rules_would_not_have_announced_is_not_taken_back() {
     let mut old = partition(settings(Rules::default()));
     handle(&mut old, &payment(1, day(0)), &mut signals);
     advance(&mut old, day(10), &mut signals);
-    let stage =
-        |signals: &[Signal]| signals.iter().any(|signal| matches!(signal.kind, SignalKind::DormancyRisk { .. }));
+    let stage = |signals: &[Announcement]| {
+        signals.iter().any(|signal| matches!(signal.kind, AnnouncementKind::DormancyRisk { .. }))
+    };
     assert!(stage(&signals));
     signals.clear();
     let mut new = restored(&old, settings(Rules { generation: 2, min_silence_days: 60.0, ..Rules::default() }));
@@ -239,7 +240,7 @@ fn at_one_instant_users_come_in_order_and_of_each_the_tier_before_the_stage() {
         signals.clear();
         advance(&mut partition, day(38), &mut signals);
         assert!(signals.iter().all(|signal| signal.time == day(37)));
-        let is_tier = |signal: &Signal| matches!(signal.kind, SignalKind::TierChanged { .. });
+        let is_tier = |signal: &Announcement| matches!(signal.kind, AnnouncementKind::TierChanged { .. });
         let order: Vec<_> = signals.iter().map(|signal| (signal.user.as_str(), is_tier(signal))).collect();
         assert_eq!(order, [("u1", true), ("u1", false), ("u2", true), ("u2", false)], "slices of {max_effects}");
     }
@@ -253,7 +254,7 @@ fn outputs_older_than_emit_from_are_folded_in_silence() {
     for n in 0..5 {
         handle(&mut partition, &payment(n, day(n as i64)), &mut signals);
     }
-    assert_eq!(tiers(&signals), [(Reason::Behaviour, Tier::rung(1))]);
+    assert_eq!(tiers(&signals), [(OutputReason::Behaviour, Tier::rung(1))]);
     assert_eq!(signals[0].sequence, 1);
 }
 
@@ -279,8 +280,8 @@ fn a_warning_beyond_all_times_is_never_due() {
     let mut partition = partition(settings(Rules { min_silence_days: 1e300, ..Rules::default() }));
     handle(&mut partition, &payment(1, day(0)), &mut signals);
     advance(&mut partition, day(200), &mut signals);
-    let stage = |signal: &Signal| match signal.kind {
-        SignalKind::DormancyRisk { stage, .. } => Some(stage),
+    let stage = |signal: &Announcement| match signal.kind {
+        AnnouncementKind::DormancyRisk { stage, .. } => Some(stage),
         _ => None,
     };
     assert_eq!(signals.iter().filter_map(stage).collect::<Vec<_>>(), [Stage::Dormant, Stage::Lost]);

@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 use tideline::domain::{Body, DAY_MS, Event, EventId, HOUR_MS, Input, Origin, Source, Timestamp, Token, UserId};
-use tideline::engine::{Disposition, Engine, Handled, Partition, Settings, Signal};
+use tideline::engine::{Announcement, Disposition, Engine, Handled, Partition, Settings};
 use tideline::rules::Rules;
 use tideline::state::codec::Header;
 use tideline::state::{InputPosition, PartitionRecord, Population};
@@ -36,7 +36,7 @@ struct Lane {
 /// What readers see, and what became of each event.
 #[derive(Debug, Default, PartialEq)]
 struct Done {
-    signals: Vec<Signal>,
+    signals: Vec<Announcement>,
     dispositions: Vec<Disposition>,
 }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use tideline::domain::{DAY_MS, Event, HOUR_MS, Input, PartitionId, Source, Timestamp};
 use tideline::emit::{Emitter, Output, OutputFormat};
-use tideline::engine::{Disposition, Engine, Handled, Partition, Previous, Settings, Signal, Slice};
+use tideline::engine::{Announcement, Disposition, Engine, Handled, Partition, Previous, Settings, Slice};
 use tideline::record::Coordinates;
 use tideline::rules::Rules;
 
@@ -48,7 +48,7 @@ fn emitter(engine: &Engine) -> Emitter {
     Emitter::new(&engine.settings().rules, engine.rule_version(), output)
 }
 
-fn json_of(signal: &Signal, emitter: &Emitter) -> Value {
+fn json_of(signal: &Announcement, emitter: &Emitter) -> Value {
     let mut json = Vec::new();
     emitter.write_json(signal, &mut json);
     serde_json::from_slice(&json).unwrap()
@@ -63,7 +63,7 @@ fn name_of(previous: &Previous, engine: &Engine) -> String {
 }
 
 /// Handles an event, installing full slices of timers on the way, as a lane does after their commit.
-fn handle(partition: &mut Partition, event: &Event, signals: &mut Vec<Signal>) -> Disposition {
+fn handle(partition: &mut Partition, event: &Event, signals: &mut Vec<Announcement>) -> Disposition {
     loop {
         match partition.handle_event(Input(event.source as u8), event, &coordinates(0), signals).unwrap() {
             Handled::Done(disposition) => return disposition,
@@ -73,7 +73,7 @@ fn handle(partition: &mut Partition, event: &Event, signals: &mut Vec<Signal>) -
 }
 
 /// Moves stream time, and fires all that is due by then.
-fn advance(partition: &mut Partition, to: Timestamp, signals: &mut Vec<Signal>) {
+fn advance(partition: &mut Partition, to: Timestamp, signals: &mut Vec<Announcement>) {
     while partition.handle_time(Some(to), signals).unwrap() == Slice::Full {
         partition.install();
     }

@@ -5,7 +5,7 @@ use tideline::domain::{
     Body, DAY_MS, Event, EventId, Input, MessageEvent, Origin, Source, Stage, Tier, Timestamp, Token, UserId,
 };
 use tideline::emit::{Emitter, Output, OutputFormat};
-use tideline::engine::{Disposition, Engine, Handled, Partition, Settings, Signal, SignalKind};
+use tideline::engine::{Announcement, AnnouncementKind, Disposition, Engine, Handled, Partition, Settings};
 use tideline::ingest::{MAX_AMOUNT, MAX_REFUND_AHEAD_MS};
 use tideline::rules::Rules;
 use tideline::rules::tier::tier_on;
@@ -133,7 +133,7 @@ fn histories(partition: &Partition) -> Vec<Option<User>> {
         .collect()
 }
 
-fn fold(events: &[Event]) -> (Partition, Vec<Signal>) {
+fn fold(events: &[Event]) -> (Partition, Vec<Announcement>) {
     let mut partition = sliced(100);
     let mut signals = Vec::new();
     for event in events {
@@ -250,7 +250,7 @@ proptest! {
             prop_assert_eq!(sequences, (1..=of_user.len() as u64).collect::<Vec<_>>());
             let Some(user) = partition.users().user(&id).unwrap() else { continue };
             let announced = of_user.iter().rev().find_map(|signal| match signal.kind {
-                SignalKind::TierChanged { current, .. } => Some(current),
+                AnnouncementKind::TierChanged { current, .. } => Some(current),
                 _ => None,
             });
             let as_of = partition.watermark().max(user.newest).unwrap();

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 use tideline::domain::{Origin, PartitionId, Source, Timestamp};
-use tideline::engine::{Disposition, Engine, Partition, Settings, Signal, SignalKind};
+use tideline::engine::{Announcement, AnnouncementKind, Disposition, Engine, Partition, Settings};
 use tideline::ingest::{Decoded, Decoder, Format, InputSpec};
 
 use super::{advance, handle};
@@ -114,7 +114,7 @@ fn settings(rules: &Value, max_effects: usize) -> Settings {
 }
 
 /// The fields that the cases compare.
-fn compared(signal: &Signal, engine: &Engine) -> Value {
+fn compared(signal: &Announcement, engine: &Engine) -> Value {
     let tier = |tier| engine.tier_name(tier).to_owned();
     let mut line = serde_json::json!({
         "user_id": signal.user.as_str(),
@@ -123,17 +123,17 @@ fn compared(signal: &Signal, engine: &Engine) -> Value {
         "reason": signal.reason.as_str(),
     });
     let rest = match &signal.kind {
-        SignalKind::TierChanged { previous, current, .. } => {
+        AnnouncementKind::TierChanged { previous, current, .. } => {
             let previous = previous.as_ref().map(|previous| super::name_of(previous, engine));
             serde_json::json!({"type": "tier_changed", "previous": previous, "current": tier(*current)})
         }
-        SignalKind::DormancyRisk { stage, previous_stage, silent_since, .. } => serde_json::json!({
+        AnnouncementKind::DormancyRisk { stage, previous_stage, silent_since, .. } => serde_json::json!({
             "type": "dormancy_risk",
             "stage": stage.as_str(),
             "previous_stage": previous_stage.as_str(),
             "silent_since": silent_since,
         }),
-        SignalKind::DormancyCleared { stage, silent_since, .. } => {
+        AnnouncementKind::DormancyCleared { stage, silent_since, .. } => {
             serde_json::json!({"type": "dormancy_cleared", "stage": stage.as_str(), "silent_since": silent_since})
         }
     };

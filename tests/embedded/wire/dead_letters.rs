@@ -7,13 +7,13 @@ use sha2::{Digest as _, Sha256};
 use tideline::domain::{PartitionId, Source};
 use tideline::emit::line::write_dead_letter;
 use tideline::emit::{dead_letter, header};
-use tideline::ingest::{self, Decoded, Decoder, Format, Reason, Reject};
+use tideline::ingest::{self, Decoded, Decoder, Format, Reject, RejectReason};
 use tideline::record::{Damage, Header, Message, Outgoing, Unread, text_header};
 
 use super::{MAX_SKEW_MS, TestMessage, coordinates, input};
 
 fn reject() -> Reject {
-    Reject::new(Reason::BadValue, "data.amount: expected an integer")
+    Reject::new(RejectReason::BadValue, "data.amount: expected an integer")
 }
 
 fn letter(record: &TestMessage, limit: usize) -> Outgoing {
@@ -84,7 +84,7 @@ fn a_record_that_could_not_be_read_whole_is_malformed_whatever_is_left_of_it() {
         let damage = Damage { unread: Unread::Headers, detail: "headers: the client can't read them".to_owned() };
         let damaged = Damaged(record, damage);
         let decoded = decoder.decode(&damaged, PartitionId(0), None);
-        let expected = Reject::new(Reason::Malformed, "headers: the client can't read them");
+        let expected = Reject::new(RejectReason::Malformed, "headers: the client can't read them");
         assert_eq!(decoded, Decoded::Reject(expected.clone()));
         let letter = dead_letter(&damaged, &expected, &coordinates("t", 0, 7), &Arc::from("dead-letters"), 100_000);
         assert_eq!(headers_of(&letter, header::UNREAD), ["headers"]);
@@ -94,7 +94,7 @@ fn a_record_that_could_not_be_read_whole_is_malformed_whatever_is_left_of_it() {
 
 #[test]
 fn every_reason_is_named_as_in_the_metrics() {
-    for reason in Reason::ALL {
+    for reason in RejectReason::ALL {
         let at = coordinates("t", 0, 0);
         let letter =
             dead_letter(&TestMessage::default(), &Reject::new(reason, ""), &at, &Arc::from("dead-letters"), 100_000);

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use tideline::domain::{EventId, Source, Token};
-use tideline::ingest::{Decoded, Format, Reason};
+use tideline::ingest::{Decoded, Format, RejectReason};
 
 use super::{decode, shapes};
 use crate::common::message::TestMessage;
@@ -79,7 +79,7 @@ fn a_sender_may_stand_anywhere_and_means_nothing_in_tideline_json() {
     let no_text = r#"{"specversion":"1.0","id":"1","source":5,"subject":"u1","type":"app.login","time":1}"#;
     match decode(&TestMessage::of_value(no_text), Source::App, Format::Json) {
         Decoded::Reject(reject) => {
-            assert_eq!((reject.reason, reject.detail.as_str()), (Reason::BadValue, "source: expected a text"));
+            assert_eq!((reject.reason, reject.detail.as_str()), (RejectReason::BadValue, "source: expected a text"));
         }
         other => panic!("{other:?}"),
     }

@@ -5,7 +5,7 @@ mod identities;
 mod noise;
 mod reasons;
 mod routing;
-mod signals;
+mod outputs;
 mod types;
 
 use std::sync::Arc;

@@ -4,11 +4,11 @@ use prost::Message as _;
 use serde_json::{Value, json};
 use tideline::domain::{PartitionId, Source, Timestamp};
 use tideline::ingest::protobuf::schema;
-use tideline::ingest::{Decoded, Decoder, Format, InputSpec, Reason};
+use tideline::ingest::{Decoded, Decoder, Format, InputSpec, RejectReason};
 
 use super::{MAX_SKEW_MS, MAX_VALUE, TestMessage, decode, input, shapes};
 
-fn reason(decoded: Decoded) -> (Reason, String) {
+fn reason(decoded: Decoded) -> (RejectReason, String) {
     match decoded {
         Decoded::Reject(reject) => {
             assert!(reject.detail.len() <= 200, "a long detail: {}", reject.detail);
@@ -18,7 +18,7 @@ fn reason(decoded: Decoded) -> (Reason, String) {
     }
 }
 
-fn check(record: &TestMessage, source: Source, format: Format, expected: Reason, named: &str) {
+fn check(record: &TestMessage, source: Source, format: Format, expected: RejectReason, named: &str) {
     let (reason, detail) = reason(decode(record, source, format));
     assert_eq!(reason, expected, "{detail}: {record:?}");
     assert!(detail.contains(named), "{detail:?} does not name {named:?}");
@@ -43,20 +43,26 @@ fn event(event_type: &str, members: &Value) -> Value {
 #[test]
 fn a_null_or_empty_value_is_empty() {
     for format in FORMATS {
-        check(&TestMessage::default(), Source::App, format, Reason::Empty, "null value");
-        check(&TestMessage::of_value(""), Source::App, format, Reason::Empty, "empty value");
+        check(&TestMessage::default(), Source::App, format, RejectReason::Empty, "null value");
+        check(&TestMessage::of_value(""), Source::App, format, RejectReason::Empty, "empty value");
     }
     let binary = TestMessage::of_value("").header("ce_specversion", "1.0").header("ce_id", "e1");
-    check(&binary, Source::App, Format::Json, Reason::Empty, "empty value");
+    check(&binary, Source::App, Format::Json, RejectReason::Empty, "empty value");
 }
 
 #[test]
 fn a_value_over_the_limit_is_too_large_whatever_else_it_is() {
     for format in FORMATS {
-        check(&TestMessage::of_value(vec![b'x'; MAX_VALUE + 1]), Source::App, format, Reason::TooLarge, "4097 bytes");
+        check(
+            &TestMessage::of_value(vec![b'x'; MAX_VALUE + 1]),
+            Source::App,
+            format,
+            RejectReason::TooLarge,
+            "4097 bytes",
+        );
     }
     let two_megabytes = vec![b'{'; 2 << 20];
-    check(&TestMessage::of_value(two_megabytes), Source::App, Format::Json, Reason::TooLarge, "2097152 bytes");
+    check(&TestMessage::of_value(two_megabytes), Source::App, Format::Json, RejectReason::TooLarge, "2097152 bytes");
     // Key, headers and value count together, to the byte.
     let record = |more: usize| {
         let value = json!({"id": "e1", "user_id": "u1", "type": "app.opened", "time": 1}).to_string();
@@ -65,9 +71,9 @@ fn a_value_over_the_limit_is_too_large_whatever_else_it_is() {
     };
     let fits = decode(&record(0), Source::App, Format::Json);
     assert!(matches!(fits, Decoded::Event { .. }), "{fits:?}");
-    check(&record(1), Source::App, Format::Json, Reason::TooLarge, "4097 bytes of key, headers and value");
+    check(&record(1), Source::App, Format::Json, RejectReason::TooLarge, "4097 bytes of key, headers and value");
     let long_key = TestMessage::of_value("{}").key(vec![b'k'; MAX_VALUE]);
-    check(&long_key, Source::App, Format::Json, Reason::TooLarge, "4098 bytes");
+    check(&long_key, Source::App, Format::Json, RejectReason::TooLarge, "4098 bytes");
 }
 
 #[test]
@@ -95,7 +101,7 @@ fn what_is_not_of_its_shape_is_malformed() {
     ];
     for value in json {
         for format in [Format::Json, Format::Cloudevents] {
-            check(&TestMessage::of_value(*value), Source::App, format, Reason::Malformed, "not ");
+            check(&TestMessage::of_value(*value), Source::App, format, RejectReason::Malformed, "not ");
         }
     }
     let good = event("payment.completed", &json!({"data": {"amount": 5, "scene": "x"}}));
@@ -103,7 +109,7 @@ fn what_is_not_of_its_shape_is_malformed() {
         let value = record.value.clone().unwrap();
         let cut = TestMessage { value: Some(value[..value.len() - 1].to_vec()), ..record };
         let (reason, detail) = reason(decode(&cut, Source::App, format));
-        assert_eq!(reason, Reason::Malformed, "{shape}: {detail}");
+        assert_eq!(reason, RejectReason::Malformed, "{shape}: {detail}");
     }
     let protobuf: &[&[u8]] = &[
         b"\x0a\x05ab",               // a text that ends early
@@ -117,34 +123,40 @@ fn what_is_not_of_its_shape_is_malformed() {
         b"{\"id\":\"e1\"}",
     ];
     for value in protobuf {
-        check(&TestMessage::of_value(*value), Source::App, Format::Protobuf, Reason::Malformed, "not protobuf");
+        check(&TestMessage::of_value(*value), Source::App, Format::Protobuf, RejectReason::Malformed, "not protobuf");
         let framed = [b"\0\0\0\0\x01\0", *value].concat();
         check(
             &TestMessage::of_value(framed),
             Source::App,
             Format::ConfluentProtobuf,
-            Reason::Malformed,
+            RejectReason::Malformed,
             "not protobuf",
         );
     }
     for frame in [&b"\0"[..], b"\0\0\0\x01", b"\0\0\0\0\x01", b"\0\0\0\0\x01\x02"] {
-        check(&TestMessage::of_value(frame), Source::App, Format::ConfluentProtobuf, Reason::Malformed, "not protobuf");
+        check(
+            &TestMessage::of_value(frame),
+            Source::App,
+            Format::ConfluentProtobuf,
+            RejectReason::Malformed,
+            "not protobuf",
+        );
     }
     let header = TestMessage::of_value("{}").header("ce_specversion", "1.0").header("ce_id", b"\xff");
-    check(&header, Source::App, Format::Json, Reason::Malformed, "ce_");
+    check(&header, Source::App, Format::Json, RejectReason::Malformed, "ce_");
 }
 
 #[test]
 fn what_is_of_no_known_shape_is_unsupported() {
     let text = |content_type: &str| TestMessage::of_value("{}").header("content-type", content_type);
     for content_type in ["text/plain", "application/avro", "application/cloudevents+protobuf", "", "\u{e9}"] {
-        check(&text(content_type), Source::App, Format::Json, Reason::Unsupported, "content-type");
+        check(&text(content_type), Source::App, Format::Json, RejectReason::Unsupported, "content-type");
     }
     check(
         &TestMessage::of_value("{}").header("content-type", b"\xff"),
         Source::App,
         Format::Json,
-        Reason::Unsupported,
+        RejectReason::Unsupported,
         "content-type",
     );
     for (members, named) in [
@@ -153,14 +165,20 @@ fn what_is_of_no_known_shape_is_unsupported() {
         (json!({"specversion": "1.0", "datacontenttype": "text/xml"}), "datacontenttype"),
     ] {
         let record = TestMessage::of_value(event("app.login", &members).to_string());
-        check(&record, Source::App, Format::Cloudevents, Reason::Unsupported, named);
+        check(&record, Source::App, Format::Cloudevents, RejectReason::Unsupported, named);
     }
     let old = TestMessage::of_value("{}").header("ce_specversion", "0.3");
-    check(&old, Source::App, Format::Json, Reason::Unsupported, "specversion");
+    check(&old, Source::App, Format::Json, RejectReason::Unsupported, "specversion");
     for frame in
         [&b"\x01\0\0\0\x01\0"[..], b"\x0a\x02e1", b"\0\0\0\0\x01\x02\x02", b"\0\0\0\0\x01\x04\0\0", b"\0\0\0\0\x01\x01"]
     {
-        check(&TestMessage::of_value(frame), Source::App, Format::ConfluentProtobuf, Reason::Unsupported, "framing");
+        check(
+            &TestMessage::of_value(frame),
+            Source::App,
+            Format::ConfluentProtobuf,
+            RejectReason::Unsupported,
+            "framing",
+        );
     }
 }
 
@@ -192,13 +210,13 @@ fn a_required_field_that_is_absent_or_empty_is_missing() {
     ];
     for (event_type, members, named) in cases {
         for (_, record, format) in shapes(&event(event_type, &members)) {
-            check(&record, Source::App, format, Reason::MissingField, named);
+            check(&record, Source::App, format, RejectReason::MissingField, named);
         }
     }
     let no_version = TestMessage::of_value(event("app.login", &json!({"subject": "u1"})).to_string());
-    check(&no_version, Source::App, Format::Cloudevents, Reason::MissingField, "specversion");
+    check(&no_version, Source::App, Format::Cloudevents, RejectReason::MissingField, "specversion");
     let no_version = TestMessage::of_value("{}").header("ce_id", "e1");
-    check(&no_version, Source::App, Format::Json, Reason::MissingField, "specversion");
+    check(&no_version, Source::App, Format::Json, RejectReason::MissingField, "specversion");
 }
 
 #[test]
@@ -230,7 +248,7 @@ fn a_value_that_every_shape_can_hold_but_a_field_can_not_is_bad() {
     for (event_type, members, named) in cases {
         let source = if event_type.starts_with("rebate") { Source::Branch } else { Source::App };
         for (_, record, format) in shapes(&event(event_type, &members)) {
-            check(&record, source, format, Reason::BadValue, named);
+            check(&record, source, format, RejectReason::BadValue, named);
         }
     }
 }
@@ -280,17 +298,17 @@ fn a_value_of_the_wrong_kind_is_bad() {
         for (shape, record, format) in shapes(&event(event_type, &members)) {
             // Protobuf has its own way of being wrong; here the other shapes are judged.
             if !shape.contains("proto") && !shape.contains("confluent") {
-                check(&record, Source::App, format, Reason::BadValue, &named);
+                check(&record, Source::App, format, RejectReason::BadValue, &named);
             }
         }
     }
     for (name, value) in [("id", json!(1)), ("user_id", json!([])), ("type", json!({})), ("time", json!(1.5))] {
         let record = TestMessage::of_value(event("app.login", &json!({name: value})).to_string());
-        check(&record, Source::App, Format::Json, Reason::BadValue, name);
+        check(&record, Source::App, Format::Json, RejectReason::BadValue, name);
     }
     for name in ["channel", "origin"] {
         let record = TestMessage::of_value(event("app.login", &json!({name: 1})).to_string());
-        check(&record, Source::App, Format::Json, Reason::BadValue, name);
+        check(&record, Source::App, Format::Json, RejectReason::BadValue, name);
     }
 }
 
@@ -299,7 +317,7 @@ fn a_number_beyond_all_bounds_is_bad_and_not_malformed() {
     for number in ["1e999", "-1e999", "123456789012345678901234567890", "99999999999999999999e99999999999"] {
         let text =
             format!(r#"{{"id":"e","user_id":"u","type":"payment.completed","time":1,"data":{{"amount":{number}}}}}"#);
-        check(&TestMessage::of_value(text), Source::App, Format::Json, Reason::BadValue, "");
+        check(&TestMessage::of_value(text), Source::App, Format::Json, RejectReason::BadValue, "");
     }
 }
 
@@ -318,9 +336,15 @@ fn a_number_beyond_all_bounds_is_ignored_where_the_type_has_no_such_field() {
                 assert!(matches!(decoded, Decoded::Event { .. }), "{data} {number} {more}: {decoded:?}");
             }
             let broken = read(text("", ""));
-            assert!(matches!(&broken, Decoded::Reject(reject) if reject.reason == Reason::Malformed), "{broken:?}");
+            assert!(
+                matches!(&broken, Decoded::Reject(reject) if reject.reason == RejectReason::Malformed),
+                "{broken:?}"
+            );
             let unnamed = read(text("\"id\":1e999,", "}").replace("\"id\":\"e\",", ""));
-            assert!(matches!(&unnamed, Decoded::Reject(reject) if reject.reason == Reason::BadValue), "{unnamed:?}");
+            assert!(
+                matches!(&unnamed, Decoded::Reject(reject) if reject.reason == RejectReason::BadValue),
+                "{unnamed:?}"
+            );
         }
         let binary = TestMessage::of_value(format!(r#"{{"amount":{number}}}"#))
             .header("ce_specversion", "1.0")
@@ -351,7 +375,7 @@ fn a_number_beyond_all_bounds_is_ignored_where_the_type_has_no_such_field() {
     assert!(matches!(of_type("app.login"), Decoded::Event { .. }), "{:?}", of_type("app.login"));
     for (name, field) in [("payment.completed", "data.amount"), ("survey.answered", "data.max_per_month")] {
         let (reason, detail) = reason(of_type(name));
-        assert!(reason == Reason::BadValue && detail.starts_with(field), "{name}: {detail}");
+        assert!(reason == RejectReason::BadValue && detail.starts_with(field), "{name}: {detail}");
     }
 }
 
@@ -375,7 +399,7 @@ fn a_time_before_the_earliest_is_taken_for_seconds_and_no_other_time_is() {
                 Decoded::Event { .. } => assert!(is_read, "{event_type} at {time} as {shape}"),
                 Decoded::Reject(reject) => {
                     assert!(!is_read, "{event_type} at {time} as {shape}: {reject}");
-                    assert_eq!(reject.reason, Reason::BadValue);
+                    assert_eq!(reject.reason, RejectReason::BadValue);
                     let expected =
                         "time: before stream.earliest, 1990-01-01T00:00:00.000Z: seconds? expected milliseconds";
                     assert_eq!(reject.detail, expected);
@@ -400,8 +424,8 @@ fn nesting_without_end_is_no_danger() {
         let ignored = format!(r#"{{"id":"e","user_id":"u","type":"app.login","time":1,"more":{deep}}}"#);
         assert!(matches!(decode(&TestMessage::of_value(ignored), Source::App, Format::Json), Decoded::Event { .. }));
         let judged = format!(r#"{{"id":"e","user_id":"u","type":"app.viewed","time":1,"data":{{"category":{deep}}}}}"#);
-        check(&TestMessage::of_value(judged), Source::App, Format::Json, Reason::BadValue, "data.category");
-        check(&TestMessage::of_value(open.repeat(600)), Source::App, Format::Json, Reason::Malformed, "not ");
+        check(&TestMessage::of_value(judged), Source::App, Format::Json, RejectReason::BadValue, "data.category");
+        check(&TestMessage::of_value(open.repeat(600)), Source::App, Format::Json, RejectReason::Malformed, "not ");
     }
 }
 
@@ -422,7 +446,7 @@ fn an_event_further_ahead_than_the_skew_is_of_the_future() {
         for (shape, record, format) in shapes(&event("app.login", &members)) {
             let decoder = Decoder::new(input(Source::App, format), 1, MAX_SKEW_MS);
             let decoded = decoder.decode(&record, PartitionId(0), Some(now));
-            let future = matches!(&decoded, Decoded::Reject(reject) if reject.reason == Reason::FutureTime);
+            let future = matches!(&decoded, Decoded::Reject(reject) if reject.reason == RejectReason::FutureTime);
             assert_eq!(future, expected, "{shape}: {decoded:?}");
             let without_clock = decoder.decode(&record, PartitionId(0), None);
             assert!(matches!(without_clock, Decoded::Event { .. }), "{shape}: {without_clock:?}");
@@ -443,7 +467,7 @@ fn a_known_type_on_a_source_that_may_not_send_it_is_of_the_wrong_source() {
     for (event_type, source) in cases {
         let members = json!({"data": {"amount": 1, "coupon": "c"}});
         for (_, record, format) in shapes(&event(event_type, &members)) {
-            check(&record, source, format, Reason::WrongSource, source.as_str());
+            check(&record, source, format, RejectReason::WrongSource, source.as_str());
         }
     }
 }
@@ -453,15 +477,15 @@ fn the_first_fault_in_the_order_of_the_contract_is_the_reason() {
     let future = "2036-03-01T00:00:00Z";
     // A bad field before the source, the source before the future.
     let all = event("message.sent", &json!({"time": future, "data": {"campaign": 1}}));
-    check(&TestMessage::of_value(all.to_string()), Source::App, Format::Json, Reason::BadValue, "data.campaign");
+    check(&TestMessage::of_value(all.to_string()), Source::App, Format::Json, RejectReason::BadValue, "data.campaign");
     let two = event("message.sent", &json!({"time": future}));
-    check(&TestMessage::of_value(two.to_string()), Source::App, Format::Json, Reason::WrongSource, "type");
+    check(&TestMessage::of_value(two.to_string()), Source::App, Format::Json, RejectReason::WrongSource, "type");
     let one = event("app.login", &json!({"time": future}));
     check(
         &TestMessage::of_value(one.to_string()).key("another"),
         Source::App,
         Format::Json,
-        Reason::FutureTime,
+        RejectReason::FutureTime,
         "time",
     );
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tideline::domain::{Origin, PartitionId, Partitioner, Source, partition_of};
 use tideline::emit;
-use tideline::ingest::{Decoded, Decoder, Format, InputSpec, Reason, header};
+use tideline::ingest::{Decoded, Decoder, Format, InputSpec, RejectReason, header};
 use tideline::record::Outgoing;
 
 use super::{MAX_SKEW_MS, MAX_VALUE, TestMessage, coordinates, input, shapes};
@@ -111,7 +111,7 @@ fn a_forwarded_record_is_read_as_what_it_was_in_every_shape() {
         let again = decoder.decode(&forwarded, home(), None);
         assert_eq!(again, Decoded::Event { event, origin: Some(from) }, "{shape}");
         match decoder.decode(&forwarded, elsewhere(), None) {
-            Decoded::Reject(reject) => assert_eq!(reject.reason, Reason::Misrouted, "{shape}"),
+            Decoded::Reject(reject) => assert_eq!(reject.reason, RejectReason::Misrouted, "{shape}"),
             other => panic!("{shape}: {other:?}"),
         }
     }
@@ -147,7 +147,7 @@ fn a_forwarded_record_without_its_headers_is_malformed() {
         for variant in variants {
             match decode(variant) {
                 Decoded::Reject(reject) => {
-                    assert_eq!(reject.reason, Reason::Malformed, "{name}");
+                    assert_eq!(reject.reason, RejectReason::Malformed, "{name}");
                     assert!(reject.detail.contains(name), "{} does not name {name}", reject.detail);
                 }
                 other => panic!("{name}: {other:?}"),
@@ -168,7 +168,7 @@ fn a_record_of_the_largest_size_is_still_read_when_it_was_forwarded() {
         let decoded = Decoder::new(spec, PARTITIONS, MAX_SKEW_MS).decode(&record, elsewhere(), None);
         let Decoded::Rekey { event, to, shape } = decoded else {
             assert!(
-                more == 1 && matches!(&decoded, Decoded::Reject(it) if it.reason == Reason::TooLarge),
+                more == 1 && matches!(&decoded, Decoded::Reject(it) if it.reason == RejectReason::TooLarge),
                 "{decoded:?}"
             );
             continue;

@@ -5,7 +5,7 @@ use prost::Message as _;
 use serde_json::{Map, Value};
 use tideline::domain::{EventId, Token, UserId};
 use tideline::ingest::protobuf::schema;
-use tideline::ingest::{Decoded, Format, Reason};
+use tideline::ingest::{Decoded, Format, RejectReason};
 use tideline::record::Message as _;
 
 use crate::common::message::TestMessage;
@@ -27,7 +27,11 @@ fn json(value: &[u8], format: Format, decoded: &Decoded) -> Result<(), String> {
     // A tree is pickier, as it also looks into what is ignored; so it says nothing where it fails.
     let Ok(object) = serde_json::from_slice::<Map<String, Value>>(value) else { return Ok(()) };
     if let Decoded::Reject(reject) = decoded {
-        return if reject.reason == Reason::Malformed { Err(format!("it is JSON, but {reject}")) } else { Ok(()) };
+        return if reject.reason == RejectReason::Malformed {
+            Err(format!("it is JSON, but {reject}"))
+        } else {
+            Ok(())
+        };
     }
     let text = |name: &str| object.get(name).and_then(Value::as_str).unwrap_or_default();
     let is_cloudevent = format == Format::Cloudevents || !text("specversion").is_empty();
@@ -39,8 +43,8 @@ fn protobuf(value: &[u8], decoded: &Decoded) -> Result<(), String> {
     let malformed = match decoded {
         // Groups, which the generated reader skips and proto3 does not have.
         Decoded::Reject(reject) if reject.detail.contains("wire type is unknown") => return Ok(()),
-        Decoded::Reject(reject) if reject.reason == Reason::TooLarge => return Ok(()),
-        Decoded::Reject(reject) => matches!(reject.reason, Reason::Malformed | Reason::Empty),
+        Decoded::Reject(reject) if reject.reason == RejectReason::TooLarge => return Ok(()),
+        Decoded::Reject(reject) => matches!(reject.reason, RejectReason::Malformed | RejectReason::Empty),
         _ => false,
     };
     match (schema::Event::decode(value), decoded) {

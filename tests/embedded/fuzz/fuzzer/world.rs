@@ -8,8 +8,10 @@ use std::sync::Arc;
 
 use tideline::domain::{Body, DAY_MS, Event, HOUR_MS, Input, PartitionId, Source, Timestamp, UserId};
 use tideline::emit::{Emitter, Output, OutputFormat};
-use tideline::engine::{Disposition, Engine, Handled, Partition, Previous, Settings, Signal, SignalKind, Slice};
-use tideline::ingest::Reason;
+use tideline::engine::{
+    Announcement, AnnouncementKind, Disposition, Engine, Handled, Partition, Previous, Settings, Slice,
+};
+use tideline::ingest::RejectReason;
 use tideline::record::Coordinates;
 use tideline::rules::Rules;
 
@@ -30,7 +32,7 @@ pub struct Book {
     pub duplicate: u64,
     pub suppressed: u64,
     pub rekeyed: u64,
-    pub dead: BTreeMap<Reason, u64>,
+    pub dead: BTreeMap<RejectReason, u64>,
 }
 
 impl Book {
@@ -50,7 +52,7 @@ pub struct World {
     room: Vec<u8>,
     shards: Vec<Shard>,
     sequences: HashMap<UserId, u64>,
-    signals: Vec<Signal>,
+    signals: Vec<Announcement>,
 }
 
 /// A partition, and its changelog with the last value of each key.
@@ -122,7 +124,7 @@ impl World {
                 return Err(format!("a user's signal {} follows {last}", signal.sequence));
             }
             *last = signal.sequence;
-            let stays = matches!(&signal.kind, SignalKind::TierChanged { previous: Some(Previous::Tier(previous)), current, .. }
+            let stays = matches!(&signal.kind, AnnouncementKind::TierChanged { previous: Some(Previous::Tier(previous)), current, .. }
                 if previous == current);
             if stays {
                 return Err(format!("a change to the same tier: {signal:?}"));
@@ -173,7 +175,7 @@ impl Shard {
         input: Input,
         event: &Event,
         at: &Coordinates,
-        signals: &mut Vec<Signal>,
+        signals: &mut Vec<Announcement>,
     ) -> Result<Disposition, String> {
         for _ in 0..MOST_SLICES {
             match self.partition.handle_event(input, event, at, signals).map_err(|error| error.to_string())? {
@@ -184,7 +186,7 @@ impl Shard {
         Err("the slices of timers don't end".to_owned())
     }
 
-    fn advance(&mut self, to: Timestamp, signals: &mut Vec<Signal>) -> Result<(), String> {
+    fn advance(&mut self, to: Timestamp, signals: &mut Vec<Announcement>) -> Result<(), String> {
         for _ in 0..MOST_SLICES {
             let slice = self.partition.handle_time(Some(to), signals).map_err(|error| error.to_string())?;
             self.commit();

@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 use tideline::domain::{Stage, Tier, Timestamp, UserId};
 use tideline::emit::protobuf::schema;
 use tideline::emit::{Emitter, Output, OutputFormat};
-use tideline::engine::{Forecast, Previous, Reason, Signal, SignalKind, SilenceEvidence, TierEvidence};
+use tideline::engine::{
+    Announcement, AnnouncementKind, Forecast, OutputReason, Previous, SilenceEvidence, TierEvidence,
+};
 use tideline::record::{Outgoing, text_header};
 use tideline::rules::{Model, Rules};
 
@@ -23,7 +25,7 @@ fn emitter_of(rules: &Rules, rule_version: &str, format: OutputFormat) -> Emitte
     Emitter::new(rules, rule_version, output)
 }
 
-fn record_of(signal: &Signal, format: OutputFormat) -> Outgoing {
+fn record_of(signal: &Announcement, format: OutputFormat) -> Outgoing {
     // What an earlier signal has left there must not show.
     let mut room = b"used".to_vec();
     emitter_of(&Rules::default(), "9f2c41d0", format).lend(signal, &mut room, |record| record.into())
@@ -37,15 +39,15 @@ fn at(text: &str) -> Timestamp {
     Timestamp::parse(text).unwrap()
 }
 
-fn tier_changed() -> Signal {
-    Signal {
+fn tier_changed() -> Announcement {
+    Announcement {
         user: UserId::new("u1").unwrap(),
         incarnation: 0,
         sequence: 3,
         time: at("2026-02-05T02:00:00Z"),
-        reason: Reason::Behaviour,
+        reason: OutputReason::Behaviour,
         cause: Some(coordinates("app.events", 3, 8812)),
-        kind: SignalKind::TierChanged {
+        kind: AnnouncementKind::TierChanged {
             previous: Some(Previous::Tier(Tier::rung(0))),
             current: Tier::rung(1),
             evidence: TierEvidence {
@@ -62,13 +64,13 @@ fn tier_changed() -> Signal {
     }
 }
 
-fn dormancy_risk() -> Signal {
-    Signal {
+fn dormancy_risk() -> Announcement {
+    Announcement {
         sequence: 4,
         time: at("2026-03-09T04:08:00Z"),
-        reason: Reason::Timer,
+        reason: OutputReason::Timer,
         cause: None,
-        kind: SignalKind::DormancyRisk {
+        kind: AnnouncementKind::DormancyRisk {
             stage: Stage::AtRisk,
             previous_stage: Stage::Active,
             silent_since: Some(at("2026-03-01T02:00:00Z")),
@@ -79,13 +81,13 @@ fn dormancy_risk() -> Signal {
     }
 }
 
-fn dormancy_cleared() -> Signal {
-    Signal {
+fn dormancy_cleared() -> Announcement {
+    Announcement {
         sequence: 5,
         time: at("2026-04-28T02:00:00Z"),
-        reason: Reason::Behaviour,
+        reason: OutputReason::Behaviour,
         cause: Some(coordinates("merchant.events", 3, 120)),
-        kind: SignalKind::DormancyCleared {
+        kind: AnnouncementKind::DormancyCleared {
             stage: Stage::AtRisk,
             silent_since: Some(at("2026-03-01T02:00:00Z")),
             silent_days: Some(58.0),
@@ -94,13 +96,13 @@ fn dormancy_cleared() -> Signal {
     }
 }
 
-fn json_of(signal: &Signal) -> String {
+fn json_of(signal: &Announcement) -> String {
     let mut out = Vec::new();
     emitter().write_json(signal, &mut out);
     String::from_utf8(out).unwrap()
 }
 
-fn parsed(signal: &Signal) -> Value {
+fn parsed(signal: &Announcement) -> Value {
     serde_json::from_str(&json_of(signal)).unwrap()
 }
 
@@ -128,8 +130,8 @@ fn the_worked_examples_come_out_byte_for_byte() {
 
 #[test]
 fn what_is_not_known_is_null_and_a_cause_that_is_none_is_absent() {
-    let first = Signal {
-        kind: SignalKind::TierChanged { previous: None, current: Tier::NEW, evidence: TierEvidence::default() },
+    let first = Announcement {
+        kind: AnnouncementKind::TierChanged { previous: None, current: Tier::NEW, evidence: TierEvidence::default() },
         cause: None,
         ..tier_changed()
     };
@@ -140,8 +142,8 @@ fn what_is_not_known_is_null_and_a_cause_that_is_none_is_absent() {
     );
     assert_eq!(value["evidence"]["days_since_last"], Value::Null);
 
-    let golden = Signal {
-        kind: SignalKind::DormancyRisk {
+    let golden = Announcement {
+        kind: AnnouncementKind::DormancyRisk {
             stage: Stage::Lost,
             previous_stage: Stage::AtRisk,
             silent_since: None,
@@ -154,8 +156,8 @@ fn what_is_not_known_is_null_and_a_cause_that_is_none_is_absent() {
     let nulls = r#""silent_since":null,"dormant_on":null,"confidence":null,"model_version":null,"evidence":{"repeat_days":0,"age_days":0,"silent_days":null}}"#;
     assert!(text.ends_with(nulls), "{text}");
 
-    let activated = Signal {
-        kind: SignalKind::DormancyCleared { stage: Stage::AtRisk, silent_since: None, silent_days: None },
+    let activated = Announcement {
+        kind: AnnouncementKind::DormancyCleared { stage: Stage::AtRisk, silent_since: None, silent_days: None },
         ..dormancy_cleared()
     };
     let text = json_of(&activated);
@@ -173,23 +175,27 @@ fn the_direction_is_that_of_the_order_of_tiers() {
         (Tier::NEW, Tier::INACTIVE, "down"),
     ];
     for (previous, current, direction) in cases {
-        let kind = SignalKind::TierChanged {
+        let kind = AnnouncementKind::TierChanged {
             previous: Some(Previous::Tier(previous)),
             current,
             evidence: TierEvidence::default(),
         };
-        assert_eq!(parsed(&Signal { kind, ..tier_changed() })["direction"], direction, "{previous:?} to {current:?}");
+        assert_eq!(
+            parsed(&Announcement { kind, ..tier_changed() })["direction"],
+            direction,
+            "{previous:?} to {current:?}"
+        );
     }
 }
 
 #[test]
 fn a_tier_that_the_ladder_no_longer_has_keeps_its_name_and_gives_no_direction() {
-    let kind = SignalKind::TierChanged {
+    let kind = AnnouncementKind::TierChanged {
         previous: Some(Previous::Retired("gold".into())),
         current: Tier::rung(0),
         evidence: TierEvidence::default(),
     };
-    let signal = Signal { kind, ..tier_changed() };
+    let signal = Announcement { kind, ..tier_changed() };
     let value = parsed(&signal);
     assert_eq!((&value["previous"], &value["direction"]), (&json!("gold"), &Value::Null));
     let Some(schema::signal::Kind::TierChanged(changed)) = protobuf_of(&signal).kind else { panic!() };
@@ -201,8 +207,8 @@ fn an_amount_is_whole_in_json_and_the_nearest_that_fits_in_protobuf() {
     let beyond = i128::from(i64::MAX) + 1;
     for (amount, nearest) in [(beyond, i64::MAX), (-beyond, i64::MIN), (-beyond - 1, i64::MIN), (6000, 6000)] {
         let evidence = TierEvidence { amount_30: amount, amount_90: -amount, ..TierEvidence::default() };
-        let kind = SignalKind::TierChanged { previous: None, current: Tier::rung(0), evidence };
-        let signal = Signal { kind, ..tier_changed() };
+        let kind = AnnouncementKind::TierChanged { previous: None, current: Tier::rung(0), evidence };
+        let signal = Announcement { kind, ..tier_changed() };
         let text = json_of(&signal);
         assert!(text.contains(&format!(r#""amount_30":{amount},"amount_90":{},"#, -amount)), "{text}");
         let Some(schema::signal::Kind::TierChanged(changed)) = protobuf_of(&signal).kind else { panic!() };
@@ -212,15 +218,15 @@ fn an_amount_is_whole_in_json_and_the_nearest_that_fits_in_protobuf() {
 
 #[test]
 fn every_reason_and_stage_has_its_name_in_json_and_in_protobuf() {
-    for reason in Reason::ALL {
-        let signal = Signal { reason, ..tier_changed() };
+    for reason in OutputReason::ALL {
+        let signal = Announcement { reason, ..tier_changed() };
         assert_eq!(parsed(&signal)["reason"], reason.as_str());
         let decoded = protobuf_of(&signal);
         assert_eq!(decoded.reason().as_str_name(), format!("REASON_{}", reason.as_str().to_uppercase()));
     }
     for stage in Stage::ALL {
-        let kind = SignalKind::DormancyCleared { stage, silent_since: None, silent_days: None };
-        let signal = Signal { kind, ..tier_changed() };
+        let kind = AnnouncementKind::DormancyCleared { stage, silent_since: None, silent_days: None };
+        let signal = Announcement { kind, ..tier_changed() };
         assert_eq!(parsed(&signal)["stage"], stage.as_str());
         let Some(schema::signal::Kind::DormancyCleared(cleared)) = protobuf_of(&signal).kind else { panic!() };
         assert_eq!(cleared.stage().as_str_name(), format!("STAGE_{}", stage.as_str().to_uppercase()));
@@ -230,8 +236,11 @@ fn every_reason_and_stage_has_its_name_in_json_and_in_protobuf() {
 #[test]
 fn user_ids_and_topics_are_escaped() {
     let user = "a\"b\\c\n\r\t\u{1}\u{1f}\u{7f}é😀/";
-    let signal =
-        Signal { user: UserId::new(user).unwrap(), cause: Some(coordinates("odd \"topic\"", 0, 0)), ..tier_changed() };
+    let signal = Announcement {
+        user: UserId::new(user).unwrap(),
+        cause: Some(coordinates("odd \"topic\"", 0, 0)),
+        ..tier_changed()
+    };
     let value = parsed(&signal);
     assert_eq!(value["user_id"], user);
     assert_eq!(value["cause"]["topic"], "odd \"topic\"");
@@ -239,7 +248,7 @@ fn user_ids_and_topics_are_escaped() {
 
 #[test]
 fn ids_differ_by_user_incarnation_sequence_time_type_and_rules() {
-    let with = |user: &str, incarnation, sequence| Signal {
+    let with = |user: &str, incarnation, sequence| Announcement {
         user: UserId::new(user).unwrap(),
         incarnation,
         sequence,
@@ -247,10 +256,10 @@ fn ids_differ_by_user_incarnation_sequence_time_type_and_rules() {
     };
     let signals =
         [with("u1", 0, 3), with("u1", 0, 4), with("u1", 3, 0), with("u13", 0, 0), with("u", 13, 0), with("u2", 0, 3)];
-    let later = Signal { time: tier_changed().time.plus_millis(1), ..tier_changed() };
+    let later = Announcement { time: tier_changed().time.plus_millis(1), ..tier_changed() };
     let others = ["dormancy_risk", "dormancy_cleared"].map(|name| {
         let of_type = if name == "dormancy_risk" { dormancy_risk() } else { dormancy_cleared() };
-        Signal { kind: of_type.kind, ..tier_changed() }
+        Announcement { kind: of_type.kind, ..tier_changed() }
     });
     let signals: Vec<_> = signals.into_iter().chain([later]).chain(others).collect();
     let mut ids: Vec<_> = signals.iter().map(|signal| parsed(signal)["id"].clone()).collect();
@@ -262,7 +271,7 @@ fn ids_differ_by_user_incarnation_sequence_time_type_and_rules() {
         assert!(!ids[at + 1..].contains(id), "{id} is there twice");
     }
     // Nothing else is in it: a signal that is found again elsewhere keeps its id.
-    let elsewhere = Signal { cause: None, reason: Reason::LateData, ..tier_changed() };
+    let elsewhere = Announcement { cause: None, reason: OutputReason::LateData, ..tier_changed() };
     assert_eq!(parsed(&elsewhere)["id"], parsed(&tier_changed())["id"]);
 }
 
@@ -324,7 +333,7 @@ fn a_record_is_keyed_by_user_and_says_in_headers_what_it_is() {
     }
 }
 
-fn protobuf_of(signal: &Signal) -> schema::Signal {
+fn protobuf_of(signal: &Announcement) -> schema::Signal {
     let record = record_of(signal, OutputFormat::Protobuf);
     schema::Signal::decode(record.value.unwrap().as_slice()).unwrap()
 }
