@@ -11,12 +11,14 @@ mod effect;
 mod hand;
 mod partition;
 mod store;
+mod table_slice;
 
 use std::sync::Arc;
 
 pub use effect::{Announcement, AnnouncementKind, Forecast, OutputReason, Previous, SilenceEvidence, TierEvidence};
 pub use partition::{Change, Partition};
 pub use store::Users;
+pub use table_slice::{TableCursor, TableSlice};
 
 use crate::domain::{Tier, Timestamp};
 use crate::ingest::Reject;

@@ -39,14 +39,6 @@ impl Users {
         Ok(Some(user))
     }
 
-    /// The bytes of each key, in order of key: the same as the changelog's last values.
-    pub fn snapshot(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
-        let table = self.read();
-        let mut all: Vec<_> = table.iter().map(|(_, held)| (held.key().to_vec(), held.value().to_vec())).collect();
-        all.sort_unstable();
-        all
-    }
-
     pub(super) fn read(&self) -> RwLockReadGuard<'_, Table> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
