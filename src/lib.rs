@@ -18,6 +18,7 @@ pub mod rules;
 pub mod timers;
 pub mod engine;
 pub mod emit;
+pub mod pipeline;
 pub mod generate;
 pub mod broker;
 pub mod runtime;

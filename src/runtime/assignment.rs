@@ -51,7 +51,7 @@ impl<B: Broker> Lane<B> {
         tracing::info!(lane = self.index, ?partitions, lost, "revoked");
         self.look_at_topics(now_ms)?;
         self.leaving = BTreeSet::from_iter(partitions.iter().copied());
-        if !lost && self.unsettled.is_none() && self.has_in_hand() {
+        if !lost && self.unsettled.is_none() && self.has_uncommitted() {
             self.commit(now_ms)?;
         }
         self.leaving.clear();
@@ -69,7 +69,7 @@ impl<B: Broker> Lane<B> {
                 status.store = None;
             });
         }
-        if !self.has_in_hand() {
+        if !self.has_uncommitted() {
             self.batch = None;
         }
         self.is_assigned = false;

@@ -37,7 +37,7 @@ impl<B: Broker> Lane<B> {
     pub(super) fn commit(&mut self, now_ms: u64) -> Result<(), LaneError> {
         let serving = self.partitions.values().filter_map(Held::as_serving);
         let partitions: BTreeSet<_> =
-            serving.filter(|serving| serving.has_in_hand()).map(|serving| serving.id).collect();
+            serving.filter(|serving| serving.has_uncommitted()).map(|serving| serving.id).collect();
         if partitions.is_empty() {
             self.batch = None;
             return Ok(());

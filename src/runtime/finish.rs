@@ -156,7 +156,7 @@ impl<B: Broker> Lane<B> {
         let limit = self.fronts.limit();
         let at_end =
             |held: &Held<B>| held.as_serving().is_some_and(|serving| serving.is_at_end() && serving.is_free(limit));
-        self.is_assigned && self.unsettled.is_none() && !self.has_in_hand() && self.partitions.values().all(at_end)
+        self.is_assigned && self.unsettled.is_none() && !self.has_uncommitted() && self.partitions.values().all(at_end)
     }
 }
 

@@ -19,7 +19,7 @@ use crate::broker::{Front, Reach};
 use crate::domain::{PartitionId, Timestamp};
 
 /// Nobody has anything left to forward.
-pub(super) const EVERYWHERE: Timestamp = Timestamp::of_millis(i64::MAX);
+pub(crate) const EVERYWHERE: Timestamp = Timestamp::of_millis(i64::MAX);
 
 /// With nothing forwarded for that long nobody waits.
 const QUIET_MS: u64 = 60_000;
@@ -31,7 +31,7 @@ const MAX_GAP_MS: u64 = 2 * LOOK_MS;
 
 /// How far events may be handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Limit {
+pub(crate) enum Limit {
     /// Nothing is being forwarded. `was_ever`: but it was, so who starts now looks at fronts.
     Open { was_ever: bool },
     /// The least front.

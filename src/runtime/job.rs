@@ -15,7 +15,7 @@ use crate::runtime::ownership::Expected;
 use crate::runtime::timekeeper::Timekeeper;
 
 /// In the order of [`Partitioner::ALL`].
-pub(super) type Fits = [bool; Partitioner::ALL.len()];
+pub(crate) type Fits = [bool; Partitioner::ALL.len()];
 
 #[derive(Debug)]
 pub struct Job {
@@ -23,8 +23,8 @@ pub struct Job {
     pub topics: Topics,
     pub settings: Settings,
     /// By input, `rekey` last.
-    pub(super) decoders: Vec<Decoder>,
-    pub(super) emitter: Emitter,
+    pub(crate) decoders: Vec<Decoder>,
+    pub(crate) emitter: Emitter,
     pub(super) restore_slots: Slots,
     pub(super) timekeeper: Timekeeper,
 }
@@ -49,11 +49,11 @@ impl Job {
         Arc::new(Self { engine, topics, settings, decoders, emitter, restore_slots, timekeeper })
     }
 
-    pub(super) fn inputs(&self) -> usize {
+    pub(crate) fn inputs(&self) -> usize {
         self.topics.inputs.len()
     }
 
-    pub(super) fn expected(&self) -> Expected<'_> {
+    pub(crate) fn expected(&self) -> Expected<'_> {
         let rules = self.engine.rules();
         Expected {
             topics: &self.topics,
@@ -65,18 +65,18 @@ impl Job {
         }
     }
 
-    pub(super) fn coordinates(&self, input: Input, partition: PartitionId, offset: Offset) -> Coordinates {
+    pub(crate) fn coordinates(&self, input: Input, partition: PartitionId, offset: Offset) -> Coordinates {
         Coordinates { topic: self.topics.input(input).clone(), partition, offset }
     }
 
     /// By partitioner, whether that key lies where it puts it.
-    pub(super) fn fits(&self, key: Option<&[u8]>, partition: PartitionId) -> Fits {
+    pub(crate) fn fits(&self, key: Option<&[u8]>, partition: PartitionId) -> Fits {
         let is_its = |it: Partitioner| key.is_some_and(|key| it.partition_of(key, self.topics.partitions) == partition);
         Partitioner::ALL.map(is_its)
     }
 
     /// The input whose silence an event ends: of a forwarded one the input that it came from.
-    pub(super) fn whose(&self, input: Input, forwarded_from: Option<&Coordinates>) -> Input {
+    pub(crate) fn whose(&self, input: Input, forwarded_from: Option<&Coordinates>) -> Input {
         let Some(from) = forwarded_from else { return input };
         let named = (0u8..).map(Input).zip(&self.topics.inputs).find(|(_, topic)| **topic == from.topic);
         named.map_or(input, |(input, _)| input)

@@ -16,6 +16,7 @@ use std::time::Duration;
 use crate::broker::{Broker, Polled, Source};
 use crate::domain::{Input, PartitionId, Timestamp};
 use crate::merge::Flow;
+use crate::pipeline::task::{HandleOutcome, PartitionTask};
 use crate::runtime::LaneError;
 use crate::runtime::calls::{Call, Calling};
 use crate::runtime::company::Company;
@@ -29,7 +30,6 @@ use crate::runtime::pace::Pace;
 use crate::runtime::recover::{Recovery, Unsettled};
 use crate::runtime::restore::Tools;
 use crate::runtime::restoring::Restoring;
-use crate::runtime::serving::{Serving, Turn};
 use crate::runtime::settings::{Mode, millis};
 use crate::runtime::unserved::Outlook;
 
@@ -70,7 +70,7 @@ pub(super) enum Next {
 /// One of this lane's partitions.
 pub(super) enum Held<B: Broker> {
     Restoring(Box<Restoring<B>>),
-    Serving(Box<Serving<B::Message>>),
+    Serving(Box<PartitionTask<B::Message>>),
     /// Left alone: this member may not serve it.
     Unserved,
 }
@@ -188,7 +188,7 @@ impl<B: Broker> Lane<B> {
 
     fn select(&mut self, now_ms: u64) -> Action {
         if self.company.stop.is_stopped() {
-            let commits = !self.must_recover() && (self.has_in_hand() || self.takes_ends(now_ms));
+            let commits = !self.must_recover() && (self.has_uncommitted() || self.takes_ends(now_ms));
             return if commits { Action::Commit } else { Action::Leave };
         }
         if now_ms < self.not_before_ms {
@@ -330,10 +330,10 @@ impl<B: Broker> Lane<B> {
             let turn = turn.map_err(|source| LaneError::State { partition, source })?;
             room -= serving.consumed() - before;
             let must_commit = serving.must_commit();
-            if let Turn::Broken(broken) = turn {
+            if let HandleOutcome::Panicked(broken) = turn {
                 return self.broken(partition, broken, now_ms);
             }
-            if turn != (Turn::Waiting { until_ms: None }) {
+            if turn != (HandleOutcome::Waiting { until_ms: None }) {
                 self.last_handled = partition;
             }
             if must_commit {
@@ -343,7 +343,7 @@ impl<B: Broker> Lane<B> {
         for (input, partition) in resumed {
             self.source.resume(input, partition)?;
         }
-        if !self.has_in_hand() {
+        if !self.has_uncommitted() {
             self.batch = None;
         }
         Ok(())
@@ -370,7 +370,7 @@ impl<B: Broker> Lane<B> {
         }
         self.do_chores(now_ms);
         // With something in hand there is a batch, whose commit comes first.
-        if !self.has_in_hand() && !self.must_recover() && self.company.orders.take(&self.transactional_id) {
+        if !self.has_uncommitted() && !self.must_recover() && self.company.orders.take(&self.transactional_id) {
             tracing::warn!(lane = self.index, "takes its transactional id anew");
             self.producer = None;
         }
@@ -388,17 +388,17 @@ impl<B: Broker> Lane<B> {
         }
     }
 
-    pub(super) fn serving(&mut self, partition: PartitionId) -> Option<&mut Serving<B::Message>> {
+    pub(super) fn serving(&mut self, partition: PartitionId) -> Option<&mut PartitionTask<B::Message>> {
         self.partitions.get_mut(&partition).and_then(Held::as_serving_mut)
     }
 
-    pub(super) fn has_in_hand(&self) -> bool {
-        self.partitions.values().filter_map(Held::as_serving).any(Serving::has_in_hand)
+    pub(super) fn has_uncommitted(&self) -> bool {
+        self.partitions.values().filter_map(Held::as_serving).any(PartitionTask::has_uncommitted)
     }
 
     /// Records that the batch may still take.
     fn room(&self) -> usize {
-        let consumed: usize = self.partitions.values().filter_map(Held::as_serving).map(Serving::consumed).sum();
+        let consumed: usize = self.partitions.values().filter_map(Held::as_serving).map(PartitionTask::consumed).sum();
         self.pace.records(self.job.settings.max_batch_records).saturating_sub(consumed)
     }
 
@@ -408,9 +408,9 @@ impl<B: Broker> Lane<B> {
         let serving = || self.partitions.values().filter_map(Held::as_serving);
         now_ms.saturating_sub(batch.began_ms) >= millis(settings.commit_interval)
             || self.room() == 0
-            || serving().any(Serving::must_commit)
-            || serving().any(Serving::is_awaited)
-            || serving().map(Serving::staged_bytes).sum::<usize>() >= self.pace.bytes(settings.max_batch_bytes)
+            || serving().any(PartitionTask::must_commit)
+            || serving().any(PartitionTask::is_awaited)
+            || serving().map(PartitionTask::staged_bytes).sum::<usize>() >= self.pace.bytes(settings.max_batch_bytes)
     }
 
     /// How long a poll may wait: not at all if there is something to do, and never past the end of a batch.
@@ -446,14 +446,14 @@ impl<B: Broker> Lane<B> {
 }
 
 impl<B: Broker> Held<B> {
-    pub(super) fn as_serving(&self) -> Option<&Serving<B::Message>> {
+    pub(super) fn as_serving(&self) -> Option<&PartitionTask<B::Message>> {
         match self {
             Self::Serving(serving) => Some(serving),
             Self::Restoring(_) | Self::Unserved => None,
         }
     }
 
-    pub(super) fn as_serving_mut(&mut self) -> Option<&mut Serving<B::Message>> {
+    pub(super) fn as_serving_mut(&mut self) -> Option<&mut PartitionTask<B::Message>> {
         match self {
             Self::Serving(serving) => Some(serving),
             Self::Restoring(_) | Self::Unserved => None,

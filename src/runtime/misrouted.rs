@@ -2,8 +2,9 @@
 
 use crate::broker::Topics;
 use crate::domain::Partitioner;
+use crate::pipeline::tally::Tally;
 use crate::runtime::job::Job;
-use crate::runtime::status::{Board, Status, Tally};
+use crate::runtime::status::{Board, Status};
 
 /// Before that many records of an input were read, their share says little.
 const ENOUGH: u64 = 1_000;

@@ -1,7 +1,7 @@
 //! Lanes: poll, merge, fold, one transaction, install; restore, rebalance, shutdown; the one clock.
 //!
-//! Files, in the order of a batch: `lane` (the loop), `serving` (a partition in hand), `reading` (what it has read and
-//! forwarded), `fronts`, `look` and `reach` (how far it may go while others forward), `commit` (the transaction and its outcomes),
+//! Files, in the order of a batch: `lane` (the loop, over the tasks of [`crate::pipeline`]),
+//! `fronts` and `look` (how far a partition may go while others forward), `commit` (the transaction and its outcomes),
 //! `recover` (outcomes in doubt), `failures` and `pace` (what is tried again: when, and how much of it); then `assignment` (what the group gives and takes), `restore` (the machine) and
 //! `restoring` (the lane's side of it), `panics` (over one record), `errand` (what is done beside a lane), `ownership` (pure judgements of what may be
 //! trusted) with `identity` (of topics), `topic_watch`, `topic_faults` and `unserved` (topics that change under a run), [`reset`] and [`skip`] (a way on where they refuse), `finish` (runs that end), [`status`] and `calls` (what is told), `stall` and `watchdog` (what stands still, and why),
@@ -20,25 +20,21 @@ mod error;
 mod examine;
 mod failures;
 mod finish;
-mod fronts;
-mod hand;
-mod identity;
-mod idle;
-mod job;
+pub(crate) mod fronts;
+pub(crate) mod identity;
+pub(crate) mod idle;
+pub(crate) mod job;
 mod lane;
 mod look;
 mod misrouted;
 mod ownership;
-mod pace;
+pub(crate) mod pace;
 mod panics;
-mod reach;
-mod reading;
 pub mod reset;
 mod recover;
 mod restore;
 mod restoring;
-mod serving;
-mod settings;
+pub(crate) mod settings;
 pub mod skip;
 mod stall;
 pub mod status;
@@ -47,7 +43,6 @@ mod topic_faults;
 mod topic_watch;
 mod unserved;
 mod watchdog;
-mod writing;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

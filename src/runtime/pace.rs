@@ -7,7 +7,7 @@ const COMMITS_TO_GROW: u32 = 16;
 
 /// What a batch holds, or may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Load {
+pub(crate) struct Load {
     /// Records consumed.
     pub records: usize,
     /// Bytes staged.

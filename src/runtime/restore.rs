@@ -21,6 +21,7 @@ use crate::broker::{
 };
 use crate::domain::{Input, PartitionId};
 use crate::engine::Partition;
+use crate::pipeline::task::PartitionTask;
 use crate::record::Message;
 use crate::runtime::LaneError;
 use crate::runtime::calls::{Call, Calling};
@@ -29,7 +30,6 @@ use crate::runtime::errand::{Slot, Work};
 use crate::runtime::identity;
 use crate::runtime::job::Job;
 use crate::runtime::ownership::{self, Now, Refusal};
-use crate::runtime::serving::Serving;
 use crate::runtime::status::{Board, RestoreStage};
 use crate::state::partition_record::UnreadableRecord;
 use crate::state::{PartitionRecord, StateError};
@@ -59,7 +59,7 @@ pub(super) struct Restore<B: Broker> {
     step: Step,
     committed: Vec<Committed>,
     /// State of this partition from before it was revoked.
-    parked: Option<Box<Serving<B::Message>>>,
+    parked: Option<Box<PartitionTask<B::Message>>>,
     /// What was read of the changelog so far.
     half: Option<Half<B>>,
     /// Bounds how many are under way at once, with their threads and readers.
@@ -122,13 +122,13 @@ impl Told {
 /// What a restore has come to.
 pub(super) enum Restored<M> {
     /// Taken up where it was left.
-    Returned(Box<Serving<M>>),
-    Read(Box<Serving<M>>),
+    Returned(Box<PartitionTask<M>>),
+    Read(Box<PartitionTask<M>>),
     Refused(Refusal),
 }
 
 impl<B: Broker> Restore<B> {
-    pub fn new(tools: Tools<B>, partition: PartitionId, parked: Option<Box<Serving<B::Message>>>) -> Self {
+    pub fn new(tools: Tools<B>, partition: PartitionId, parked: Option<Box<PartitionTask<B::Message>>>) -> Self {
         let told = Arc::default();
         Self {
             tools,
@@ -294,7 +294,7 @@ impl<B: Broker> Restore<B> {
         }
         let now_ms = self.tools.clock.monotonic_ms();
         let mut serving =
-            Serving::new(self.partition, engine, positions, start.record.as_ref(), start.written, job, now_ms);
+            PartitionTask::new(self.partition, engine, positions, start.record.as_ref(), start.written, job, now_ms);
         (serving.overtaken, serving.has_expired) = (start.overtaken, start.has_expired);
         serving.identities = start.identities;
         Ok(Restored::Read(Box::new(serving)))
@@ -393,6 +393,6 @@ impl Found {
     }
 }
 
-fn is_current<M: Message>(parked: &Serving<M>, committed: &[Committed]) -> bool {
+fn is_current<M: Message>(parked: &PartitionTask<M>, committed: &[Committed]) -> bool {
     ownership::is_current(parked.written.as_ref(), parked.committed(), committed)
 }

@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use crate::broker::{Broker, BrokerError};
 use crate::domain::{Input, PartitionId};
+use crate::pipeline::task::PartitionTask;
 use crate::runtime::LaneError;
 use crate::runtime::errand::{Errand, Manner};
 use crate::runtime::failures::Doing;
 use crate::runtime::lane::{Held, Lane, after};
 use crate::runtime::restore::{Progress, Restore, Restored, Told};
-use crate::runtime::serving::Serving;
 use crate::runtime::settings::millis;
 use crate::runtime::status::{Phase, RestoreStage};
 
@@ -44,7 +44,7 @@ impl<B: Broker> Lane<B> {
     pub(super) fn restoring(
         &self,
         partition: PartitionId,
-        parked: Option<Box<Serving<B::Message>>>,
+        parked: Option<Box<PartitionTask<B::Message>>>,
         now_ms: u64,
     ) -> Box<Restoring<B>> {
         self.restoring_suspect(partition, parked, None, now_ms)
@@ -54,7 +54,7 @@ impl<B: Broker> Lane<B> {
     pub(super) fn restoring_suspect(
         &self,
         partition: PartitionId,
-        parked: Option<Box<Serving<B::Message>>>,
+        parked: Option<Box<PartitionTask<B::Message>>>,
         suspect: Option<Input>,
         now_ms: u64,
     ) -> Box<Restoring<B>> {
@@ -166,7 +166,7 @@ impl<B: Broker> Lane<B> {
     }
 
     /// Lets a partition flow from what is committed.
-    fn serve(&mut self, mut serving: Box<Serving<B::Message>>, now_ms: u64) -> Result<(), LaneError> {
+    fn serve(&mut self, mut serving: Box<PartitionTask<B::Message>>, now_ms: u64) -> Result<(), LaneError> {
         serving.confirmed = serving.committed().to_vec();
         let partition = serving.id;
         let notes = serving.written.iter().chain(&serving.overtaken);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::domain::{Partitioner, Timestamp};
 use crate::merge;
-use crate::runtime::reading::InFlight;
+use crate::pipeline::progress::InFlight;
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
@@ -106,7 +106,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    pub(super) fn merge_bounds(&self) -> merge::Bounds {
+    pub(crate) fn merge_bounds(&self) -> merge::Bounds {
         merge::Bounds {
             buffer_items: self.buffer_records,
             buffer_bytes: self.buffer_bytes,
@@ -117,7 +117,7 @@ impl Settings {
 
 impl Settings {
     /// Half of the buffer sorts what comes through `rekey`: no more than that may be forwarded ahead of anything.
-    pub(super) fn in_flight(&self, partitions: i32) -> InFlight {
+    pub(crate) fn in_flight(&self, partitions: i32) -> InFlight {
         let of_all = (self.buffer_records / 2).max(1);
         InFlight { of_all, of_one: (of_all / partitions.max(1).unsigned_abs() as usize).max(1) }
     }

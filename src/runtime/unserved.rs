@@ -87,7 +87,7 @@ impl<B: Broker> Lane<B> {
         serving.discard();
         let restoring = self.restoring_suspect(partition, Some(serving), suspect, now_ms);
         self.hold_restoring(partition, restoring);
-        if !self.has_in_hand() {
+        if !self.has_uncommitted() {
             self.batch = None;
         }
     }
@@ -155,7 +155,7 @@ impl<B: Broker> Lane<B> {
         self.succeeded(Doing::Restore(partition));
         self.succeeded(Doing::Start(partition));
         self.company.board.partition(partition, |status| status.moved_ms = now_ms);
-        if !self.has_in_hand() {
+        if !self.has_uncommitted() {
             self.batch = None;
         }
         Ok(())

@@ -1,8 +1,9 @@
 //! The board summed over its partitions.
 
 use crate::domain::{PartitionId, Stage, Timestamp};
+use crate::pipeline::tally::{OutputCounts, Tally};
 use crate::runtime::Status;
-use crate::runtime::status::{OutputCounts, PartitionStatus, Phase, Tally};
+use crate::runtime::status::{PartitionStatus, Phase};
 
 /// Sums over partitions: counters over all that this process has owned, what stands over those it serves.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

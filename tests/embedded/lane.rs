@@ -3,7 +3,8 @@
 use tideline::broker::memory::{Fault, Isolation, Memory};
 use tideline::broker::{Broker, Committed};
 use tideline::domain::{Input, PartitionId, Timestamp};
-use tideline::runtime::status::{LaneStatus, Phase, RestoreStage, Tally};
+use tideline::pipeline::tally::Tally;
+use tideline::runtime::status::{LaneStatus, Phase, RestoreStage};
 use tideline::runtime::{Lane, LaneError, Mode, Stepped};
 
 use super::lane_world::*;

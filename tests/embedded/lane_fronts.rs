@@ -7,7 +7,7 @@ use serde_json::Value;
 use tideline::broker::memory::{Memory, MemoryProducer, MemorySettings, MemorySource};
 use tideline::broker::{Broker, CommitNote, Front, OffsetCommit, Polled, Producer, Reach, Source, Transaction};
 use tideline::domain::{Input, PartitionId, Partitioner, Timestamp};
-use tideline::runtime::status::Tally;
+use tideline::pipeline::tally::Tally;
 use tideline::runtime::{Lane, Mode};
 
 use super::lane_world::*;

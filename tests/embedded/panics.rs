@@ -14,8 +14,8 @@ use tideline::broker::{
 use tideline::domain::{Input, PartitionId};
 use tideline::emit::header;
 use tideline::ingest::RejectReason;
+use tideline::pipeline::tally::Tally;
 use tideline::record::{Header, Message, Offset};
-use tideline::runtime::status::Tally;
 use tideline::runtime::{Lane, Stepped};
 use tideline::state::PartitionRecord;
 

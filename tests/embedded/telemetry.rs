@@ -9,8 +9,9 @@ use tideline::api::{Limits, Server};
 use tideline::domain::{PartitionId, Timestamp};
 use tideline::engine::OutputReason;
 use tideline::ingest;
+use tideline::pipeline::tally::{OutputType, Tally};
 use tideline::runtime::status::{
-    Cures, InputStatus, LaneStatus, Left, OutputType, PartitionStatus, Phase, RestoreStage, Tally, Transactions,
+    Cures, InputStatus, LaneStatus, Left, PartitionStatus, Phase, RestoreStage, Transactions,
 };
 use tideline::runtime::{Board, Cause, Clock, ClockStanding, IdleWait, Stall, Status};
 use tideline::state::Population;

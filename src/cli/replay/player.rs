@@ -17,8 +17,8 @@ use crate::emit::{self, Emitter, OutputFormat};
 use crate::engine::{Announcement, Disposition, Engine, Handled, Partition, Slice};
 use crate::ingest::{self, Decoded, Decoder, Reject};
 use crate::merge::{Bounds, Merge, Next};
+use crate::pipeline::tally::Tally;
 use crate::record::{Coordinates, Header, Message, Offset};
-use crate::runtime::status::Tally;
 
 /// The one partition that all files are.
 const PARTITION: PartitionId = PartitionId(0);

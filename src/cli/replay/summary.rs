@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::domain::{Source, Stage};
 use crate::ingest::RejectReason;
-use crate::runtime::status::Tally;
+use crate::pipeline::tally::Tally;
 use crate::state::Population;
 
 /// Of a whole run.

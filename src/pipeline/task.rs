@@ -1,11 +1,9 @@
-//! One partition being served: the merge before its engine, and what a batch has in hand of it.
+//! One partition being served: the merge before its engine, and what a batch has staged of it.
 //!
-//! Whatever is in hand (positions, staged records, counts, the engine's overlay) lives and dies together: [`Serving::install`]
-//! after the transaction that wrote it, [`Serving::discard`] after one that failed. Nothing else ends a batch.
+//! Whatever is uncommitted (positions, staged records, counts, the engine's overlay) lives and dies together: [`PartitionTask::install`]
+//! after the transaction that wrote it, [`PartitionTask::discard`] after one that failed. Nothing else ends a batch.
 //!
 //! Must not know: the broker, other partitions, the clock.
-
-mod standing;
 
 use crate::broker::{CommitNote, Front};
 use crate::domain::{Input, PartitionId, Timestamp};
@@ -14,76 +12,76 @@ use crate::engine::{Disposition, Handled, Partition, Slice};
 use crate::guard::{Panicked, guarded};
 use crate::ingest::{Decoded, Reject, RejectReason};
 use crate::merge::{Flow, Merge, Next, Rank};
+use crate::pipeline::forward::NOWHERE;
+use crate::pipeline::poison::{HandlingPanic, PoisonRecords};
+use crate::pipeline::progress::{InFlight, InputProgress, Misplaced};
+use crate::pipeline::staged::{BatchCounts, StagedBatch};
+use crate::pipeline::tally::{OutputType, Tally};
 use crate::record::{Coordinates, Message, Offset, Outgoing, Unread};
 use crate::runtime::fronts::Limit;
-use crate::runtime::hand::{Hand, Installed};
 use crate::runtime::identity::Identities;
 use crate::runtime::idle::IdleWait;
 use crate::runtime::job::{Fits, Job};
-use crate::runtime::panics::{Broken, Condemned};
-use crate::runtime::reach::NOWHERE;
-use crate::runtime::reading::{InFlight, Reading, Stray};
 use crate::runtime::settings::Mode;
-use crate::runtime::status::{OutputType, Tally};
 use crate::state::{PartitionRecord, StateError};
 
 /// A record that waits in the merge.
 #[derive(Debug)]
-pub(super) struct Item<M> {
+pub(crate) struct QueuedRecord<M> {
     message: M,
-    pub(super) offset: Offset,
+    pub(crate) offset: Offset,
     decoded: Decoded,
     /// Whether the program has panicked over it: then it is a reject.
-    is_condemned: bool,
+    is_poison: bool,
 }
 
 /// A request to move stream time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum TimeMove {
+pub(crate) enum TimeRequest {
     None,
     /// To at least that time, if one is given; and what is due fires, in slices.
     Asked(Option<Timestamp>),
-    /// All of it is in hand.
-    InHand(Option<Timestamp>),
+    /// All of it is staged.
+    Staged(Option<Timestamp>),
 }
 
 /// What a turn of handling ended with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Turn {
+pub(crate) enum HandleOutcome {
     /// Nothing is ready; what waits may go at this time of the merge's clock.
     Waiting { until_ms: Option<u64> },
     /// The room was used up.
-    Full,
-    /// A slice of timers is in hand and must be committed before anything else.
-    Slice,
-    /// The program panicked, and what is in hand may be half changed: it must be rolled back.
-    Broken(Broken),
+    RoomUsed,
+    /// A slice of timers is staged and must be committed before anything else.
+    TimerSlice,
+    /// The program panicked, and what is staged may be half changed: it must be rolled back.
+    Panicked(HandlingPanic),
 }
 
 #[derive(Debug)]
-pub(super) struct Serving<M> {
+pub(crate) struct PartitionTask<M> {
     pub id: PartitionId,
     pub engine: Partition,
-    pub(super) merge: Merge<Item<M>>,
-    pub(super) reading: Reading<M>,
+    pub(crate) merge: Merge<QueuedRecord<M>>,
+    pub(crate) reading: InputProgress<M>,
     /// How far events may be handled, by what was read of `rekey`; and how far once it is read up to an offset.
-    pub(super) reach: Timestamp,
-    pub(super) next_reach: Option<(Timestamp, Offset)>,
+    pub(crate) reach: Timestamp,
+    pub(crate) next_reach: Option<(Timestamp, Offset)>,
     /// The front as it was last committed.
-    pub(super) told: Option<Front>,
+    pub(crate) told: Option<Front>,
     /// Whether something waits for fronts to move.
-    pub(super) is_held: bool,
+    pub(crate) is_held: bool,
     /// Whether something came that is being forwarded.
-    pub(super) is_stirred: bool,
-    pub(super) in_flight: InFlight,
+    pub(crate) is_stirred: bool,
+    pub(crate) in_flight: InFlight,
     /// Whether it runs on when it is at its end.
-    pub(super) is_endless: bool,
+    pub(crate) is_endless: bool,
     /// By input: where its end was last told.
-    pub(super) ends: Vec<Option<Offset>>,
+    pub(crate) ends: Vec<Option<Offset>>,
     /// By input: the next offset to read, as committed.
-    pub(super) committed: Vec<Offset>,
+    pub(crate) committed: Vec<Offset>,
     /// By input: behind the last that came.
-    read: Vec<Offset>,
+    pub(crate) read: Vec<Offset>,
     /// The transaction that last wrote the partition.
     pub written: Option<CommitNote>,
     /// Who committed the group's offsets, where that was before `written`: they must be sent again, though nothing else changes.
@@ -94,9 +92,9 @@ pub(super) struct Serving<M> {
     pub identities: Identities,
     /// By input, what was committed when these were last compared before it was served.
     pub confirmed: Vec<Offset>,
-    pub(super) hand: Hand,
-    condemned: Condemned,
-    time: TimeMove,
+    pub(crate) staged: StagedBatch,
+    poison: PoisonRecords,
+    pub(crate) time: TimeRequest,
     /// Whether the last move of a run until the end was asked for.
     pub is_finishing: bool,
     /// When something last came, on the monotonic clock.
@@ -107,7 +105,7 @@ pub(super) struct Serving<M> {
     pub idle_wait: Option<IdleWait>,
 }
 
-impl<M: Message> Serving<M> {
+impl<M: Message> PartitionTask<M> {
     pub fn new(
         id: PartitionId,
         engine: Partition,
@@ -118,9 +116,12 @@ impl<M: Message> Serving<M> {
         now_ms: u64,
     ) -> Self {
         let in_flight = job.settings.in_flight(job.topics.partitions);
-        let reading = Reading::new(&committed, record, in_flight.of_one);
-        let hand =
-            Hand { positions: committed.clone(), tally: vec![Tally::default(); job.inputs()], ..Hand::default() };
+        let reading = InputProgress::new(&committed, record, in_flight.of_one);
+        let staged = StagedBatch {
+            positions: committed.clone(),
+            tally: vec![Tally::default(); job.inputs()],
+            ..StagedBatch::default()
+        };
         Self {
             id,
             engine,
@@ -141,10 +142,10 @@ impl<M: Message> Serving<M> {
             has_expired: false,
             identities: Identities::default(),
             confirmed: Vec::new(),
-            hand,
-            condemned: Condemned::default(),
+            staged,
+            poison: PoisonRecords::default(),
             // Users whose state older rules wrote wait for the engine's first call.
-            time: TimeMove::Asked(None),
+            time: TimeRequest::Asked(None),
             is_finishing: false,
             last_record_ms: now_ms,
             last_tick_ms: now_ms,
@@ -159,40 +160,40 @@ impl<M: Message> Serving<M> {
         }
         let Some(decoder) = job.decoders.get(input.index()) else { return Flow::Unchanged };
         let (offset, id) = (message.offset(), self.id);
-        let judged = match self.condemned.find(input, offset) {
+        let judged = match self.poison.find(input, offset) {
             Some(panicked) => Err(panicked.clone()),
             None => guarded(|| (decoder.decode(&message, id, Some(now)), message.footprint())),
         };
-        let is_condemned = judged.is_err() || message.damage().is_some_and(|damage| damage.unread == Unread::All);
+        let is_poison = judged.is_err() || message.damage().is_some_and(|damage| damage.unread == Unread::All);
         let (decoded, bytes) = judged.unwrap_or_else(|panicked| {
             let reject = Reject::new(RejectReason::Malformed, panicked.to_string());
             (Decoded::Reject(reject), guarded(|| message.footprint()).unwrap_or_default())
         });
-        if let (true, Decoded::Reject(reject)) = (is_condemned, &decoded) {
+        if let (true, Decoded::Reject(reject)) = (is_poison, &decoded) {
             let topic = &**job.topics.input(input);
             tracing::error!(topic, partition = id.0, offset, "{}; it goes to the dead letters", reject.detail);
         }
-        let (time, is_stray) = match &decoded {
+        let (time, is_misplaced) = match &decoded {
             Decoded::Event { event, .. } => (Some(event.time), false),
             Decoded::Rekey { event, .. } => (Some(event.time), true),
             Decoded::Reject(_) => (None, false),
         };
-        self.is_stirred |= is_stray || input == self.reading.rekey();
-        if !self.reading.receive(input, offset, is_stray, time) {
+        self.is_stirred |= is_misplaced || input == self.reading.rekey();
+        if !self.reading.receive(input, offset, is_misplaced, time) {
             self.merge.pass_over(input);
             return Flow::Unchanged;
         }
-        let bytes = size_of::<Item<M>>() + bytes;
+        let bytes = size_of::<QueuedRecord<M>>() + bytes;
         let rank = match decoded {
             Decoded::Rekey { event, to, shape } => {
-                self.reading.keep(input, Stray { message, offset, event, to, shape, bytes });
+                self.reading.keep(input, Misplaced { message, offset, event, to, shape, bytes });
                 return self.merge.put_aside(input, bytes);
             }
             // Events of one time as their own inputs would have had them.
             Decoded::Event { origin: Some(ref from), .. } => (job.whose(input, Some(from)).0, from.offset),
             Decoded::Event { .. } | Decoded::Reject(_) => Rank::default(),
         };
-        self.merge.push_ranked(input, time, rank, bytes, Item { message, offset, decoded, is_condemned })
+        self.merge.push_ranked(input, time, rank, bytes, QueuedRecord { message, offset, decoded, is_poison })
     }
 
     /// Forwards and handles what is ready, `room` records at most, within the limit. `flow_ms`: the merge's clock. Reports
@@ -203,90 +204,90 @@ impl<M: Message> Serving<M> {
         room: usize,
         (flow_ms, limit): (u64, Limit),
         resumed: &mut Vec<(Input, PartitionId)>,
-    ) -> Result<Turn, StateError> {
-        self.hand.renews_offsets = self.owes_offsets();
-        self.hand.tells_front |= self.has_front_to_tell(limit);
+    ) -> Result<HandleOutcome, StateError> {
+        self.staged.renews_offsets = self.owes_offsets();
+        self.staged.tells_front |= self.has_front_to_tell(limit);
         self.is_held = false;
-        self.hand.is_open = matches!(limit, Limit::Open { .. });
+        self.staged.is_open = matches!(limit, Limit::Open { .. });
         self.take_reach(limit);
-        if self.hand.is_slice {
-            return Ok(Turn::Slice);
+        if self.staged.is_slice {
+            return Ok(HandleOutcome::TimerSlice);
         }
         match guarded(|| self.move_time()) {
             Ok(Ok(true)) => {}
-            Ok(Ok(false)) => return Ok(Turn::Slice),
+            Ok(Ok(false)) => return Ok(HandleOutcome::TimerSlice),
             Ok(Err(error)) => return Err(error),
             Err(panicked) => {
                 self.engine.distrust();
-                return Ok(Turn::Broken(Broken { record: None, panicked }));
+                return Ok(HandleOutcome::Panicked(HandlingPanic { record: None, panicked }));
             }
         }
         for _ in 0..room {
-            if let Some(input) = self.next_stray(limit) {
-                let offset = self.reading.stray(input);
+            if let Some(input) = self.next_misplaced(limit) {
+                let offset = self.reading.next_misplaced_offset(input);
                 match guarded(|| self.forward(input, job)) {
                     Ok(Flow::Resume) => resumed.push((input, self.id)),
                     Ok(_) => {}
-                    Err(panicked) => return Ok(Turn::Broken(self.blame(input, offset, panicked))),
+                    Err(panicked) => return Ok(HandleOutcome::Panicked(self.blame(input, offset, panicked))),
                 }
                 continue;
             }
-            self.is_held = self.reading.has_strays();
+            self.is_held = self.reading.has_misplaced();
             let input = match self.next_head(flow_ms) {
                 Next::Ready(input) => input,
-                Next::Waiting { until_ms } => return Ok(Turn::Waiting { until_ms: Some(until_ms) }),
-                Next::Nothing => return Ok(Turn::Waiting { until_ms: None }),
+                Next::Waiting { until_ms } => return Ok(HandleOutcome::Waiting { until_ms: Some(until_ms) }),
+                Next::Nothing => return Ok(HandleOutcome::Waiting { until_ms: None }),
             };
             if self.is_beyond(input, limit) {
                 self.is_held = true;
-                return Ok(Turn::Waiting { until_ms: None });
+                return Ok(HandleOutcome::Waiting { until_ms: None });
             }
             let offset = self.merge.head(input).map(|item| item.offset);
             match guarded(|| self.take_head(input, job)) {
                 Ok(taken) => match taken? {
-                    Taken::TimersFirst => {
-                        self.hand.is_slice = true;
-                        return Ok(Turn::Slice);
+                    HeadOutcome::TimersFirst => {
+                        self.staged.is_slice = true;
+                        return Ok(HandleOutcome::TimerSlice);
                     }
-                    Taken::Done(Flow::Resume) => resumed.push((input, self.id)),
-                    Taken::Done(_) => {}
+                    HeadOutcome::Done(Flow::Resume) => resumed.push((input, self.id)),
+                    HeadOutcome::Done(_) => {}
                 },
-                Err(panicked) => return Ok(Turn::Broken(self.blame(input, offset, panicked))),
+                Err(panicked) => return Ok(HandleOutcome::Panicked(self.blame(input, offset, panicked))),
             }
-            if self.hand.is_urgent {
+            if self.staged.is_urgent {
                 break;
             }
         }
-        Ok(Turn::Full)
+        Ok(HandleOutcome::RoomUsed)
     }
 
     /// Deals with the head of an input, and takes it away.
-    fn take_head(&mut self, input: Input, job: &Job) -> Result<Taken, StateError> {
+    fn take_head(&mut self, input: Input, job: &Job) -> Result<HeadOutcome, StateError> {
         let before = self.engine.watermark();
         if !self.handle_head(input, job)? {
-            self.hand.event_moved_time |= self.engine.watermark() > before;
-            return Ok(Taken::TimersFirst);
+            self.staged.event_moved_time |= self.engine.watermark() > before;
+            return Ok(HeadOutcome::TimersFirst);
         }
-        Ok(Taken::Done(self.merge.pop(input).map_or(Flow::Unchanged, |(_, flow)| flow)))
+        Ok(HeadOutcome::Done(self.merge.pop(input).map_or(Flow::Unchanged, |(_, flow)| flow)))
     }
 
     /// Condemns a record for a panic in handling it, if that was none of the timers'.
-    fn blame(&mut self, input: Input, offset: Option<Offset>, panicked: Panicked) -> Broken {
+    fn blame(&mut self, input: Input, offset: Option<Offset>, panicked: Panicked) -> HandlingPanic {
         let record = offset.filter(|_| !self.engine.is_firing()).map(|offset| (input, offset));
         if let Some((input, offset)) = record {
-            self.condemned.add(input, offset, panicked.clone());
+            self.poison.add(input, offset, panicked.clone());
         }
         self.engine.distrust();
-        Broken { record, panicked }
+        HandlingPanic { record, panicked }
     }
 
     /// Moves time as was asked; false when a slice must be committed first.
     fn move_time(&mut self) -> Result<bool, StateError> {
-        let TimeMove::Asked(to) = self.time else { return Ok(true) };
-        let slice = self.engine.handle_time(to, &mut self.hand.signals)?;
+        let TimeRequest::Asked(to) = self.time else { return Ok(true) };
+        let slice = self.engine.handle_time(to, &mut self.staged.signals)?;
         match slice {
-            Slice::Complete => self.time = TimeMove::InHand(to),
-            Slice::Full => self.hand.is_slice = true,
+            Slice::Complete => self.time = TimeRequest::Staged(to),
+            Slice::Full => self.staged.is_slice = true,
         }
         Ok(slice == Slice::Complete)
     }
@@ -294,10 +295,10 @@ impl<M: Message> Serving<M> {
     /// Deals with the head of an input, which stays where it is; false when timers must be committed before it.
     fn handle_head(&mut self, input: Input, job: &Job) -> Result<bool, StateError> {
         // The caller was told that this head is ready.
-        let Some(&Item { ref message, offset, ref decoded, is_condemned }) = self.merge.head(input) else {
+        let Some(&QueuedRecord { ref message, offset, ref decoded, is_poison }) = self.merge.head(input) else {
             return Ok(true);
         };
-        let tally = &mut self.hand.tally[input.index()];
+        let tally = &mut self.staged.tally[input.index()];
         let at = job.coordinates(input, self.id, offset);
         let dead_letter = |reject: &Reject, at: &Coordinates| {
             let (topic, limit) = (&job.topics.dead_letters, job.settings.dead_letter_limit);
@@ -305,12 +306,12 @@ impl<M: Message> Serving<M> {
             guarded(|| emit::dead_letter(message, reject, at, topic, limit))
                 .unwrap_or_else(|_| emit::bare_letter(reject, at, topic))
         };
-        let mut staged = None;
+        let mut letter = None;
         match decoded {
             Decoded::Event { event, origin } => {
                 let whose = job.whose(input, origin.as_ref());
                 let cause = origin.as_ref().unwrap_or(&at);
-                match self.engine.handle_event(whose, event, cause, &mut self.hand.signals)? {
+                match self.engine.handle_event(whose, event, cause, &mut self.staged.signals)? {
                     Handled::TimersFirst => return Ok(false),
                     Handled::Done(Disposition::Applied) => tally.applied += 1,
                     Handled::Done(Disposition::Skipped) => tally.skipped += 1,
@@ -318,7 +319,7 @@ impl<M: Message> Serving<M> {
                     Handled::Done(Disposition::Suppressed) => tally.suppressed += 1,
                     Handled::Done(Disposition::Rejected(reject)) => {
                         tally.count_dead(reject.reason);
-                        staged = Some(dead_letter(&reject, &at));
+                        letter = Some(dead_letter(&reject, &at));
                     }
                 }
             }
@@ -326,78 +327,78 @@ impl<M: Message> Serving<M> {
             Decoded::Rekey { .. } => {}
             Decoded::Reject(reject) => {
                 tally.count_dead(reject.reason);
-                staged = Some(dead_letter(reject, &at));
+                letter = Some(dead_letter(reject, &at));
             }
         }
-        tally.panicked += u64::from(is_condemned);
+        tally.panicked += u64::from(is_poison);
         tally.consumed += 1;
-        self.hand.is_urgent |= is_condemned;
-        self.hand.consumed += 1;
+        self.staged.is_urgent |= is_poison;
+        self.staged.consumed += 1;
         if input == self.reading.rekey() {
             self.reading.handled(offset);
         }
-        if let Some(record) = staged {
+        if let Some(record) = letter {
             self.keep(record);
         }
         Ok(true)
     }
 
     /// A record that is forwarded; `fits`: see [`Tally`].
-    pub(super) fn stage(&mut self, input: Input, record: Outgoing, fits: Fits) {
-        let tally = &mut self.hand.tally[input.index()];
+    pub(crate) fn stage(&mut self, input: Input, record: Outgoing, fits: Fits) {
+        let tally = &mut self.staged.tally[input.index()];
         tally.rekeyed += 1;
         tally.consumed += 1;
         tally.fits.iter_mut().zip(fits).for_each(|(count, fits)| *count += u64::from(fits));
-        self.hand.consumed += 1;
+        self.staged.consumed += 1;
         self.keep(record);
     }
 
     fn keep(&mut self, record: Outgoing) {
-        self.hand.staged_bytes += record.size();
-        self.hand.staged.push(record);
+        self.staged.bytes += record.size();
+        self.staged.records.push(record);
     }
 
     /// Asks for stream time to move to at least `to`, before anything else is handled.
     pub fn ask_time(&mut self, to: Timestamp) {
-        self.time = TimeMove::Asked(Some(to));
+        self.time = TimeRequest::Asked(Some(to));
     }
 
     /// Whether a transaction must write something of this partition.
-    pub fn has_in_hand(&self) -> bool {
-        let Hand { consumed, is_slice, renews_offsets, commits_ends, tells_front, .. } = &self.hand;
+    pub fn has_uncommitted(&self) -> bool {
+        let StagedBatch { consumed, is_slice, renews_offsets, commits_ends, tells_front, .. } = &self.staged;
         *consumed > 0 || *is_slice || *renews_offsets || *commits_ends || *tells_front || self.engine.is_dirty()
     }
 
-    pub(super) fn tells_front(&self) -> bool {
-        self.hand.tells_front && !self.hand.is_open
+    pub(crate) fn tells_front(&self) -> bool {
+        self.staged.tells_front && !self.staged.is_open
     }
 
     pub fn is_slice(&self) -> bool {
-        self.hand.is_slice
+        self.staged.is_slice
     }
 
-    /// Whether what is in hand must be committed before anything else is handled.
+    /// Whether what is staged must be committed before anything else is handled.
     pub fn must_commit(&self) -> bool {
-        self.hand.is_slice || self.hand.is_urgent
+        self.staged.is_slice || self.staged.is_urgent
     }
 
     pub fn consumed(&self) -> usize {
-        self.hand.consumed
+        self.staged.consumed
     }
 
     /// Bytes of what a transaction must write besides the changelog, about.
     pub fn staged_bytes(&self) -> usize {
-        self.hand.staged_bytes + self.hand.signals.len() * Emitter::TYPICAL_BYTES
+        self.staged.bytes + self.staged.signals.len() * Emitter::TYPICAL_BYTES
     }
 
     /// Whether a call of [`Self::handle`] would do anything but wait.
     pub fn has_work(&mut self, flow_ms: u64, limit: Limit) -> bool {
         self.take_reach(limit);
-        let renews = self.owes_offsets() && !self.hand.renews_offsets;
+        let renews = self.owes_offsets() && !self.staged.renews_offsets;
         renews
-            || matches!(self.time, TimeMove::Asked(_))
-            || self.next_stray(limit).is_some()
-            || !self.hand.tells_front && self.has_front_to_tell(limit)
+            || matches!(self.time, TimeRequest::Asked(_))
+            || self.next_misplaced(limit).is_some()
+            || !self.staged.tells_front && self.has_front_to_tell(limit)
             || self.is_something_ready(flow_ms, limit)
     }
 
@@ -407,68 +408,68 @@ impl<M: Message> Serving<M> {
     }
 
     fn is_something_ready(&mut self, flow_ms: u64, limit: Limit) -> bool {
-        let has_strays = self.reading.has_strays();
+        let has_misplaced = self.reading.has_misplaced();
         let ready = if let Next::Ready(input) = self.next_head(flow_ms) { Some(input) } else { None };
         let is_beyond = ready.is_some_and(|input| self.is_beyond(input, limit));
-        self.is_held = is_beyond || has_strays;
+        self.is_held = is_beyond || has_misplaced;
         ready.is_some() && !is_beyond
     }
 
-    /// What is in hand becomes what is committed, by the transaction that `note` names.
-    pub fn install(&mut self, note: CommitNote) -> Installed {
+    /// What is staged becomes what is committed, by the transaction that `note` names.
+    pub fn install(&mut self, note: CommitNote) -> BatchCounts {
         let fired_before = self.engine.timers_fired();
         self.engine.install();
-        self.reading.install(&mut self.hand.tally);
-        self.told = Some(self.hand.front);
+        self.reading.install(&mut self.staged.tally);
+        self.told = Some(self.staged.front);
         self.written = Some(note);
         (self.overtaken, self.has_expired) = (None, false);
-        self.committed.clone_from(&self.hand.positions);
-        self.condemned.settle(&self.committed);
-        if matches!(self.time, TimeMove::InHand(_)) {
-            self.time = TimeMove::None;
+        self.committed.clone_from(&self.staged.positions);
+        self.poison.settle(&self.committed);
+        if matches!(self.time, TimeRequest::Staged(_)) {
+            self.time = TimeRequest::None;
         }
         let none = vec![Tally::default(); self.committed.len()];
-        let installed = Installed {
-            tally: std::mem::replace(&mut self.hand.tally, none),
-            outputs: self.hand.signals.iter().map(|signal| (OutputType::of(&signal.kind), signal.reason)).collect(),
+        let installed = BatchCounts {
+            tally: std::mem::replace(&mut self.staged.tally, none),
+            outputs: self.staged.signals.iter().map(|signal| (OutputType::of(&signal.kind), signal.reason)).collect(),
             timers_fired: self.engine.timers_fired() - fired_before,
         };
-        self.clear_hand();
+        self.clear_staged();
         installed
     }
 
-    /// What is in hand is forgotten, and so is what was read: the source must be rewound to [`Self::positions`].
+    /// What is staged is forgotten, and so is what was read: the source must be rewound to [`Self::positions`].
     pub fn discard(&mut self) {
         self.engine.discard();
         self.merge.clear();
         self.ends.fill(None);
-        self.hand.positions.clone_from(&self.committed);
+        self.staged.positions.clone_from(&self.committed);
         self.read.clone_from(&self.committed);
         self.reading.discard(&self.committed);
         (self.reach, self.next_reach, self.is_held) = (NOWHERE, None, false);
-        self.hand.tally.fill(Tally::default());
-        if let TimeMove::InHand(to) = self.time {
-            self.time = TimeMove::Asked(to);
+        self.staged.tally.fill(Tally::default());
+        if let TimeRequest::Staged(to) = self.time {
+            self.time = TimeRequest::Asked(to);
         }
-        self.clear_hand();
+        self.clear_staged();
     }
 
-    fn clear_hand(&mut self) {
-        self.hand.signals.clear();
-        self.hand.staged.clear();
-        self.hand.staged_bytes = 0;
-        self.hand.consumed = 0;
-        self.hand.is_slice = false;
-        self.hand.is_urgent = false;
-        self.hand.event_moved_time = false;
-        self.hand.renews_offsets = false;
-        self.hand.commits_ends = false;
-        self.hand.tells_front = false;
+    fn clear_staged(&mut self) {
+        self.staged.signals.clear();
+        self.staged.records.clear();
+        self.staged.bytes = 0;
+        self.staged.consumed = 0;
+        self.staged.is_slice = false;
+        self.staged.is_urgent = false;
+        self.staged.event_moved_time = false;
+        self.staged.renews_offsets = false;
+        self.staged.commits_ends = false;
+        self.staged.tells_front = false;
     }
 }
 
 /// What became of the head of an input.
-enum Taken {
+enum HeadOutcome {
     /// A slice of timers must be committed before it.
     TimersFirst,
     Done(Flow),

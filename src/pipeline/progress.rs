@@ -2,7 +2,7 @@
 //!
 //! What is another partition's is forwarded ahead of what waits in the merge before it, so that nobody waits for this
 //! partition longer than it takes to read. And what comes out of `rekey` is handled by time, not by offset. So beside the next
-//! offset of an input (all before it is done with) two things must be remembered: until where its strays were forwarded, and
+//! offset of an input (all before it is done with) two things must be remembered: until where its misplaced were forwarded, and
 //! which offsets of `rekey` were handled early. Both are committed with the rest: nothing is forwarded or handled twice.
 //!
 //! Must not know: the broker, other partitions.
@@ -13,14 +13,14 @@ use std::collections::{BTreeSet, BinaryHeap, VecDeque};
 use crate::broker::{Front, Reach};
 use crate::domain::{Event, Input, PartitionId, Timestamp};
 use crate::ingest::Shape;
+use crate::pipeline::tally::Tally;
 use crate::record::{Message, Offset};
 use crate::runtime::fronts::Limit;
-use crate::runtime::status::Tally;
 use crate::state::PartitionRecord;
 
 /// Records forwarded beyond the least front, at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct InFlight {
+pub(crate) struct InFlight {
     /// By all partitions together.
     pub of_all: usize,
     pub of_one: usize,
@@ -28,7 +28,7 @@ pub(super) struct InFlight {
 
 /// A record of another partition that is still to be forwarded there.
 #[derive(Debug)]
-pub(super) struct Stray<M> {
+pub(crate) struct Misplaced<M> {
     pub message: M,
     pub offset: Offset,
     pub event: Event,
@@ -39,23 +39,23 @@ pub(super) struct Stray<M> {
 }
 
 #[derive(Debug)]
-pub(super) struct Reading<M> {
+pub(crate) struct InputProgress<M> {
     /// By input.
-    lines: Vec<Line<M>>,
+    lines: Vec<InputState<M>>,
     /// Of all lines.
-    strays: usize,
+    misplaced: usize,
     rekey: Input,
     /// Of `rekey`: what waits in the merge.
     waiting: BTreeSet<Offset>,
-    hand: Marks,
-    committed: Marks,
-    /// Times of what was forwarded beyond the least front: committed, and in hand.
+    staged: Forwarding,
+    committed: Forwarding,
+    /// Times of what was forwarded beyond the least front: committed, and staged.
     in_flight: BinaryHeap<Reverse<Timestamp>>,
     sent: Vec<Timestamp>,
 }
 
 #[derive(Debug)]
-struct Line<M> {
+struct InputState<M> {
     /// Behind the last record that came.
     read_to: Offset,
     /// When the last event was that came.
@@ -63,12 +63,12 @@ struct Line<M> {
     /// Records that came since the last commit, and those that belong elsewhere.
     came: (u64, u64),
     /// In the order of their offsets.
-    strays: VecDeque<Stray<M>>,
+    misplaced: VecDeque<Misplaced<M>>,
 }
 
 #[derive(Debug, Clone, Default)]
-struct Marks {
-    /// By input: strays before it are forwarded.
+struct Forwarding {
+    /// By input: misplaced before it are forwarded.
     forwarded_to: Vec<Offset>,
     forwarded: u64,
     newest: Option<Timestamp>,
@@ -76,11 +76,11 @@ struct Marks {
     handled: BTreeSet<Offset>,
 }
 
-impl<M: Message> Reading<M> {
+impl<M: Message> InputProgress<M> {
     /// As of `record`, if there is one; its inputs are in order. `in_flight`: what a partition may have forwarded ahead.
     pub fn new(committed: &[Offset], record: Option<&PartitionRecord>, in_flight: usize) -> Self {
         let rekey = Input(committed.len().saturating_sub(1) as u8);
-        let mut marks = Marks { forwarded_to: vec![0; committed.len()], ..Marks::default() };
+        let mut marks = Forwarding { forwarded_to: vec![0; committed.len()], ..Forwarding::default() };
         if let Some(record) = record {
             for (forwarded_to, input) in marks.forwarded_to.iter_mut().zip(&record.inputs) {
                 *forwarded_to = input.forwarded_to;
@@ -89,18 +89,18 @@ impl<M: Message> Reading<M> {
             marks.handled =
                 record.inputs.get(rekey.index()).map(|it| it.handled.iter().copied().collect()).unwrap_or_default();
         }
-        let line = |&read_to: &Offset| Line { read_to, last: None, came: (0, 0), strays: VecDeque::new() };
+        let line = |&read_to: &Offset| InputState { read_to, last: None, came: (0, 0), misplaced: VecDeque::new() };
         // What is still beyond the least front of what was forwarded before is not known: as much as may be.
         let in_flight = marks.newest.into_iter().flat_map(|newest| std::iter::repeat_n(Reverse(newest), in_flight));
         Self {
             lines: committed.iter().map(line).collect(),
             rekey,
-            strays: 0,
+            misplaced: 0,
             waiting: BTreeSet::new(),
             in_flight: in_flight.collect(),
             sent: Vec::new(),
             committed: marks.clone(),
-            hand: marks,
+            staged: marks,
         }
     }
 
@@ -109,85 +109,85 @@ impl<M: Message> Reading<M> {
     }
 
     /// A record came. False: it was dealt with before.
-    pub fn receive(&mut self, input: Input, offset: Offset, is_stray: bool, time: Option<Timestamp>) -> bool {
+    pub fn receive(&mut self, input: Input, offset: Offset, is_misplaced: bool, time: Option<Timestamp>) -> bool {
         let Some(line) = self.lines.get_mut(input.index()) else { return false };
         line.read_to = line.read_to.max(offset + 1);
         line.last = time.or(line.last);
         line.came.0 += 1;
-        line.came.1 += u64::from(is_stray);
+        line.came.1 += u64::from(is_misplaced);
         if input == self.rekey {
-            return !self.hand.handled.contains(&offset) && self.waiting.insert(offset);
+            return !self.staged.handled.contains(&offset) && self.waiting.insert(offset);
         }
-        !is_stray || offset >= self.hand.forwarded_to[input.index()]
+        !is_misplaced || offset >= self.staged.forwarded_to[input.index()]
     }
 
-    /// Keeps a stray until it is forwarded.
-    pub fn keep(&mut self, input: Input, stray: Stray<M>) {
+    /// Keeps a misplaced record until it is forwarded.
+    pub fn keep(&mut self, input: Input, record: Misplaced<M>) {
         if let Some(line) = self.lines.get_mut(input.index()) {
-            line.strays.push_back(stray);
-            self.strays += 1;
+            line.misplaced.push_back(record);
+            self.misplaced += 1;
         }
     }
 
-    /// The input whose stray is to be forwarded next: the earliest, unless enough lies ahead of the least front.
-    pub fn next_stray(&self, limit: Limit, in_flight: usize, front: Reach) -> Option<Input> {
-        if self.strays == 0 {
+    /// The input whose record is to be forwarded next: the earliest, unless enough lies ahead of the least front.
+    pub fn next_misplaced(&self, limit: Limit, in_flight: usize, front: Reach) -> Option<Input> {
+        if self.misplaced == 0 {
             return None;
         }
-        let (time, input) = self.earliest_stray()?;
+        let (time, input) = self.earliest_misplaced()?;
         // One that lies ahead of the partition's own front would take the room of those that move it.
         let is_first = front >= Reach::Through(time.minus_millis(1));
         let is_room = is_first && self.in_flight.len() + self.sent.len() < in_flight;
         let may_go = match limit {
             Limit::Open { .. } => true,
-            // Whose front is the least has it a moment before its next stray.
+            // Whose front is the least has it a moment before its next record.
             Limit::Through(least) => is_room || time.minus_millis(1) <= least,
             Limit::Closed { .. } => is_room,
         };
         may_go.then_some(input)
     }
 
-    /// Whether all strays of an input before an offset are forwarded: else what stands there must wait, or it would be read,
+    /// Whether all misplaced of an input before an offset are forwarded: else what stands there must wait, or it would be read,
     /// and handled, again with them.
     pub fn is_clear(&self, input: Input, offset: Offset) -> bool {
-        self.strays == 0 || self.stray(input).is_none_or(|stray| offset < stray)
+        self.misplaced == 0 || self.next_misplaced_offset(input).is_none_or(|record| offset < record)
     }
 
-    /// Where the next stray of an input stands.
-    pub fn stray(&self, input: Input) -> Option<Offset> {
-        self.lines.get(input.index())?.strays.front().map(|stray| stray.offset)
+    /// Where the next record of an input stands.
+    pub fn next_misplaced_offset(&self, input: Input) -> Option<Offset> {
+        self.lines.get(input.index())?.misplaced.front().map(|record| record.offset)
     }
 
-    /// Whether something that was forwarded is in hand.
+    /// Whether something that was forwarded is uncommitted.
     pub fn has_sent(&self) -> bool {
         !self.sent.is_empty()
     }
 
-    pub fn has_strays(&self) -> bool {
-        self.strays > 0
+    pub fn has_misplaced(&self) -> bool {
+        self.misplaced > 0
     }
 
-    fn earliest_stray(&self) -> Option<(Timestamp, Input)> {
+    fn earliest_misplaced(&self) -> Option<(Timestamp, Input)> {
         let lines = (0u8..).map(Input).zip(&self.lines);
-        lines.filter_map(|(input, line)| Some((line.strays.front()?.event.time, input))).min()
+        lines.filter_map(|(input, line)| Some((line.misplaced.front()?.event.time, input))).min()
     }
 
-    /// Takes the next stray of an input, which is as good as forwarded.
-    pub fn forward(&mut self, input: Input) -> Option<Stray<M>> {
-        let stray = self.lines.get_mut(input.index())?.strays.pop_front()?;
-        self.strays -= 1;
-        let time = stray.event.time;
-        self.hand.forwarded_to[input.index()] = stray.offset + 1;
-        self.hand.forwarded += 1;
-        self.hand.newest = self.hand.newest.max(Some(time));
+    /// Takes the next record of an input, which is as good as forwarded.
+    pub fn forward(&mut self, input: Input) -> Option<Misplaced<M>> {
+        let record = self.lines.get_mut(input.index())?.misplaced.pop_front()?;
+        self.misplaced -= 1;
+        let time = record.event.time;
+        self.staged.forwarded_to[input.index()] = record.offset + 1;
+        self.staged.forwarded += 1;
+        self.staged.newest = self.staged.newest.max(Some(time));
         self.sent.push(time);
-        Some(stray)
+        Some(record)
     }
 
     /// A record of `rekey` was handled.
     pub fn handled(&mut self, offset: Offset) {
         self.waiting.remove(&offset);
-        self.hand.handled.insert(offset);
+        self.staged.handled.insert(offset);
     }
 
     /// Nothing up to `least` is in flight any more.
@@ -206,33 +206,33 @@ impl<M: Message> Reading<M> {
     pub fn position(&self, input: Input, head: Option<Offset>) -> Offset {
         let Some(line) = self.lines.get(input.index()) else { return 0 };
         let waiting = if input == self.rekey { self.waiting.first().copied() } else { head };
-        let stray = line.strays.front().map(|stray| stray.offset);
-        waiting.into_iter().chain(stray).min().unwrap_or(line.read_to)
+        let record = line.misplaced.front().map(|record| record.offset);
+        waiting.into_iter().chain(record).min().unwrap_or(line.read_to)
     }
 
     /// The front. `is_read`: whether an input is at its end; `is_full`: whether no more of it is read for now.
     pub fn front(&self, is_read: impl Fn(Input) -> bool, is_full: impl Fn(Input) -> bool) -> Front {
         let own = (0u8..).map(Input).zip(&self.lines).filter(|(input, _)| *input != self.rekey);
-        let of_line = |(input, line): (Input, &Line<M>)| match (line.strays.front(), line.last) {
+        let of_line = |(input, line): (Input, &InputState<M>)| match (line.misplaced.front(), line.last) {
             // More may come of the same time.
-            (Some(stray), _) => Reach::Through(stray.event.time.minus_millis(1)),
+            (Some(record), _) => Reach::Through(record.event.time.minus_millis(1)),
             (None, _) if is_read(input) => Reach::End,
             (None, Some(last)) if is_full(input) => Reach::Through(last),
             (None, Some(last)) => Reach::Through(last.minus_millis(1)),
             (None, None) => Reach::Unknown,
         };
-        Front { reach: own.map(of_line).min().unwrap_or(Reach::End), forwarded: self.hand.forwarded }
+        Front { reach: own.map(of_line).min().unwrap_or(Reach::End), forwarded: self.staged.forwarded }
     }
 
-    /// Writes what is in hand into the record, whose positions stand already.
+    /// Writes what is staged into the record, whose positions stand already.
     pub fn fill_record(&mut self, record: &mut PartitionRecord) {
-        (record.forwarded, record.newest_forwarded) = (self.hand.forwarded, self.hand.newest);
-        for (input, &forwarded_to) in record.inputs.iter_mut().zip(&self.hand.forwarded_to) {
+        (record.forwarded, record.newest_forwarded) = (self.staged.forwarded, self.staged.newest);
+        for (input, &forwarded_to) in record.inputs.iter_mut().zip(&self.staged.forwarded_to) {
             input.forwarded_to = forwarded_to;
         }
         if let Some(rekey) = record.inputs.get_mut(self.rekey.index()) {
-            self.hand.handled = self.hand.handled.split_off(&rekey.next_offset);
-            rekey.handled = self.hand.handled.iter().copied().collect();
+            self.staged.handled = self.staged.handled.split_off(&rekey.next_offset);
+            rekey.handled = self.staged.handled.iter().copied().collect();
         }
     }
 
@@ -242,19 +242,19 @@ impl<M: Message> Reading<M> {
             tally.read += std::mem::take(&mut line.came.0);
             tally.misrouted += std::mem::take(&mut line.came.1);
         }
-        self.committed.clone_from(&self.hand);
+        self.committed.clone_from(&self.staged);
         self.in_flight.extend(self.sent.drain(..).map(Reverse));
     }
 
-    /// What is in hand is forgotten, and what was read, which is read again from `committed`.
+    /// What is staged is forgotten, and what was read, which is read again from `committed`.
     pub fn discard(&mut self, committed: &[Offset]) {
-        self.hand.clone_from(&self.committed);
+        self.staged.clone_from(&self.committed);
         self.sent.clear();
         self.waiting.clear();
-        self.strays = 0;
+        self.misplaced = 0;
         for (line, &read_to) in self.lines.iter_mut().zip(committed) {
             (line.read_to, line.last) = (read_to, None);
-            line.strays.clear();
+            line.misplaced.clear();
         }
     }
 }

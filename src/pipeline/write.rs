@@ -1,14 +1,14 @@
-//! What a transaction writes of a partition being served: its record first, then all that is in hand, then its offsets.
+//! What a transaction writes of a partition being served: its record first, then all that is staged, then its offsets.
 
 use crate::broker::{CommitNote, OffsetCommit, Reach};
 use crate::domain::{Input, Timestamp};
+use crate::pipeline::staged::StagedBatch;
+use crate::pipeline::task::PartitionTask;
 use crate::record::{Lent, Message};
-use crate::runtime::hand::Hand;
 use crate::runtime::job::Job;
-use crate::runtime::serving::Serving;
 use crate::state::{InputPosition, PartitionRecord};
 
-impl<M: Message> Serving<M> {
+impl<M: Message> PartitionTask<M> {
     /// Lends `write` what a transaction must write for this partition: the partition record first, so that whoever finds
     /// the transaction open can tell whose it is. How many records that were. `stamp`: of the changelog's, where its topic
     /// keeps it.
@@ -28,20 +28,20 @@ impl<M: Message> Serving<M> {
             write(Lent { timestamp, ..job.topics.to_changelog(self.id, change.key, change.value) })?;
             count += 1;
         }
-        let Hand { signals, staged, room, .. } = &mut self.hand;
+        let StagedBatch { signals, records, room, .. } = &mut self.staged;
         for signal in &*signals {
             job.emitter.lend(signal, room, &mut write)?;
         }
-        for record in &*staged {
+        for record in &*records {
             record.lend(&mut write)?;
         }
-        Ok(count + (signals.len() + staged.len()) as u64)
+        Ok(count + (signals.len() + records.len()) as u64)
     }
 
     /// Where to go on, and how far all is forwarded. Where an input was read to its end, that end is the position: markers of
     /// transactions behind its last record are no lag.
     fn settle_positions(&mut self) {
-        for (index, position) in self.hand.positions.iter_mut().enumerate() {
+        for (index, position) in self.staged.positions.iter_mut().enumerate() {
             let input = Input(index as u8);
             let head = self.merge.head(input).map(|item| item.offset);
             *position = self.reading.position(input, head).max(self.committed[index]);
@@ -49,15 +49,15 @@ impl<M: Message> Serving<M> {
                 *position = (*position).max(self.ends[index].unwrap_or(*position));
             }
         }
-        self.hand.front = self.front();
-        if self.hand.is_open && self.hand.front.reach == Reach::Unknown {
+        self.staged.front = self.front();
+        if self.staged.is_open && self.staged.front.reach == Reach::Unknown {
             // Nobody waits, and nobody shall begin to: it may stand so for long.
-            self.hand.front.reach = Reach::End;
+            self.staged.front.reach = Reach::End;
         }
     }
 
     fn record(&mut self, note: &CommitNote, job: &Job) -> PartitionRecord {
-        let inputs = job.topics.inputs.iter().zip(&self.hand.positions).enumerate();
+        let inputs = job.topics.inputs.iter().zip(&self.staged.positions).enumerate();
         let known = |index: usize| self.identities.inputs.get(index).copied().unwrap_or_default();
         let mut record = PartitionRecord {
             inputs: inputs
@@ -83,6 +83,6 @@ impl<M: Message> Serving<M> {
     /// The offsets of all inputs, those that did not move too: they are what fences a stale owner. Call after
     /// [`Self::write`].
     pub fn offsets(&self, note: &CommitNote) -> impl Iterator<Item = OffsetCommit> {
-        note.offsets(self.id, &self.hand.positions, self.hand.front)
+        note.offsets(self.id, &self.staged.positions, self.staged.front)
     }
 }

@@ -7,20 +7,20 @@ use crate::broker::{Front, Reach};
 use crate::domain::{Input, Timestamp};
 use crate::emit;
 use crate::merge::Flow;
+use crate::pipeline::progress::Misplaced;
+use crate::pipeline::task::PartitionTask;
 use crate::record::{Message, Offset};
 use crate::runtime::fronts::{EVERYWHERE, Limit};
 use crate::runtime::job::Job;
-use crate::runtime::reading::Stray;
-use crate::runtime::serving::Serving;
 
 /// Nothing may be handled yet that has a time.
-pub(super) const NOWHERE: Timestamp = Timestamp::of_millis(i64::MIN);
+pub(crate) const NOWHERE: Timestamp = Timestamp::of_millis(i64::MIN);
 
-impl<M: Message> Serving<M> {
-    /// Forwards the next stray of an input.
-    pub(super) fn forward(&mut self, input: Input, job: &Job) -> Flow {
-        let Some(stray) = self.reading.forward(input) else { return Flow::Unchanged };
-        let Stray { message, offset, event, to, shape, bytes } = stray;
+impl<M: Message> PartitionTask<M> {
+    /// Forwards the next misplaced record of an input.
+    pub(crate) fn forward(&mut self, input: Input, job: &Job) -> Flow {
+        let Some(record) = self.reading.forward(input) else { return Flow::Unchanged };
+        let Misplaced { message, offset, event, to, shape, bytes } = record;
         let at = job.coordinates(input, self.id, offset);
         let fits = job.fits(message.key(), self.id);
         self.stage(input, emit::rekey(&message, &event, to, shape, &at, job.topics.rekey()), fits);
@@ -28,7 +28,7 @@ impl<M: Message> Serving<M> {
     }
 
     /// Whether the head of an input lies beyond what others have forwarded, or what was read of that.
-    pub(super) fn is_beyond(&self, input: Input, limit: Limit) -> bool {
+    pub(crate) fn is_beyond(&self, input: Input, limit: Limit) -> bool {
         let Some(time) = self.merge.time(input) else { return false };
         match limit {
             Limit::Open { .. } => return false,
@@ -43,7 +43,7 @@ impl<M: Message> Serving<M> {
     }
 
     /// Events up to `through` may be handled once all of `rekey` before `end` was read.
-    pub(super) fn expect(&mut self, through: Timestamp, end: Offset) {
+    pub(crate) fn expect(&mut self, through: Timestamp, end: Offset) {
         // One that is awaited is not replaced: `rekey` may grow as fast as it is read.
         if self.next_reach.is_none() && through != self.reach {
             self.next_reach = Some((through, end));
@@ -51,7 +51,7 @@ impl<M: Message> Serving<M> {
     }
 
     /// Goes as far as what was read of `rekey` allows. What was so before nothing was forwarded says nothing.
-    pub(super) fn take_reach(&mut self, limit: Limit) {
+    pub(crate) fn take_reach(&mut self, limit: Limit) {
         if matches!(limit, Limit::Open { .. }) {
             (self.reach, self.next_reach) = (NOWHERE, None);
             return;
@@ -68,7 +68,7 @@ impl<M: Message> Serving<M> {
     }
 
     /// Whether nobody has anything left to forward here.
-    pub(super) fn is_free(&self, limit: Limit) -> bool {
+    pub(crate) fn is_free(&self, limit: Limit) -> bool {
         match limit {
             Limit::Open { .. } => true,
             Limit::Through(_) => self.reach == EVERYWHERE,
@@ -77,40 +77,40 @@ impl<M: Message> Serving<M> {
     }
 
     /// Whether something waits for fronts to move.
-    pub(super) fn is_held(&self) -> bool {
+    pub(crate) fn is_held(&self) -> bool {
         self.is_held
     }
 
     /// Whether, since this was last asked, something came that is being forwarded.
-    pub(super) fn take_stir(&mut self) -> bool {
+    pub(crate) fn take_stir(&mut self) -> bool {
         std::mem::take(&mut self.is_stirred)
     }
 
-    /// The input whose stray is to be forwarded next.
-    pub(super) fn next_stray(&self, limit: Limit) -> Option<Input> {
-        if !self.reading.has_strays() {
+    /// The input whose record is to be forwarded next.
+    pub(crate) fn next_misplaced(&self, limit: Limit) -> Option<Input> {
+        if !self.reading.has_misplaced() {
             return None;
         }
-        self.reading.next_stray(limit, self.in_flight.of_one, self.front().reach)
+        self.reading.next_misplaced(limit, self.in_flight.of_one, self.front().reach)
     }
 
-    /// Whether something that was forwarded is in hand.
-    pub(super) fn has_forwarded(&self) -> bool {
+    /// Whether something that was forwarded is uncommitted.
+    pub(crate) fn has_forwarded(&self) -> bool {
         self.reading.has_sent()
     }
 
-    pub(super) fn front(&self) -> Front {
+    pub(crate) fn front(&self) -> Front {
         self.reading.front(|input| self.merge.is_read(input), |input| self.merge.is_paused(input))
     }
 
     /// Whether others can't begin before they hear of it.
-    pub(super) fn is_awaited(&self) -> bool {
+    pub(crate) fn is_awaited(&self) -> bool {
         self.tells_front() && self.told.is_none()
     }
 
     /// Whether others wait to hear how far this partition is. Of one that stands at its end they must not think for ever
     /// that it has something left.
-    pub(super) fn has_front_to_tell(&self, limit: Limit) -> bool {
+    pub(crate) fn has_front_to_tell(&self, limit: Limit) -> bool {
         let front = self.front();
         let is_known = front.reach != Reach::Unknown;
         let is_asked = match limit {

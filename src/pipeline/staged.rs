@@ -1,18 +1,19 @@
-//! What a batch has in hand of a partition, and what it adds to the counts once it is installed.
+//! What a batch has staged of a partition, and what it adds to the counts once it is installed.
 
 use crate::broker::Front;
 use crate::engine::{Announcement, OutputReason};
+use crate::pipeline::tally::{OutputType, Tally};
 use crate::record::{Offset, Outgoing};
-use crate::runtime::status::{InputStatus, OutputType, PartitionStatus, Tally};
+use crate::runtime::status::{InputStatus, PartitionStatus};
 
-/// What a batch has in hand of a partition, besides the engine's overlay.
+/// What a batch has staged of a partition, besides the engine's overlay.
 #[derive(Debug, Default)]
-pub(super) struct Hand {
+pub(crate) struct StagedBatch {
     pub positions: Vec<Offset>,
     pub signals: Vec<Announcement>,
     /// Dead letters and forwarded records.
-    pub staged: Vec<Outgoing>,
-    pub staged_bytes: usize,
+    pub records: Vec<Outgoing>,
+    pub bytes: usize,
     pub tally: Vec<Tally>,
     pub consumed: usize,
     pub is_slice: bool,
@@ -33,13 +34,13 @@ pub(super) struct Hand {
 
 /// What a batch that was installed adds to the counts of its partition.
 #[derive(Debug)]
-pub(super) struct Installed {
+pub(crate) struct BatchCounts {
     pub tally: Vec<Tally>,
     pub outputs: Vec<(OutputType, OutputReason)>,
     pub timers_fired: u64,
 }
 
-impl Installed {
+impl BatchCounts {
     pub fn has_forwarded(&self) -> bool {
         self.tally.iter().any(|tally| tally.rekeyed > 0)
     }

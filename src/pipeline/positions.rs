@@ -1,14 +1,14 @@
 //! Where the inputs of a served partition stand: what was read and what is committed, where their ends are, what the board is
 //! told of it.
 
-use super::{Serving, TimeMove};
 use crate::domain::Input;
+use crate::pipeline::task::{PartitionTask, TimeRequest};
 use crate::record::{Message, Offset};
 use crate::runtime::pace::Load;
 use crate::runtime::status::{InputStatus, PartitionStatus, Phase};
 
-impl<M: Message> Serving<M> {
-    pub(in crate::runtime) fn receive_end(&mut self, input: Input, offset: Offset) {
+impl<M: Message> PartitionTask<M> {
+    pub(crate) fn receive_end(&mut self, input: Input, offset: Offset) {
         self.merge.end(input);
         if let (Some(end), Some(read)) = (self.ends.get_mut(input.index()), self.read.get_mut(input.index())) {
             (*end, *read) = (Some(offset), offset.max(*read));
@@ -16,58 +16,58 @@ impl<M: Message> Serving<M> {
     }
 
     /// Whether the group's offsets must be sent, though nothing else changes.
-    pub(super) fn owes_offsets(&self) -> bool {
+    pub(crate) fn owes_offsets(&self) -> bool {
         self.overtaken.is_some() || self.has_expired
     }
 
-    /// Takes into hand that inputs were read to their ends, where what lay there was nothing to be handled: aborted records.
+    /// Stages that inputs were read to their ends, where what lay there was nothing to be handled: aborted records.
     /// Else retention could take them, and they would look like a loss. Says whether there is anything to commit.
-    pub(in crate::runtime) fn take_ends(&mut self) -> bool {
+    pub(crate) fn take_ends(&mut self) -> bool {
         let behind = |input: Input| {
             let end = self.ends.get(input.index()).copied().flatten();
             self.merge.is_input_at_end(input) && end > self.committed.get(input.index()).copied()
         };
-        self.hand.commits_ends = (0u8..).map(Input).take(self.committed.len()).any(behind);
-        self.hand.commits_ends
+        self.staged.commits_ends = (0u8..).map(Input).take(self.committed.len()).any(behind);
+        self.staged.commits_ends
     }
 
-    /// Whether what is in hand is a step forward. Time that follows the clock is none, nor is a transaction.
-    pub(in crate::runtime) fn is_step(&self) -> bool {
-        self.hand.consumed > 0 || self.hand.event_moved_time || self.engine.comes_forward()
+    /// Whether what is staged is a step forward. Time that follows the clock is none, nor is a transaction.
+    pub(crate) fn is_step(&self) -> bool {
+        self.staged.consumed > 0 || self.staged.event_moved_time || self.engine.comes_forward()
     }
 
     /// What of it a transaction that was not taken in time was too much of.
-    pub(in crate::runtime) fn load(&self) -> Load {
+    pub(crate) fn load(&self) -> Load {
         Load { records: self.consumed(), bytes: self.staged_bytes(), effects: self.engine.fired_in_hand() }
     }
 
     /// Whether every input is at its end and all of it has been handled.
-    pub(in crate::runtime) fn is_at_end(&self) -> bool {
-        self.merge.is_at_end() && !matches!(self.time, TimeMove::Asked(_))
+    pub(crate) fn is_at_end(&self) -> bool {
+        self.merge.is_at_end() && !matches!(self.time, TimeRequest::Asked(_))
     }
 
     /// Whether the ends that were told are the ends that the broker has now.
-    pub(in crate::runtime) fn agrees_with(&self, ends: &[(Input, Offset)]) -> bool {
+    pub(crate) fn agrees_with(&self, ends: &[(Input, Offset)]) -> bool {
         let told = |input: Input| self.ends.get(input.index()).copied().flatten();
         self.merge.is_at_end() && ends.iter().all(|&(input, end)| told(input).is_some_and(|told| told >= end))
     }
 
     /// By input, where to read on from what is committed.
-    pub(in crate::runtime) fn positions(&self) -> Vec<(Input, Offset)> {
+    pub(crate) fn positions(&self) -> Vec<(Input, Offset)> {
         (0u8..).map(Input).zip(self.committed.iter().copied()).collect()
     }
 
     /// By input, the committed offsets.
-    pub(in crate::runtime) fn committed(&self) -> &[Offset] {
+    pub(crate) fn committed(&self) -> &[Offset] {
         &self.committed
     }
 
     /// Where an input was read to, and whether it is not being read.
-    pub(in crate::runtime) fn reading(&self, input: Input) -> (Option<Offset>, bool) {
+    pub(crate) fn reading(&self, input: Input) -> (Option<Offset>, bool) {
         (self.read.get(input.index()).copied(), self.merge.is_paused(input))
     }
 
-    pub(in crate::runtime) fn show(&self, status: &mut PartitionStatus) {
+    pub(crate) fn show(&self, status: &mut PartitionStatus) {
         status.phase = Phase::Serving;
         status.stream_time = self.engine.stream_time();
         status.watermark = self.engine.watermark();
