@@ -14,10 +14,7 @@ use tideline::state::User;
 use tideline::state::codec::{decode_user, encode_user};
 
 #[allow(dead_code, reason = "what the other benchmark uses besides")]
-#[path = "common/workload.rs"]
-mod workload;
-
-use workload::*;
+use testkit::workload::*;
 
 fn main() {
     let numbers: Vec<usize> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();

@@ -7,22 +7,12 @@
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "a benchmark reads the clock")]
 
-#[path = "../tests/embedded/fuzz/fuzzer/mod.rs"]
-mod fuzzer;
-#[path = "../tests/common/message.rs"]
-mod message;
-
-/// Where the fuzzer looks for it, as in the tests.
-mod common {
-    pub(crate) use crate::message;
-}
-
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use fuzzer::{Failure, Report, TARGETS, run};
+use testkit::fuzzer::{Failure, Report, TARGETS, run};
 
 const SHARD: u64 = 100_000;
 

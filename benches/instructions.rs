@@ -21,10 +21,7 @@ use tideline::record::Coordinates;
 use tideline::state::User;
 use tideline::state::codec::{decode_user, encode_user};
 
-#[path = "common/workload.rs"]
-mod workload;
-
-use workload::*;
+use testkit::workload::*;
 
 const SECTIONS: [&str; 7] =
     ["decode_json", "decode_protobuf", "fold", "emit_json", "encode_state", "decode_state", "restore_state"];

@@ -5,19 +5,13 @@
 //! profile, because it checks for overflow.
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "a benchmark reads the clock")]
-#![allow(dead_code, reason = "the world of the tests can do more")]
-
-#[path = "../tests/embedded/lane_world.rs"]
-mod lane_world;
-#[path = "../tests/embedded/simulation/schedule/mod.rs"]
-mod schedule;
 
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use schedule::Counts;
+use testkit::schedule::{self, Counts};
 
 const STEPS: usize = 6_000;
 const FIRST_SEED: u64 = 1_001;

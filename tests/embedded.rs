@@ -2,8 +2,6 @@
 
 #![allow(clippy::disallowed_methods, reason = "tests read clocks to bound their waits")]
 
-mod common;
-
 /// Lives in `tests/embedded/`.
 mod embedded {
     mod bad_input;
@@ -27,7 +25,6 @@ mod embedded {
     mod lane_spy;
     mod lane_outputs;
     mod lane_watch;
-    mod lane_world;
     mod log;
     mod log_model;
     mod panics;

@@ -3,24 +3,6 @@
 
 #![allow(clippy::disallowed_methods, reason = "tests read clocks to bound their waits")]
 
-#[allow(dead_code, reason = "what the long runs use besides")]
-#[path = "common/application.rs"]
-mod application;
-#[path = "common/brokers.rs"]
-mod brokers;
-#[allow(dead_code, reason = "what belongs to the embedded log")]
-mod common;
-#[path = "common/kafka_cluster.rs"]
-mod kafka_cluster;
-#[path = "common/kills.rs"]
-mod kills;
-#[path = "common/proxy.rs"]
-mod proxy;
-#[path = "common/verdict.rs"]
-mod verdict;
-#[path = "common/watch.rs"]
-mod watch;
-
 /// Lives in `tests/kafka/`.
 mod kafka {
     mod admin;

@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use tideline::domain::{DAY_MS, Source, Timestamp};
 use tideline::generate::UserNumber;
 
-use super::feeder::{Feeder, payment};
 use super::stopwatch::{Latencies, measure};
-use super::usage::{Quarters, peak_kib, resident_kib};
 use super::world::{await_progress, await_ready, now_ms, print_command, setup};
-use crate::application::Application;
-use crate::kafka_cluster::Cluster;
-use crate::proxy::{Proxy, Weather};
+use testkit::application::Application;
+use testkit::feeder::{Feeder, payment};
+use testkit::kafka_cluster::Cluster;
+use testkit::proxy::{Proxy, Weather};
+use testkit::usage::{Quarters, peak_kib, resident_kib};
 
 const USERS: u64 = 100_000;
 /// How long the proxy holds each request and each answer up while there is a backlog.

@@ -2,8 +2,8 @@
 
 use super::stopwatch::measure;
 use super::world::{cpu_of, print_command, serving, setup};
-use crate::application::Application;
-use crate::kafka_cluster::Cluster;
+use testkit::application::Application;
+use testkit::kafka_cluster::Cluster;
 
 pub fn run(seconds: u64, rates: &[u64]) -> bool {
     let cluster = Cluster::start(1);

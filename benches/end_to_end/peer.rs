@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::kafka_cluster::{free_ports, libs};
+use testkit::kafka_cluster::{free_ports, libs};
 
 /// Cores, as `taskset` takes them.
 const BROKER_CORE: &str = "0";

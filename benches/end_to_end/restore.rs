@@ -7,10 +7,10 @@ use serde_json::Value;
 use tideline::domain::Timestamp;
 
 use super::fill::fill;
-use super::usage::{peak_kib, resident_kib};
 use super::world::{await_ready, cpu_of, now_ms, print_command, setup};
-use crate::application::Application;
-use crate::kafka_cluster::Cluster;
+use testkit::application::Application;
+use testkit::kafka_cluster::Cluster;
+use testkit::usage::{peak_kib, resident_kib};
 
 pub fn run(sizes: &[u64]) -> bool {
     let mut rows = Vec::new();

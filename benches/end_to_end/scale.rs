@@ -6,12 +6,12 @@ use std::time::Instant;
 use tideline::domain::{Source, Timestamp};
 use tideline::generate::UserNumber;
 
-use super::feeder::{Feeder, payment};
 use super::fill::fill;
-use super::usage::resident_kib;
 use super::world::{await_progress, cpu_of, now_ms, print_command, serving, setup};
-use crate::application::Application;
-use crate::kafka_cluster::Cluster;
+use testkit::application::Application;
+use testkit::feeder::{Feeder, payment};
+use testkit::kafka_cluster::Cluster;
+use testkit::usage::resident_kib;
 
 const USERS: [u32; 4] = [10_000, 100_000, 1_000_000, 10_000_000];
 const PARTITIONS: [i32; 4] = [1, 4, 16, 64];

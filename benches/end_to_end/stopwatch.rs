@@ -12,9 +12,9 @@ use rdkafka::message::Message as _;
 use tideline::config::Config;
 use tideline::domain::{Source, Timestamp};
 
-use super::committed;
-use super::feeder::{Feeder, payment};
 use super::world::now_ms;
+use testkit::committed;
+use testkit::feeder::{Feeder, payment};
 
 /// Sources of payments, taken in turn, so that the merge has something to merge.
 const SOURCES: [Source; 2] = [Source::App, Source::Merchant];

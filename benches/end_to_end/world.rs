@@ -5,9 +5,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tideline::broker::kafka::GroupProtocol;
 
-use super::usage::cpu_seconds;
-use crate::application::{Application, PATIENCE, Process, Setup, await_that};
-use crate::kafka_cluster::Cluster;
+use testkit::application::{Application, PATIENCE, Process, Setup, await_that};
+use testkit::kafka_cluster::Cluster;
+use testkit::usage::cpu_seconds;
 
 /// What the tests set shorter or smaller, as the program has it by default. The idle clock stays off: it would move the
 /// watermark when a mode pauses.

@@ -8,12 +8,12 @@ use serde_json::Value;
 use tideline::broker::kafka::GroupProtocol;
 use tideline::domain::{DAY_MS, PartitionId, Timestamp};
 
-use super::feeder::{Feeder, payment};
 use super::judge::judge;
 use super::tail::Pulse;
-use crate::application::{Application, Process, Setup, await_that};
-use crate::dice::Dice;
-use crate::kafka_cluster::Cluster;
+use testkit::application::{Application, Process, Setup, await_that};
+use testkit::feeder::{Feeder, payment};
+use testkit::kafka_cluster::Cluster;
+use testkit::schedule::dice::Dice;
 
 const INSTANCES: [&str; 2] = ["0", "1"];
 

@@ -4,10 +4,10 @@ use std::time::Instant;
 
 use tideline::broker::kafka::GroupProtocol;
 
-use crate::application::{Application, Setup};
-use crate::kafka_cluster::Cluster;
-use crate::kills::kill_in_transactions;
-use crate::verdict::Events;
+use testkit::application::{Application, Setup};
+use testkit::kafka_cluster::Cluster;
+use testkit::kills::kill_in_transactions;
+use testkit::verdict::Events;
 
 /// Fed for each kill: a process gets through some transactions before it dies.
 const RECORDS_A_KILL: u64 = 10_000;

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tideline::broker::kafka::GroupProtocol;
 
-use crate::brokers::World;
+use testkit::brokers::World;
 
 /// One clean stop and one kill a round, on a broker of its own; what failed is told where it failed. True if all held.
 pub fn run(rounds: u64) -> bool {

@@ -11,8 +11,8 @@ use rdkafka::message::Message as _;
 use tideline::config::Config;
 use tideline::domain::{PartitionId, Source, Timestamp, partition_of};
 
-use super::committed;
-use super::feeder::{Feeder, payment};
+use testkit::committed;
+use testkit::feeder::{Feeder, payment};
 
 /// Between two beats of a partition.
 const BEAT: Duration = Duration::from_millis(20);

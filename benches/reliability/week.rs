@@ -9,12 +9,12 @@ use tideline::broker::kafka::{GroupProtocol, KafkaBroker};
 use tideline::domain::{DAY_MS, Timestamp};
 use tideline::generate::{Disorder, Generator, Settings};
 
-use super::feeder::{Feeder, login};
 use super::judge::judge;
-use super::usage::{Quarters, resident_kib};
-use crate::application::{Application, Process, Setup};
-use crate::dice::Dice;
-use crate::kafka_cluster::Cluster;
+use testkit::application::{Application, Process, Setup};
+use testkit::feeder::{Feeder, login};
+use testkit::kafka_cluster::Cluster;
+use testkit::schedule::dice::Dice;
+use testkit::usage::{Quarters, resident_kib};
 
 const SEED: u64 = 1;
 const DAYS: u32 = 7;

@@ -15,7 +15,7 @@ use tideline::ingest::{self, Decoded, Decoder, Format, InputSpec, Reject, Reject
 use tideline::record::{Coordinates, Message as _, Outgoing, text_header};
 use tideline::rules::Rules;
 
-use crate::common::message::TestMessage;
+use testkit::message::TestMessage;
 
 const PARTITIONS: i32 = 4;
 const MAX_VALUE: usize = 1 << 20;

@@ -7,7 +7,7 @@ use tideline::domain::{PartitionId, Timestamp};
 use tideline::record::{Message as _, Outgoing};
 use tideline::runtime::{self, Board, Clock, Mode, Stop};
 
-use crate::common::cases::{ALL, Case};
+use testkit::cases::{ALL, Case};
 
 fn outputs(case: &Case) -> Vec<Value> {
     let text = format!("{}[[inputs]]\ntopic = \"app.events\"\nsource = \"app\"\n{}", case.more, case.of_input);

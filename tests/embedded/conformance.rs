@@ -7,15 +7,15 @@ use tideline::broker::memory::{self, Memory, MemorySettings};
 use tideline::domain::PartitionId;
 use tideline::record::{Message, Offset, Outgoing};
 
-use crate::common::conformance::{Harness, Isolation, Stored, conformance_suite};
-use crate::common::memory::topics;
+use testkit::conformance::{Harness, Isolation, Stored};
+use testkit::memory::topics;
 
 mod in_memory {
-    super::conformance_suite!(super::MemoryHarness<false>);
+    testkit::conformance_suite!(super::MemoryHarness<false>);
 }
 
 mod with_a_journal {
-    super::conformance_suite!(super::MemoryHarness<true>);
+    testkit::conformance_suite!(super::MemoryHarness<true>);
 }
 
 /// `JOURNALLED`: commits are written to disk, too.

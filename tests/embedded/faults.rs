@@ -5,7 +5,7 @@ use std::time::Duration;
 use tideline::broker::memory::{Fault, Memory, MemoryProducer, MemorySettings};
 use tideline::broker::{Broker, Polled, Producer, Source, Transaction, TransactionError};
 
-use crate::common::memory::{I0, P0, commit_of, committed_offset, committed_values, member, memory, record};
+use testkit::memory::{I0, P0, commit_of, committed_offset, committed_values, member, memory, record};
 
 /// What a transaction of one record and one offset came to.
 fn attempt(memory: &Memory, producer: &mut MemoryProducer, number: u64) -> Result<(), TransactionError> {

@@ -7,7 +7,7 @@ use tideline::broker::memory::{Dropped, Fault, Isolation, JournalError, Memory, 
 use tideline::broker::{Broker, Producer, Source, Transaction};
 use tideline::record::{Message, Offset, Outgoing, text_header};
 
-use crate::common::memory::{P0, commit_of, committed_offset, committed_values, member, record, topics};
+use testkit::memory::{P0, commit_of, committed_offset, committed_values, member, record, topics};
 
 fn open(directory: &Path) -> Result<Memory, JournalError> {
     Memory::open(topics(1, 1), MemorySettings::default(), directory)

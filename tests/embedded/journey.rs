@@ -10,7 +10,7 @@ use tideline::engine::Engine;
 use tideline::record::{Message, Outgoing};
 use tideline::runtime::{self, Board, Clock, Job, Mode, Settings, Stop};
 
-use crate::common::journey;
+use testkit::journey;
 
 #[test]
 fn eight_partitions_and_two_lanes_give_the_expected_outputs() {

@@ -7,7 +7,7 @@ use tideline::pipeline::tally::Tally;
 use tideline::runtime::status::{LaneStatus, Phase, RestoreStage};
 use tideline::runtime::{Lane, LaneError, Mode, Stepped};
 
-use super::lane_world::*;
+use testkit::lane_world::*;
 
 /// Three payments of each of three users on each partition, two inputs, in order.
 fn feed_some(world: &World) {

@@ -9,8 +9,8 @@ use tideline::domain::PartitionId;
 use tideline::runtime::status::{LaneStatus, Phase, RestoreStage};
 use tideline::runtime::{Clock, Company, Lane};
 
-use super::lane_world::*;
 use super::spy::{At, Spy};
+use testkit::lane_world::*;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 

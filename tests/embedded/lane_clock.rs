@@ -9,8 +9,8 @@ use tideline::record::Message;
 use tideline::runtime::ClockStanding;
 use tideline::telemetry::{reasons_not_ready, remarks};
 
-use super::lane_world::*;
 use super::refusals::refusal;
+use testkit::lane_world::*;
 
 const MINUTE_MS: u64 = 60_000;
 

@@ -7,7 +7,7 @@ use tideline::runtime::Lane;
 use tideline::runtime::status::LaneStatus;
 use tideline::telemetry::reasons_not_ready;
 
-use super::lane_world::*;
+use testkit::lane_world::*;
 
 const SECOND_MS: u64 = 1_000;
 

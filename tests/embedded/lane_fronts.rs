@@ -10,7 +10,7 @@ use tideline::domain::{Input, PartitionId, Partitioner, Timestamp};
 use tideline::pipeline::tally::Tally;
 use tideline::runtime::{Lane, Mode};
 
-use super::lane_world::*;
+use testkit::lane_world::*;
 
 /// Until every input is at its end; then no W moves.
 fn to_the_end(options: &mut Options) {

@@ -4,7 +4,7 @@ use tideline::broker::memory::Fault;
 use tideline::broker::{Broker as _, Ending};
 use tideline::domain::PartitionId;
 
-use super::lane_world::{APP, DAY_MS, P0, P1, World, payment, users_on};
+use testkit::lane_world::{APP, DAY_MS, P0, P1, World, payment, users_on};
 
 const OUTPUT_PARTITIONS: i32 = 7;
 

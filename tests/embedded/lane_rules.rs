@@ -5,7 +5,7 @@ use tideline::record::Outgoing;
 use tideline::rules::Ruleset;
 use tideline::state::PartitionRecord;
 
-use super::lane_world::{APP, P0, World, payment};
+use testkit::lane_world::{APP, P0, World, payment};
 
 fn one_event(world: &World) {
     world.feed(APP, &payment("u1", "e1", 0));

@@ -2,8 +2,8 @@
 
 use tideline::runtime::Lane;
 
-use super::lane_world::*;
 use super::spy::Spy;
+use testkit::lane_world::*;
 
 /// One taken at the commit would prove membership of that moment, not of the one in which the records were handled: a
 /// member commits offsets of partitions that it has lost in between, and nobody refuses.

@@ -8,8 +8,8 @@ use tideline::domain::PartitionId;
 use tideline::runtime::status::Cures;
 use tideline::runtime::{Call, Cause, Clock, Company, Lane, LaneError, Stall, Watchdog};
 
-use super::lane_world::*;
 use super::spy::{At, Spy};
+use testkit::lane_world::*;
 
 const AFTER_MS: u64 = 30_000;
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -6,7 +6,7 @@ use tideline::broker::memory::{Dropped, Isolation, Memory, MemorySettings};
 use tideline::broker::{Broker, ChangelogReader, ErrorClass, Polled, Producer, Source, Transaction};
 use tideline::record::Outgoing;
 
-use crate::common::memory::{I0, P0, commit_of, committed_values, member, memory, record, topics};
+use testkit::memory::{I0, P0, commit_of, committed_values, member, memory, record, topics};
 
 /// A record of `value` costs its bytes, its key's, and 64.
 const SMALL: MemorySettings = MemorySettings {

@@ -7,7 +7,7 @@ use tideline::broker::memory::{Isolation, Memory, MemoryMessage, MemoryProducer,
 use tideline::broker::{Broker, Producer, Transaction};
 use tideline::record::{Message, Offset};
 
-use crate::common::memory::{P0, record, topics};
+use testkit::memory::{P0, record, topics};
 
 const TOPIC: &str = "tier-changes";
 const WRITERS: usize = 3;

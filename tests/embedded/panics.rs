@@ -19,7 +19,7 @@ use tideline::record::{Header, Message, Offset};
 use tideline::runtime::{Lane, Stepped};
 use tideline::state::PartitionRecord;
 
-use super::lane_world::*;
+use testkit::lane_world::*;
 
 /// At what a record panics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

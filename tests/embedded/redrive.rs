@@ -10,7 +10,7 @@ use tideline::engine::{Disposition, Engine, Handled, Partition};
 use tideline::ingest::{self, Decoded, Decoder, Reject, RejectReason};
 use tideline::record::{Coordinates, Message, Outgoing, text_header};
 
-use crate::common::message::TestMessage;
+use testkit::message::TestMessage;
 
 const PARTITION: PartitionId = PartitionId(2);
 

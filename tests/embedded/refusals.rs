@@ -8,7 +8,7 @@ use tideline::domain::Input;
 use tideline::record::Offset;
 use tideline::runtime::Lane;
 
-use super::lane_world::*;
+use testkit::lane_world::*;
 
 /// One partition, some payments of one user on two inputs, all of it folded.
 pub fn folded(broker: Memory) -> World {

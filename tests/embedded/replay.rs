@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::common::journey::{self, as_expected};
+use testkit::journey::{self, as_expected};
 
 /// A folder of files for one test.
 struct Folder(tempfile::TempDir);

@@ -10,8 +10,8 @@ use tideline::domain::{PartitionId, Timestamp};
 use tideline::runtime::Clock;
 use tideline::runtime::reset::{Done, Impossible, ResetError, Resetter, Survey, Target};
 
-use super::lane_world::*;
 use super::refusals::{folded, log, move_offset, refusal};
+use testkit::lane_world::*;
 
 const KEEP: Target = Target::Recorded { accept_loss: false };
 /// Long for a group that answers at once.

@@ -6,10 +6,8 @@
 //!
 //! As many schedules as wanted: `cargo bench --profile dev --bench simulation`. A seed that fails there gets a test here.
 
-mod schedule;
-
-use super::lane_world::{self, APP, MERCHANT};
-use schedule::Counts;
+use testkit::lane_world::{APP, MERCHANT};
+use testkit::schedule::{self, Counts};
 
 /// Together they meet everything that can happen.
 fn all_hold(seeds: impl Iterator<Item = u64>, steps: usize) {

@@ -6,8 +6,8 @@ use tideline::emit::header;
 use tideline::record::{Message, Outgoing, text_header};
 use tideline::runtime::Lane;
 
-use super::lane_world::*;
 use super::spy::Spy;
+use testkit::lane_world::*;
 
 fn produce(world: &World, key: Vec<u8>, header_bytes: usize, value: Vec<u8>) {
     let record = Outgoing {

@@ -11,8 +11,8 @@ use tideline::runtime::Clock;
 use tideline::runtime::reset::{Impossible, ResetError, Resetter, Survey};
 use tideline::runtime::skip::{Plan, Skip, Unskippable};
 
-use super::lane_world::*;
 use super::refusals::{folded, log};
+use testkit::lane_world::*;
 
 fn skip_of(input: Input, offset: Offset, without_reading: bool) -> Skip {
     Skip { input, partition: P0, offset, without_reading }

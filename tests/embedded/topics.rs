@@ -12,8 +12,8 @@ use tideline::runtime::status::{Left, PartitionStatus, Phase};
 use tideline::runtime::{Clock, Lane, LaneError, TopicWatch, examine};
 use tideline::telemetry::{Names, reasons_not_ready, render};
 
-use super::lane_world::*;
 use super::refusals::{folded, log, refusal};
+use testkit::lane_world::*;
 
 /// A lane that has read all there was, and the watch over its topics, on a clock that only the test moves.
 struct Watched {

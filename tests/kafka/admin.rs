@@ -3,7 +3,7 @@
 use tideline::broker::kafka::GroupProtocol;
 use tideline::broker::kafka::admin::{Admin, Step, TopicSettings, plan, wishes};
 
-use crate::application::await_that;
+use testkit::application::await_that;
 
 use super::harness::{create, fresh_topics, settings};
 

@@ -12,10 +12,10 @@ use tideline::record::Message as _;
 use tideline::state::codec::{Header, Kind, decode_user};
 use tideline::state::{PartitionRecord, User};
 
-use crate::application::{Application, Process, Setup, await_that};
-use crate::common::journey;
-use crate::kafka_cluster::Cluster;
-use crate::verdict::{Events, check_sequences};
+use testkit::application::{Application, Process, Setup, await_that};
+use testkit::journey;
+use testkit::kafka_cluster::Cluster;
+use testkit::verdict::{Events, check_sequences};
 
 const PARTITIONS: i32 = 8;
 

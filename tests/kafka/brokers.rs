@@ -3,7 +3,7 @@
 
 use tideline::broker::kafka::GroupProtocol;
 
-use crate::brokers::World;
+use testkit::brokers::World;
 
 /// Each of three killed in its turn: so whoever leads a partition, coordinates the group and coordinates transactions
 /// dies at least once.

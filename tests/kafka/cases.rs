@@ -5,9 +5,9 @@ use tideline::broker::kafka::{GroupProtocol, PlainProducer};
 use tideline::domain::{DAY_MS, Source, Timestamp};
 use tideline::record::Outgoing;
 
-use crate::application::{Application, Setup, await_that};
-use crate::common::cases::ALL;
-use crate::kafka_cluster::Cluster;
+use testkit::application::{Application, Setup, await_that};
+use testkit::cases::ALL;
+use testkit::kafka_cluster::Cluster;
 
 #[test]
 fn every_case_of_the_app_alone_is_right_on_the_real_broker() {

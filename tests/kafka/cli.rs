@@ -14,8 +14,8 @@ use tideline::config::Config;
 use tideline::domain::{PartitionId, Source};
 use tideline::record::Message;
 
-use crate::application::await_that;
-use crate::kafka_cluster::{Cluster, unique};
+use testkit::application::await_that;
+use testkit::kafka_cluster::{Cluster, unique};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 

@@ -7,8 +7,8 @@ use tideline::broker::kafka::admin::{Admin, Step, TopicSettings, plan, wishes};
 use tideline::broker::{Broker, BrokerTime, Producer, Transaction};
 
 use super::harness::{Classic, KafkaHarness, settings};
-use crate::application::await_that;
-use crate::common::conformance::{Harness, P0, producer, record};
+use testkit::application::await_that;
+use testkit::conformance::{Harness, P0, producer, record};
 
 /// Milliseconds of this machine's clock, on which the broker runs, too.
 fn now_ms() -> i64 {

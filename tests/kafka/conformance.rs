@@ -2,10 +2,10 @@
 
 mod classic {
     use crate::kafka::harness::Classic;
-    crate::common::conformance::conformance_suite!(Classic);
+    testkit::conformance_suite!(Classic);
 }
 
 mod kip_848 {
     use crate::kafka::harness::Kip848;
-    crate::common::conformance::conformance_suite!(Kip848);
+    testkit::conformance_suite!(Kip848);
 }

@@ -8,8 +8,8 @@ use tideline::broker::kafka::{GroupProtocol, PlainProducer};
 use tideline::domain::{PartitionId, Source};
 use tideline::record::{Message as _, Outgoing};
 
-use crate::application::{Application, Setup, await_that};
-use crate::kafka_cluster::Cluster;
+use testkit::application::{Application, Setup, await_that};
+use testkit::kafka_cluster::Cluster;
 
 /// Whether bytes stand in any file of a topic's partitions.
 fn stands_in(data: &Path, topic: &str, needle: &[u8]) -> bool {

@@ -9,8 +9,8 @@ use tideline::broker::{Broker as _, BrokerError, Topics};
 use tideline::domain::PartitionId;
 use tideline::record::{Message as _, Offset, Outgoing};
 
-use crate::common::conformance::{Harness, Isolation, Stored};
-use crate::kafka_cluster::{Cluster, unique};
+use testkit::conformance::{Harness, Isolation, Stored};
+use testkit::kafka_cluster::{Cluster, unique};
 
 use super::operator;
 

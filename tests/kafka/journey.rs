@@ -2,9 +2,9 @@
 
 use tideline::broker::kafka::GroupProtocol;
 
-use crate::application::{Application, Setup, await_that};
-use crate::kafka_cluster::Cluster;
-use crate::verdict::Events;
+use testkit::application::{Application, Setup, await_that};
+use testkit::kafka_cluster::Cluster;
+use testkit::verdict::Events;
 
 fn application(protocol: GroupProtocol, lanes: usize) -> Application {
     let application = Application::new(&Setup::on(Cluster::shared(), protocol).lanes(lanes));

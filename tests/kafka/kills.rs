@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use tideline::broker::kafka::GroupProtocol;
 
-use crate::application::{Application, Setup, await_that};
-use crate::kafka_cluster::Cluster;
-use crate::kills::kill_in_transactions;
-use crate::verdict::Events;
-use crate::watch::{Fate, Watch};
+use testkit::application::{Application, Setup, await_that};
+use testkit::kafka_cluster::Cluster;
+use testkit::kills::kill_in_transactions;
+use testkit::verdict::Events;
+use testkit::watch::{Fate, Watch};
 
 /// Proved by the log, one by one.
 const KILLS: usize = 10;

@@ -2,9 +2,9 @@
 
 use tideline::broker::kafka::{GroupProtocol, KafkaBroker};
 
-use crate::application::{Application, Process, Setup, await_that};
-use crate::kafka_cluster::Cluster;
-use crate::verdict::Events;
+use testkit::application::{Application, Process, Setup, await_that};
+use testkit::kafka_cluster::Cluster;
+use testkit::verdict::Events;
 
 const PARTITIONS: usize = 8;
 

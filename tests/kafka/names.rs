@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use tideline::broker::kafka::GroupProtocol;
 
-use crate::application::{Application, Process, Setup, await_that};
-use crate::kafka_cluster::Cluster;
-use crate::verdict::Events;
+use testkit::application::{Application, Process, Setup, await_that};
+use testkit::kafka_cluster::Cluster;
+use testkit::verdict::Events;
 
 /// The sessions are those of the defaults.
 fn application(protocol: GroupProtocol) -> Application {

@@ -13,8 +13,8 @@ use tideline::domain::{Input, PartitionId};
 use tideline::record::{Message, Offset, Outgoing};
 
 use super::harness::{Classic, KafkaHarness, settings_for};
-use crate::common::conformance::{Harness, I0, Isolation, Member, record, values};
-use crate::kafka_cluster::{Cluster, unique};
+use testkit::conformance::{Harness, I0, Isolation, Member, record, values};
+use testkit::kafka_cluster::{Cluster, unique};
 
 const PARTITIONS: i32 = 4;
 const RECORDS: usize = 40_000;

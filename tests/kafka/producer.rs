@@ -6,7 +6,7 @@ use tideline::broker::kafka::{GroupProtocol, KafkaSettings};
 use tideline::broker::{Broker, BrokerError, ChangelogReader, Producer, Transaction, TransactionError};
 
 use super::harness::{Classic, KafkaHarness, settings};
-use crate::common::conformance::{
+use testkit::conformance::{
     Harness, I0, Isolation, Member, P0, P1, assert_fatal, commit_of, id, producer, record, values,
 };
 

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use tideline::broker::kafka::GroupProtocol;
 
-use crate::application::{Application, Process, Setup, await_that};
-use crate::kafka_cluster::Cluster;
-use crate::proxy::{Call, Fault, Proxy, Weather};
-use crate::verdict::Events;
+use testkit::application::{Application, Process, Setup, await_that};
+use testkit::kafka_cluster::Cluster;
+use testkit::proxy::{Call, Fault, Proxy, Weather};
+use testkit::verdict::Events;
 
 /// A broker behind a proxy, and an application that reaches it only that way, at work.
 struct World {

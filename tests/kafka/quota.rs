@@ -6,8 +6,8 @@ use tideline::broker::kafka::{GroupProtocol, PlainProducer};
 use tideline::domain::Source;
 use tideline::record::Outgoing;
 
-use crate::application::{Application, Setup, await_that};
-use crate::kafka_cluster::{Cluster, libs};
+use testkit::application::{Application, Setup, await_that};
+use testkit::kafka_cluster::{Cluster, libs};
 
 /// On what the program's clients may write, in bytes a second.
 fn set_quota(cluster: &Cluster) {

@@ -11,7 +11,7 @@ use tideline::ingest::{Reject, RejectReason};
 use tideline::record::{Coordinates, Message, Outgoing, owned, text_header};
 
 use super::cli::{Application, check};
-use crate::common::message::TestMessage;
+use testkit::message::TestMessage;
 
 const PATIENCE: Duration = Duration::from_secs(120);
 

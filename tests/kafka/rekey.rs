@@ -10,9 +10,9 @@ use tideline::broker::kafka::{GroupProtocol, PlainProducer};
 use tideline::domain::{PartitionId, Source};
 use tideline::record::Outgoing;
 
-use crate::application::{Application, Setup, await_that};
-use crate::kafka_cluster::Cluster;
-use crate::verdict::Events;
+use testkit::application::{Application, Setup, await_that};
+use testkit::kafka_cluster::Cluster;
+use testkit::verdict::Events;
 
 /// Feeds events to that partition under that key, moves a member in and out while it is read, and judges.
 fn check(protocol: GroupProtocol, of_each_input: &str, partition: PartitionId, key: impl Fn(&str) -> String) {

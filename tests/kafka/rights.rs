@@ -4,9 +4,9 @@ use std::process::{Command, Output};
 
 use tideline::broker::kafka::GroupProtocol;
 
-use crate::application::{Application, Setup, await_that};
-use crate::kafka_cluster::Cluster;
-use crate::verdict::Events;
+use testkit::application::{Application, Setup, await_that};
+use testkit::kafka_cluster::Cluster;
+use testkit::verdict::Events;
 
 use super::cli::check;
 

@@ -8,7 +8,7 @@ use tideline::domain::Input;
 use tideline::record::{Message, Offset};
 
 use super::harness::{Classic, KafkaHarness, Kip848, settings};
-use crate::common::conformance::{Harness, I0, I1, Member, P0, commit_of, committed, feed, producer, record, wait_for};
+use testkit::conformance::{Harness, I0, I1, Member, P0, commit_of, committed, feed, producer, record, wait_for};
 
 /// Two members poll until one of them refuses.
 fn check_refused(settings: KafkaSettings) {

@@ -9,8 +9,8 @@ use tideline::domain::{PartitionId, Source, partition_of};
 use tideline::record::Outgoing;
 
 use super::operator;
-use crate::application::{Application, Process, Setup, await_that};
-use crate::kafka_cluster::Cluster;
+use testkit::application::{Application, Process, Setup, await_that};
+use testkit::kafka_cluster::Cluster;
 
 const PARTITIONS: i32 = 2;
 const P0: PartitionId = PartitionId(0);

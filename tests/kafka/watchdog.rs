@@ -7,9 +7,9 @@ use tideline::broker::{Broker, Producer, Transaction};
 use tideline::domain::PartitionId;
 use tideline::record::Outgoing;
 
-use crate::application::{Application, Process, Setup, await_that};
-use crate::kafka_cluster::{Cluster, unique};
-use crate::verdict::Events;
+use testkit::application::{Application, Process, Setup, await_that};
+use testkit::kafka_cluster::{Cluster, unique};
+use testkit::verdict::Events;
 
 /// Somebody writes to a topic in a transaction, and neither commits nor aborts it; nor does the broker, for now.
 fn leave_open(application: &Application, id: &str, topic: &str) -> KafkaProducer {

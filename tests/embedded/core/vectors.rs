@@ -9,7 +9,7 @@ use tideline::engine::{Announcement, AnnouncementKind, Disposition, Engine, Part
 use tideline::ingest::{Decoded, Decoder, Format, InputSpec};
 
 use super::{advance, handle};
-use crate::common::message::TestMessage;
+use testkit::message::TestMessage;
 
 const LATENESS_MS: i64 = 3_600_000;
 

@@ -1,11 +1,9 @@
 //! What plain `cargo test` runs: 200,000 inputs of one seed, over all targets; and that the corpora are worth their place.
 
-mod fuzzer;
+use testkit::fuzzer::corpus::{Corpus, parse, written};
+use testkit::fuzzer::{TARGETS, run};
 
-use fuzzer::corpus::{Corpus, parse, written};
-use fuzzer::{TARGETS, run};
-
-use crate::common::message::TestMessage;
+use testkit::message::TestMessage;
 use tideline::record::text_header;
 
 const INPUTS: u64 = 200_000;

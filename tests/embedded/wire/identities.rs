@@ -5,7 +5,7 @@ use tideline::domain::{EventId, Source, Token};
 use tideline::ingest::{Decoded, Format, RejectReason};
 
 use super::{decode, shapes};
-use crate::common::message::TestMessage;
+use testkit::message::TestMessage;
 
 fn id_of(record: &TestMessage, source: Source, format: Format) -> EventId {
     match decode(record, source, format) {

@@ -17,7 +17,7 @@ use tideline::ingest::protobuf::schema;
 use tideline::ingest::{Decoded, Decoder, Format, InputSpec};
 use tideline::record::Coordinates;
 
-use crate::common::message::TestMessage;
+use testkit::message::TestMessage;
 
 const MAX_VALUE: usize = 4096;
 const MAX_SKEW_MS: i64 = 5 * 60_000;

@@ -29,7 +29,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::common::message::TestMessage;
+use crate::message::TestMessage;
 use corpus::Corpus;
 
 type Random = ChaCha8Rng;

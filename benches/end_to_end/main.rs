@@ -10,40 +10,19 @@
     reason = "a benchmark reads the clock, and stops at what is amiss"
 )]
 
-#[allow(dead_code, reason = "what the tests use besides")]
-#[path = "../tests/common/application.rs"]
-mod application;
-#[allow(dead_code, reason = "what the tests use besides")]
-#[path = "../tests/common/kafka_cluster.rs"]
-mod kafka_cluster;
-#[allow(dead_code, reason = "what the tests use besides")]
-#[path = "../tests/common/proxy.rs"]
-mod proxy;
-
-/// Lives in `benches/end_to_end/`.
-#[path = "end_to_end"]
-mod modes {
-    pub mod bare;
-    pub mod calls;
-    #[path = "../common/committed.rs"]
-    pub mod committed;
-    pub mod compare;
-    #[allow(dead_code, reason = "what other benchmarks use besides")]
-    #[path = "../common/feeder.rs"]
-    pub mod feeder;
-    pub mod fill;
-    pub mod flow;
-    pub mod latency;
-    pub mod peer;
-    pub mod plot;
-    pub mod report;
-    pub mod restore;
-    pub mod scale;
-    pub mod stopwatch;
-    #[path = "../common/usage.rs"]
-    pub mod usage;
-    pub mod world;
-}
+mod bare;
+mod calls;
+mod compare;
+mod fill;
+mod flow;
+mod latency;
+mod peer;
+mod plot;
+mod report;
+mod restore;
+mod scale;
+mod stopwatch;
+mod world;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -79,22 +58,22 @@ fn run(words: &[&str]) -> Option<bool> {
     if let ("compare", [peer, work, which @ ..]) = (mode, rest) {
         let which = *which.first().unwrap_or(&"both");
         let is_known = ["h", "m", "both"].contains(&which);
-        return is_known.then(|| modes::compare::run(Path::new(peer), Path::new(work), which));
+        return is_known.then(|| compare::run(Path::new(peer), Path::new(work), which));
     }
     // What `compare` runs beside the program.
     if let ("bare", [config]) = (mode, rest) {
-        modes::bare::run(Path::new(config));
+        bare::run(Path::new(config));
     }
     let numbers = rest.iter().map(|word| word.parse()).collect::<Result<Vec<u64>, _>>().ok()?;
     let number = |at: usize, otherwise: u64| numbers.get(at).copied().unwrap_or(otherwise);
     match mode {
-        "latency" if numbers.len() > 1 => Some(modes::latency::run(numbers[0], &numbers[1..])),
-        "latency" => Some(modes::latency::run(number(0, 60), &[1_000, 5_000, 20_000])),
-        "restore" if !numbers.is_empty() => Some(modes::restore::run(&numbers)),
-        "restore" => Some(modes::restore::run(&[1_000_000, 10_000_000])),
-        "scale" => Some(modes::scale::run(number(0, 1_000_000), number(1, 10_000_000))),
-        "calls" => Some(modes::calls::run()),
-        "flow" => Some(modes::flow::run(number(0, 5_000_000))),
+        "latency" if numbers.len() > 1 => Some(latency::run(numbers[0], &numbers[1..])),
+        "latency" => Some(latency::run(number(0, 60), &[1_000, 5_000, 20_000])),
+        "restore" if !numbers.is_empty() => Some(restore::run(&numbers)),
+        "restore" => Some(restore::run(&[1_000_000, 10_000_000])),
+        "scale" => Some(scale::run(number(0, 1_000_000), number(1, 10_000_000))),
+        "calls" => Some(calls::run()),
+        "flow" => Some(flow::run(number(0, 5_000_000))),
         _ => None,
     }
 }

@@ -8,9 +8,9 @@ use tideline::domain::PartitionId;
 use tideline::runtime::status::{LaneStatus, Phase};
 use tideline::runtime::{Lane, LaneError, Stepped, TopicWatch};
 
-use super::super::lane_world::{Options, REKEY, World};
 use super::Counts;
 use super::dice::Dice;
+use crate::lane_world::{Options, REKEY, World};
 
 const LANES: usize = 3;
 const PARTITIONS: i32 = 4;

@@ -11,8 +11,8 @@ use tideline::rules::tier::tier_on;
 use tideline::state::codec::{Header, Kind, decode_user};
 use tideline::state::{PartitionRecord, User};
 
-use super::super::lane_world::World;
 use super::events::Feed;
+use crate::lane_world::World;
 
 /// What was told, each where its user lives, on a log of its own, read by one lane to which nothing happens.
 pub fn calm(world: &World, feed: &Feed) -> World {

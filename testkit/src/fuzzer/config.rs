@@ -6,7 +6,7 @@ use tideline::engine::Engine;
 
 use super::corpus::Corpus;
 use super::{Random, Target, bytes, pick};
-use crate::common::message::TestMessage;
+use crate::message::TestMessage;
 
 const VALUES: [&str; 26] = [
     "",

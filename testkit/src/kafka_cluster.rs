@@ -13,6 +13,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::places::root;
+
 /// How long a broker may take until its port answers. It takes 4 s on a quiet machine.
 const START_PATIENCE: Duration = Duration::from_secs(120);
 
@@ -121,7 +123,7 @@ impl Cluster {
         let mut java = Command::new("java")
             .args(["-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=error", "-cp"])
             .arg(libs().join("*"))
-            .arg(repository().join("tests/broker/Acls.java"))
+            .arg(root().join("tests/broker/Acls.java"))
             .arg(self.bootstrap_servers())
             .stdin(Stdio::piped())
             .spawn()
@@ -142,7 +144,7 @@ impl Cluster {
         let node = &mut self.nodes[number - 1];
         assert!(node.script.is_none(), "broker {number} runs already");
         let script = Command::new("bash")
-            .arg(repository().join("tests/broker/run.sh"))
+            .arg(root().join("tests/broker/run.sh"))
             .arg("--with-stdin")
             .args([libs(), self.data.path()])
             .args([node.port.to_string(), node.controller_port.to_string(), number.to_string(), voters.join(",")])
@@ -214,14 +216,10 @@ pub fn unique(name: &str) -> String {
 pub fn libs() -> &'static Path {
     static LIBS: OnceLock<PathBuf> = OnceLock::new();
     LIBS.get_or_init(|| {
-        let found = Command::new("bash").arg(repository().join("tests/broker/libs.sh")).output().expect("bash runs");
+        let found = Command::new("bash").arg(root().join("tests/broker/libs.sh")).output().expect("bash runs");
         assert!(found.status.success(), "{}", String::from_utf8_lossy(&found.stderr));
         PathBuf::from(String::from_utf8_lossy(&found.stdout).trim())
     })
-}
-
-fn repository() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// Held all at once, so that they differ; let go, so that the broker can take them.

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::journey::{as_expected, by_user};
+use crate::journey::{as_expected, by_user};
+use crate::places::root;
 
 /// A case of events of the app alone, on one partition.
 pub struct Case {
@@ -64,7 +65,7 @@ pub const ALL: [&Case; 3] = [&RETURNED_AFTER_ERASURE, &TWO_CLOUDEVENTS, &SET_BAC
 
 /// A file of a case.
 pub fn file(case: &str, name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases").join(case).join(name)
+    root().join("tests/cases").join(case).join(name)
 }
 
 impl Case {

@@ -12,7 +12,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::corpus::Corpus;
 use super::{Random, Target, bytes, pick};
-use crate::common::message::TestMessage;
+use crate::message::TestMessage;
 
 const MAGIC_BYTES: usize = 8;
 const HEADER_BYTES: usize = 16;

@@ -15,14 +15,12 @@ impl TestMessage {
         Self { value: Some(value.into()), ..Self::default() }
     }
 
-    #[allow(dead_code, reason = "not everyone who writes records gives them headers")]
     pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
         self.headers.push(text_header(name, value.as_ref()));
         self
     }
 
     /// Headers of the kinds that a program may trip over: no UTF-8, no name, no value, one name twice.
-    #[allow(dead_code, reason = "not everyone who writes records gives them headers")]
     pub fn odd_headers(mut self) -> Self {
         self.headers.extend([
             (b"\xc3\x28".to_vec(), Some(b"1".to_vec())),
@@ -34,7 +32,6 @@ impl TestMessage {
         self
     }
 
-    #[allow(dead_code, reason = "not everyone who writes records gives them keys")]
     pub fn key(mut self, key: impl AsRef<[u8]>) -> Self {
         self.key = Some(key.as_ref().to_vec());
         self

@@ -8,7 +8,7 @@ use tideline::ingest::protobuf::schema;
 use tideline::ingest::{Decoded, Format, RejectReason};
 use tideline::record::Message as _;
 
-use crate::common::message::TestMessage;
+use crate::message::TestMessage;
 
 /// For a record whose headers tell nothing, so that its shape is that of its format.
 pub fn agrees(record: &TestMessage, format: Format, decoded: &Decoded) -> Result<(), String> {

@@ -12,7 +12,8 @@ use tideline::generate::{Disorder, Generator, Settings};
 use tideline::record::Outgoing;
 
 use crate::application::{Application, Process};
-use crate::common::journey;
+use crate::journey;
+use crate::places::program;
 
 /// Where watermarks move at the end of generated events: behind all of them, before the clock.
 const UNTIL: &str = "2026-11-01T00:00:00Z";
@@ -146,7 +147,7 @@ impl Events {
             let Some(file) = files.get_mut(&source) else { return };
             file.write_all(line).and_then(|()| file.write_all(b"\n")).expect("write an event");
         });
-        let mut replay = Command::new(env!("CARGO_BIN_EXE_tideline"));
+        let mut replay = Command::new(program());
         replay.args(["replay", "--until", self.until(), "--config"]).arg(application.config_file("replay", ""));
         for (source, file) in files {
             file.into_inner().expect("write events");

@@ -20,6 +20,7 @@ use tideline::domain::{PartitionId, Source};
 use tideline::record::{Message, Offset};
 
 use crate::kafka_cluster::{Cluster, unique};
+use crate::places::program;
 
 /// The longest that a test waits for one thing.
 pub const PATIENCE: Duration = Duration::from_secs(240);
@@ -202,7 +203,7 @@ impl Application {
         self.starts.set(self.starts.get() + 1);
         let file = self.config_file(instance, with);
         let log = self.folder.path().join(format!("{:03}-{instance}.log", self.starts.get()));
-        let child = Command::new(env!("CARGO_BIN_EXE_tideline"))
+        let child = Command::new(program())
             .args(args)
             .arg("--config")
             .arg(file)

@@ -13,7 +13,7 @@ use tideline::record::{Coordinates, Message as _, Outgoing, is_named};
 use super::corpus::Corpus;
 use super::world::{INPUTS, PARTITIONS, World};
 use super::{Random, Target, bytes, json, oracle, pick, protobuf, record};
-use crate::common::message::TestMessage;
+use crate::message::TestMessage;
 
 const MAX_VALUE: usize = 8 << 10;
 const DEAD_LETTER_LIMIT: usize = MAX_VALUE + (64 << 10) + 1;

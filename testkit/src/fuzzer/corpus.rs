@@ -15,7 +15,8 @@ use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::common::message::TestMessage;
+use crate::message::TestMessage;
+use crate::places::{root, scratch};
 
 pub struct Corpus {
     pub samples: Vec<TestMessage>,
@@ -25,7 +26,7 @@ pub struct Corpus {
 
 impl Corpus {
     pub fn load(name: &str) -> Self {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpora").join(name);
+        let folder = root().join("tests/corpora").join(name);
         let samples = read_all(&folder);
         assert!(!samples.is_empty(), "no sample in {}", folder.display());
         Self { samples, regressions: read_all(&folder.join("regressions")) }
@@ -123,7 +124,7 @@ pub fn written(input: &TestMessage) -> Vec<u8> {
 /// Writes an input that failed, for whoever looks into it; says where.
 pub fn keep(target: &str, input: &TestMessage) -> String {
     let bytes = written(input);
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("fuzz").join(target);
+    let folder = scratch().join("fuzz").join(target);
     let path = folder.join(format!("{:016x}.record", xxh3_64(&bytes)));
     match fs::create_dir_all(&folder).and_then(|()| fs::write(&path, bytes)) {
         Ok(()) => path.display().to_string(),

@@ -1,7 +1,7 @@
 //! One schedule by its seed: lanes live through all that breaks, and then it is judged. The tests and the soak share it.
 
 mod chaos;
-mod dice;
+pub mod dice;
 mod events;
 mod verdict;
 
@@ -16,7 +16,7 @@ use serde_json::Value;
 use tideline::broker::Broker as _;
 use tideline::domain::Input;
 
-use super::lane_world::World;
+use crate::lane_world::World;
 
 /// How often each class of fault and of event happened, over all schedules that were added up.
 #[derive(Debug, Clone, Default)]

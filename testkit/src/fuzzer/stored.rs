@@ -10,7 +10,7 @@ use tideline::state::{PartitionRecord, StateError, User};
 use super::corpus::Corpus;
 use super::world;
 use super::{Random, Target, bytes, pick, protobuf};
-use crate::common::message::TestMessage;
+use crate::message::TestMessage;
 
 const KEY: &str = "u1";
 const MOST_SLICES: usize = 1000;

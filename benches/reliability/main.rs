@@ -11,53 +11,14 @@
     reason = "a benchmark reads the clock, and stops at what is amiss"
 )]
 
-#[allow(dead_code, reason = "what the tests use besides")]
-#[path = "../tests/common/application.rs"]
-mod application;
-#[path = "../tests/common/brokers.rs"]
-mod brokers;
-#[allow(dead_code, reason = "what the tests use besides")]
-#[path = "../tests/embedded/simulation/schedule/dice.rs"]
-mod dice;
-#[allow(dead_code, reason = "what the tests use besides")]
-#[path = "../tests/common/kafka_cluster.rs"]
-mod kafka_cluster;
-
-#[allow(dead_code, reason = "what the tests use besides")]
-#[path = "../tests/common/journey.rs"]
-mod journey;
-#[path = "../tests/common/kills.rs"]
+mod chain;
+mod failover;
+mod fold;
+mod judge;
 mod kills;
-#[allow(dead_code, reason = "what the tests use besides")]
-#[path = "../tests/common/verdict.rs"]
-mod verdict;
-#[path = "../tests/common/watch.rs"]
-mod watch;
-
-/// Where the tests look for it.
-mod common {
-    pub(crate) use crate::journey;
-}
-
-/// Lives in `benches/reliability/`.
-#[path = "reliability"]
-mod runs {
-    pub mod chain;
-    #[path = "../common/committed.rs"]
-    pub mod committed;
-    pub mod failover;
-    #[path = "../common/feeder.rs"]
-    pub mod feeder;
-    pub mod fold;
-    pub mod judge;
-    pub mod kills;
-    pub mod lone;
-    pub mod tail;
-    #[allow(dead_code, reason = "what other benchmarks use besides")]
-    #[path = "../common/usage.rs"]
-    pub mod usage;
-    pub mod week;
-}
+mod lone;
+mod tail;
+mod week;
 
 use std::process::ExitCode;
 
@@ -76,10 +37,10 @@ fn main() -> ExitCode {
     };
     let number = |at: usize, otherwise: u64| numbers.get(at).copied().unwrap_or(otherwise);
     let holds = match run.as_str() {
-        "kills" => runs::kills::run(number(0, 100)),
-        "lone" => runs::lone::run(number(0, 10)),
-        "failover" => runs::failover::run(number(0, 10), number(1, 1_000_000) as u32),
-        "week" => runs::week::run(number(0, 3_600), number(1, 2_000_000) as u32, number(2, 6_000)),
+        "kills" => kills::run(number(0, 100)),
+        "lone" => lone::run(number(0, 10)),
+        "failover" => failover::run(number(0, 10), number(1, 1_000_000) as u32),
+        "week" => week::run(number(0, 3_600), number(1, 2_000_000) as u32, number(2, 6_000)),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);

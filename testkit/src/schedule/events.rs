@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 use serde_json::json;
 use tideline::domain::{Input, PartitionId, Partitioner};
 
-use super::super::lane_world::{APP, DAY_MS, HOUR_MS, MERCHANT, START_MS, Told, World};
 use super::Counts;
 use super::dice::Dice;
+use crate::lane_world::{APP, DAY_MS, HOUR_MS, MERCHANT, START_MS, Told, World};
 
 /// What must go wrong with some events.
 pub const CLASSES: [&str; 7] = ["twice", "late", "astray", "broken", "too old", "future", "erased"];

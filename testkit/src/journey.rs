@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::Value;
+
+use crate::places::root;
 
 /// The sources that the year has events of.
 pub const SOURCES: [&str; 3] = ["app", "sms", "merchant"];
@@ -15,7 +17,7 @@ pub const EVENTS: u64 = 164_061;
 pub const UNTIL: &str = "2018-01-02T04:01:20+08:00";
 
 pub fn file(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/journey").join(name)
+    root().join("tests/journey").join(name)
 }
 
 /// The events of a source, one a line, in order of time.

@@ -6,7 +6,7 @@ use tideline::ingest::header;
 use tideline::record::text_header;
 
 use super::{Random, bytes, pick};
-use crate::common::message::TestMessage;
+use crate::message::TestMessage;
 
 /// Every type of the contract, the ones that leave more behind more often; and some that are none.
 pub const TYPES: [&str; 60] = [

@@ -1,0 +1,42 @@
+//! What tests and benches of tideline share: worlds, brokers, workloads, and the judges of their outputs.
+//!
+//! A crate of its own, because it may do all that the library must not (panic, read clocks, start processes), and so that
+//! a change here compiles no library anew. It sees what any user of the library sees; unit tests inside of `src` can't use
+//! it, because for them it would be about another `tideline` than the one under test.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests read clocks to bound their waits, and stop at what is amiss"
+)]
+
+pub mod message;
+pub mod cases;
+pub mod journey;
+pub mod memory;
+pub mod conformance;
+pub mod lane_world;
+pub mod schedule;
+pub mod fuzzer;
+pub mod workload;
+pub mod usage;
+pub mod places;
+#[cfg(feature = "kafka")]
+pub mod application;
+#[cfg(feature = "kafka")]
+pub mod brokers;
+#[cfg(feature = "kafka")]
+pub mod committed;
+#[cfg(feature = "kafka")]
+pub mod feeder;
+#[cfg(feature = "kafka")]
+pub mod kafka_cluster;
+#[cfg(feature = "kafka")]
+pub mod kills;
+#[cfg(feature = "kafka")]
+pub mod proxy;
+#[cfg(feature = "kafka")]
+pub mod verdict;
+#[cfg(feature = "kafka")]
+pub mod watch;
