@@ -9,6 +9,7 @@
 mod nearest;
 pub mod config;
 pub mod domain;
+pub mod settings;
 pub mod record;
 pub mod guard;
 pub mod ingest;

@@ -6,7 +6,8 @@
 //! key is the user's id. `docs/security.md` says the same in words.
 
 use crate::broker::kafka::admin::TopicFacts;
-use crate::config::{Config, Period};
+use crate::config::Config;
+use crate::settings::Period;
 
 /// What the broker needs besides: it looks for work every `log.cleaner.backoff.ms`, and deletes replaced files a minute later.
 const SLACK: &str = "and the minutes that the broker takes to do it";

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use crate::broker::kafka::admin::TopicFacts;
-use crate::config::{Config, GroupProtocol, Period};
+use crate::config::{Config, GroupProtocol};
+use crate::settings::Period;
 
 /// One finding.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,25 +1,9 @@
-//! What is wrong with a configuration: which key, on which line, and why.
-
-use std::fmt;
+//! Where a fault is to be looked for in a file, and on which other keys it rests.
 
 use super::places::Places;
-
-/// One fault.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
-    /// Of the key: `inputs[1].source`.
-    pub path: String,
-    /// Where the key stands in the file, from 1; none where the defaults, or no file, are at fault.
-    pub line: Option<usize>,
-    /// Why, and what would do.
-    pub what: String,
-}
+use crate::settings::Fault;
 
 impl Fault {
-    pub fn new(path: impl Into<String>, what: impl Into<String>) -> Self {
-        Self { path: path.into(), line: None, what: what.into() }
-    }
-
     /// The rules say `zone: unknown …`.
     pub(super) fn of_rules(fault: &str) -> Self {
         let (path, what) = fault.split_once(": ").unwrap_or(("", fault));
@@ -45,15 +29,6 @@ impl Fault {
     fn mentions(&self, path: &str) -> bool {
         let short = if self.path.starts_with("rules.") { path.strip_prefix("rules.") } else { None };
         [Some(path), short].into_iter().flatten().any(|name| has_word(&self.what, name))
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(line) = self.line {
-            write!(f, "line {line}: ")?;
-        }
-        write!(f, "{}: {}", self.path, self.what)
     }
 }
 

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::units::{Period, Size};
 use crate::broker::ClientProperties;
+use crate::settings::{Period, Size};
 
 /// The connection to the broker; every wait, queue and retry of the client.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,7 +123,7 @@ impl Default for Kafka {
 #[cfg(not(feature = "kafka"))]
 impl super::Config {
     /// There is no client to make.
-    pub(super) fn client_faults(&self, _known: &[super::Fault]) -> Vec<super::Fault> {
+    pub(super) fn client_faults(&self, _known: &[crate::settings::Fault]) -> Vec<crate::settings::Fault> {
         Vec::new()
     }
 }
@@ -136,7 +136,8 @@ mod client {
     use crate::broker::kafka::admin::TopicSettings;
     use crate::broker::{ClientProperties, kafka};
     use crate::config::fault::has_word;
-    use crate::config::{Config, Fault, InputConfig};
+    use crate::config::{Config, InputConfig};
+    use crate::settings::Fault;
 
     /// The property, among those that are set, that a fault of the client's speaks of, or that asks for what it lacks.
     fn property_of<'a>(text: &str, client: &'a ClientProperties) -> Option<&'a str> {

@@ -12,11 +12,11 @@ use serde::de::IntoDeserializer as _;
 use toml::de::{DeTable, DeValue};
 use toml::{Spanned, Table, Value};
 
-use super::fault::Fault;
+use super::application::is_name;
 use super::places::Places;
 use super::suggest;
 use super::tree::Config;
-use super::validate::is_name;
+use crate::settings::Fault;
 
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]

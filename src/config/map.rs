@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::tree::{Config, InputConfig};
-use super::units::Period;
 use crate::broker::Topics;
 use crate::domain::Origin;
 use crate::ingest::{Format, InputSpec};
+use crate::settings::Period;
 use crate::{api, emit, engine, runtime};
 
 impl Config {

@@ -5,6 +5,7 @@
 //!
 //! Must not know: how a part works, the environment.
 
+mod application;
 mod fault;
 mod kafka;
 mod load;
@@ -12,11 +13,9 @@ mod map;
 mod places;
 mod suggest;
 mod tree;
-mod units;
 mod validate;
 
-pub use fault::Fault;
+pub use application::Application;
 pub use kafka::{Compression, GroupProtocol, Kafka};
 pub use load::ConfigError;
-pub use tree::{Application, Config, InputConfig, LogFormat, LogLevel, Output, Stream, Telemetry, TopicsConfig};
-pub use units::{Period, Size, UnitError};
+pub use tree::{Config, InputConfig, LogFormat, LogLevel, Output, Stream, Telemetry, TopicsConfig};

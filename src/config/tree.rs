@@ -7,12 +7,13 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
+use super::application::Application;
 use super::kafka::Kafka;
-use super::units::{Period, Size};
 use crate::domain::{Origin, Partitioner, Source, Timestamp};
 use crate::emit::OutputFormat;
 use crate::ingest::Format;
 use crate::rules::Rules;
+use crate::settings::{Period, Size, rfc3339};
 
 /// Everything that can be set. `Config::default()` is what an empty file means, and sound.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,19 +28,6 @@ pub struct Config {
     pub rules: Rules,
     pub output: Output,
     pub telemetry: Telemetry,
-}
-
-/// Who this process is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Application {
-    /// The consumer group, and the start of every transactional id. Default `tideline`.
-    pub id: String,
-    /// Tells the processes of one application apart; must be the same after a restart and differ between processes, for
-    /// it is part of the transactional ids. Default empty: the host's name.
-    pub instance: String,
-    /// Threads that own partitions, each with a consumer and a transactional producer. Default 1.
-    pub lanes: u16,
 }
 
 /// One topic of events.
@@ -239,12 +227,6 @@ impl Default for Config {
     }
 }
 
-impl Default for Application {
-    fn default() -> Self {
-        Self { id: "tideline".to_owned(), instance: String::new(), lanes: 1 }
-    }
-}
-
 impl InputConfig {
     /// The default input of a source: `app.events` and so on.
     pub fn of(source: Source) -> Self {
@@ -339,32 +321,4 @@ const fn yes() -> bool {
 
 const fn week() -> Period {
     Period::of_days(7)
-}
-
-mod rfc3339 {
-    use serde::de::{Deserialize, Deserializer, Error};
-    use serde::{Serialize, Serializer};
-
-    use crate::domain::Timestamp;
-
-    pub fn serialize<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
-        at.serialize(serializer)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Timestamp::parse(&text).map_err(D::Error::custom)
-    }
-
-    pub mod optional {
-        use super::{Deserializer, Serialize, Serializer, Timestamp};
-
-        pub fn serialize<S: Serializer>(at: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
-            at.serialize(serializer)
-        }
-
-        pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
-            super::deserialize(deserializer).map(Some)
-        }
-    }
 }

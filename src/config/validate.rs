@@ -1,21 +1,8 @@
 //! What must hold between the values of a configuration. Every fault is reported, each with the path of its key.
 
-use super::fault::Fault;
+use super::application::is_name_byte;
 use super::tree::{Config, InputConfig};
-use super::units::{Period, Size};
-
-/// Faults found so far. A fault that rests on another key than its own names it, by its path: then it isn't reported
-/// where that key's value can't be read.
-#[derive(Default)]
-struct Faults(Vec<Fault>);
-
-impl Faults {
-    fn unless(&mut self, holds: bool, path: &str, fault: impl Into<String>) {
-        if !holds {
-            self.0.push(Fault::new(path, fault));
-        }
-    }
-}
+use crate::settings::{Fault, Faults, Period, Size};
 
 impl Config {
     /// What a dead letter's limit must leave over the largest record: room for headers and framing.
@@ -24,7 +11,6 @@ impl Config {
     const MAX_INPUTS: usize = 16;
     /// Kafka's limit is far higher; a mistyped count isn't.
     const MAX_PARTITIONS: i32 = 10_000;
-    const MAX_LANES: u16 = 256;
 
     /// Every fault, each with its path. Empty: sound.
     pub fn validate(&self) -> Vec<Fault> {
@@ -36,26 +22,14 @@ impl Config {
         self.validate_sizes(&mut faults);
         self.validate_kafka(&mut faults);
         self.validate_telemetry(&mut faults);
-        faults.0.extend(self.rules.validate().iter().map(|fault| Fault::of_rules(fault)));
-        faults.0
+        let mut found = faults.into_found();
+        found.extend(self.rules.validate().iter().map(|fault| Fault::of_rules(fault)));
+        found
     }
 
     fn validate_application(&self, faults: &mut Faults) {
         let application = &self.application;
-        let names = [("application.id", &application.id), ("application.instance", &application.instance)];
-        // Without an instance it is the host's name.
-        for (path, name) in names.into_iter().filter(|(path, name)| *path == "application.id" || !name.is_empty()) {
-            faults.unless(
-                is_name(name),
-                path,
-                format!("{name:?} must be 1 to 100 of letters, digits, '.', '_' and '-'"),
-            );
-        }
-        faults.unless(
-            (1..=Self::MAX_LANES).contains(&application.lanes),
-            "application.lanes",
-            format!("must be 1 to {}, not {}", Self::MAX_LANES, application.lanes),
-        );
+        faults.within("application", |faults| application.check(faults));
         faults.unless(
             i32::from(application.lanes) <= self.topics.partitions.max(1),
             "application.lanes",
@@ -333,17 +307,9 @@ fn is_one_name(a: &str, b: &str) -> bool {
     a.replace('.', "_") == b.replace('.', "_")
 }
 
-pub(super) fn is_name(text: &str) -> bool {
-    (1..=100).contains(&text.len()) && text.bytes().all(is_name_byte)
-}
-
 /// Kafka's own rule for names of topics.
 fn is_topic(text: &str) -> bool {
     (1..=249).contains(&text.len()) && text.bytes().all(is_name_byte) && text != "." && text != ".."
-}
-
-fn is_name_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-')
 }
 
 fn is_host_and_port(text: &str) -> bool {

@@ -5,9 +5,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::config::Period;
 use crate::domain::Timestamp;
 use crate::ingest::{Reject, RejectReason};
+use crate::settings::Period;
 
 /// Names of unknown types that are counted by themselves, and those that are told.
 const MAX_NAMES: usize = 1_000;
