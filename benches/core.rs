@@ -44,9 +44,9 @@ fn main() {
     }
     report("decode", events, started);
     let started = Instant::now();
-    let signals = fold(&mut partition, stream.iter().map(|value| decode(&decoder, value)));
+    let outputs = fold(&mut partition, stream.iter().map(|value| decode(&decoder, value)));
     report("decode + fold + rules + encode + install", events, started);
-    println!("  ({signals} outputs)");
+    println!("  ({outputs} outputs)");
 
     let states = partition.users().snapshot();
     let mut users: Vec<_> = states.iter().map(|(_, value)| (User::default(), value)).collect();

@@ -20,7 +20,9 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 use tideline::domain::{DAY_MS, Event, HOUR_MS, Input, Origin, PartitionId, Source, Timestamp};
-use tideline::engine::{Announcement, AnnouncementKind, Disposition, Engine, Handled, Partition, Previous, Settings};
+use tideline::engine::{
+    Announcement, AnnouncementKind, Disposition, Effect, Engine, Handled, Partition, Previous, Settings,
+};
 use tideline::ingest::{Decoded, Decoder, Format, InputSpec};
 use tideline::merge::{Bounds, Merge, Next};
 use tideline::record::{Coordinates, Header, Message};
@@ -168,13 +170,13 @@ fn fold(dump: &[u8], number: i32, tally: &mut Tally) {
     let engine = Engine::new(settings).unwrap();
     let mut partition = Partition::new(engine.clone());
     let mut merge = merged(dump, number, tally);
-    let mut signals = Vec::new();
+    let mut effects = Vec::new();
     let mut since_commit = 0;
     let started = Instant::now();
     while let Next::Ready(input) = merge.next(0) {
         let ((event, at), _) = merge.pop(input).unwrap();
         loop {
-            match partition.handle_event(input, &event, &at, &mut signals).unwrap() {
+            match partition.handle_event(input, &event, &at, &mut effects).unwrap() {
                 Handled::TimersFirst => partition.install(),
                 Handled::Done(Disposition::Rejected(reject)) => break tally.count(reject.reason.as_str()),
                 Handled::Done(disposition) => break tally.count(&format!("{disposition:?}")),
@@ -188,7 +190,8 @@ fn fold(dump: &[u8], number: i32, tally: &mut Tally) {
     }
     partition.install();
     tally.took += started.elapsed();
-    tally.lines.extend(signals.iter().map(|signal| canonical(signal, &engine)));
+    let announced = effects.into_iter().filter_map(Effect::announcement);
+    tally.lines.extend(announced.map(|announcement| canonical(&announcement, &engine)));
 }
 
 /// The partition's events of all topics; every topic is at its end.
@@ -232,9 +235,9 @@ fn merged(dump: &[u8], number: i32, tally: &mut Tally) -> Merge<(Event, Coordina
 }
 
 /// `user|sequence|type|time|reason|previous|current|stage|previous_stage|silent_since`
-fn canonical(signal: &Announcement, engine: &Engine) -> String {
+fn canonical(announcement: &Announcement, engine: &Engine) -> String {
     let millis = |time: Option<Timestamp>| time.map_or("-".to_owned(), |time| time.millis().to_string());
-    let (kind, rest) = match &signal.kind {
+    let (kind, rest) = match &announcement.kind {
         AnnouncementKind::TierChanged { previous, current, .. } => {
             let previous = match previous {
                 None => "-",
@@ -251,6 +254,6 @@ fn canonical(signal: &Announcement, engine: &Engine) -> String {
             ("dormancy_cleared", format!("-|-|{}|-|{}", stage.as_str(), millis(*silent_since)))
         }
     };
-    let (user, sequence, time) = (signal.user.as_str(), signal.sequence, signal.time.millis());
-    format!("{user}|{sequence:010}|{kind}|{time}|{}|{rest}", signal.reason.as_str())
+    let (user, sequence, time) = (announcement.user.as_str(), announcement.sequence, announcement.time.millis());
+    format!("{user}|{sequence:010}|{kind}|{time}|{}|{rest}", announcement.reason.as_str())
 }

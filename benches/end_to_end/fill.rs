@@ -61,7 +61,7 @@ pub fn fill(config: &Config, users: u32, active: u32) -> Filled {
 fn fold(engine: &Arc<Engine>, home: &[u32], active: u32) -> Partition {
     let mut partition = Partition::new(engine.clone());
     let at = Coordinates { topic: "fill".into(), partition: PartitionId(0), offset: 0 };
-    let (mut signals, mut since_install) = (Vec::new(), 0);
+    let (mut effects, mut since_install) = (Vec::new(), 0);
     let began = now_ms() - (7 * WEEKS + 2) * DAY_MS;
     for week in 0..=WEEKS {
         let paying = home.iter().filter(|user| week == 0 || **user < active);
@@ -69,18 +69,18 @@ fn fold(engine: &Arc<Engine>, home: &[u32], active: u32) -> Partition {
             // Spread over a day.
             let at_ms = began + 7 * week * DAY_MS + place as i64 * DAY_MS / home.len() as i64;
             let event = payment(user, week, Timestamp::of_millis(at_ms));
-            while partition.handle_event(Input(0), &event, &at, &mut signals).expect("sound") == Handled::TimersFirst {
+            while partition.handle_event(Input(0), &event, &at, &mut effects).expect("sound") == Handled::TimersFirst {
                 partition.install();
             }
             since_install += 1;
             if since_install == BATCH {
                 partition.install();
-                signals.clear();
+                effects.clear();
                 since_install = 0;
             }
         }
     }
-    while partition.handle_time(None, &mut signals).expect("sound") == Slice::Full {
+    while partition.handle_time(None, &mut effects).expect("sound") == Slice::Full {
         partition.install();
     }
     partition.install();

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::effect::{Announcement, AnnouncementKind, Forecast, OutputReason, Previous, SilenceEvidence, TierEvidence};
+use super::effect::{
+    Announcement, AnnouncementKind, Effect, Forecast, OutputReason, Previous, SilenceEvidence, TierEvidence,
+};
 use crate::domain::{DAY_MS, Day, Stage, Tier, Timestamp, UserId};
 use crate::record::Coordinates;
 use crate::rules::Ruleset;
@@ -23,7 +25,7 @@ pub(super) struct Announcer<'a> {
     pub retired: Option<Arc<str>>,
     /// What is announced is folded in silence, and uses no sequence.
     pub silent: bool,
-    pub signals: &'a mut Vec<Announcement>,
+    pub effects: &'a mut Vec<Effect>,
 }
 
 impl Announcer<'_> {
@@ -44,7 +46,7 @@ impl Announcer<'_> {
             evidence: tier_evidence(self.user, day, self.rules),
         };
         self.user.announced = Some(now.tier);
-        self.signal(reason(before, now.tier), kind);
+        self.announce(reason(before, now.tier), kind);
     }
 
     /// Computes the next stage's deadline anew.
@@ -84,22 +86,22 @@ impl Announcer<'_> {
                 silent_days: last.map(|last| days_between(last, self.time)),
             },
         };
-        self.signal(reason, kind);
+        self.announce(reason, kind);
     }
 
     /// Ends the episode of a silence since `silent_since`.
     pub fn cleared(&mut self, silent_since: Option<Timestamp>, reason: OutputReason) {
         let stage = std::mem::take(&mut self.user.stage);
         let silent_days = silent_since.map(|since| days_between(since, self.time));
-        self.signal(reason, AnnouncementKind::DormancyCleared { stage, silent_since, silent_days });
+        self.announce(reason, AnnouncementKind::DormancyCleared { stage, silent_since, silent_days });
     }
 
-    fn signal(&mut self, reason: OutputReason, kind: AnnouncementKind) {
+    fn announce(&mut self, reason: OutputReason, kind: AnnouncementKind) {
         if self.silent {
             return;
         }
         self.user.sequence = self.user.sequence.saturating_add(1);
-        self.signals.push(Announcement {
+        self.effects.push(Effect::Announce(Announcement {
             user: self.id,
             incarnation: self.user.incarnation,
             sequence: self.user.sequence,
@@ -107,7 +109,7 @@ impl Announcer<'_> {
             reason,
             cause: self.cause.cloned(),
             kind,
-        });
+        }));
     }
 }
 

@@ -1,11 +1,36 @@
-//! What follows from an event or from time: effects as data, performed by the shell.
+//! What follows from an event or from time, as data: `handle_*` appends effects, the shell performs them in one match that has
+//! an arm for each. A new kind of effect is a variant here and an arm there.
+//!
+//! An effect is what happens beyond the state, any number of times a call, in order, each time. So two things that also leave
+//! the engine are none. A [`Disposition`](super::Disposition) is what became of the event: exactly one each, by which records
+//! are counted, and a rejected record is buried by whoever has its bytes. A [`Change`](super::Change) is what became of the
+//! state: one a key for a whole batch, however often the key changed, and encoded only when a transaction writes it.
+//!
+//! Must not know: topics, and how an effect is performed.
 
 use std::sync::Arc;
 
 use crate::domain::{Stage, Tier, Timestamp, UserId};
 use crate::record::Coordinates;
 
-/// One output about one user.
+/// What the shell must do because of an event or of time. To be performed in order, in the transaction that writes the state
+/// from which it follows.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Write an output that says so.
+    Announce(Announcement),
+}
+
+impl Effect {
+    /// What it announces, if it is an announcement.
+    pub fn announcement(self) -> Option<Announcement> {
+        match self {
+            Self::Announce(announcement) => Some(announcement),
+        }
+    }
+}
+
+/// One thing that became true about one user.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Announcement {
     pub user: UserId,
@@ -21,14 +46,17 @@ pub struct Announcement {
     pub kind: AnnouncementKind,
 }
 
+/// What became true.
 #[derive(Debug, Clone, PartialEq)]
 pub enum AnnouncementKind {
+    /// The user moved on the order `inactive` < `new` < ladder.
     TierChanged {
         /// None: nothing was announced before.
         previous: Option<Previous>,
         current: Tier,
         evidence: TierEvidence,
     },
+    /// A silence has reached a stage: a warning, or a fact.
     DormancyRisk {
         stage: Stage,
         previous_stage: Stage,
@@ -38,6 +66,7 @@ pub enum AnnouncementKind {
         forecast: Option<Forecast>,
         evidence: SilenceEvidence,
     },
+    /// A silence that had been announced has ended.
     DormancyCleared {
         /// The stage that the ended silence had reached.
         stage: Stage,
@@ -76,6 +105,7 @@ pub struct Forecast {
     pub confidence: f64,
 }
 
+/// What is known of a silence, and of the user's activity before it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SilenceEvidence {
     /// x: active days ever, less the first.

@@ -1,4 +1,4 @@
-//! The one place where history, rules and timers meet: an event or a time goes in through `handle_*`, signals come out.
+//! The one place where history, rules and timers meet: an event or a time goes in through `handle_*`, effects come out.
 //!
 //! A [`Partition`] is what is committed and, over it, an overlay of what is in hand. Everything folds into the overlay;
 //! [`Partition::install`] is called after the transaction's success and by nobody else, [`Partition::discard`] after an abort.
@@ -15,7 +15,9 @@ mod table_slice;
 
 use std::sync::Arc;
 
-pub use effect::{Announcement, AnnouncementKind, Forecast, OutputReason, Previous, SilenceEvidence, TierEvidence};
+pub use effect::{
+    Announcement, AnnouncementKind, Effect, Forecast, OutputReason, Previous, SilenceEvidence, TierEvidence,
+};
 pub use partition::{Change, Partition};
 pub use store::Users;
 pub use table_slice::{TableCursor, TableSlice};

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::announce::Announcer;
 use super::clock::StreamClock;
-use super::effect::Announcement;
+use super::effect::Effect;
 use super::hand::{Hand, Slot, count};
 use super::store::{Users, hash};
 use super::{Disposition, Engine, Handled, Slice};
@@ -124,10 +124,10 @@ impl Partition {
         input: Input,
         event: &Event,
         at: &Coordinates,
-        signals: &mut Vec<Announcement>,
+        effects: &mut Vec<Effect>,
     ) -> Result<Handled, StateError> {
         self.hand.is_firing = true;
-        if self.reevaluate(signals)? == Slice::Full {
+        if self.reevaluate(effects)? == Slice::Full {
             return Ok(Handled::TimersFirst);
         }
         self.hand.is_firing = false;
@@ -137,29 +137,29 @@ impl Partition {
         }
         self.hand.clock.advance(event.time, Some(input), &self.engine.settings);
         self.hand.is_firing = true;
-        if self.fire(signals)? == Slice::Full {
+        if self.fire(effects)? == Slice::Full {
             return Ok(Handled::TimersFirst);
         }
         self.hand.is_firing = false;
         if event.body == Body::Unknown {
             return Ok(Handled::Done(Disposition::Skipped));
         }
-        self.apply(slot, event, at, signals).map(Handled::Done)
+        self.apply(slot, event, at, effects).map(Handled::Done)
     }
 
     /// S moves to at least `stream_time`, if one is given; then what is due fires, one slice at the most.
     pub fn handle_time(
         &mut self,
         stream_time: Option<Timestamp>,
-        signals: &mut Vec<Announcement>,
+        effects: &mut Vec<Effect>,
     ) -> Result<Slice, StateError> {
-        if self.reevaluate(signals)? == Slice::Full {
+        if self.reevaluate(effects)? == Slice::Full {
             return Ok(Slice::Full);
         }
         if let Some(stream_time) = stream_time {
             self.hand.clock.advance(stream_time, None, &self.engine.settings);
         }
-        self.fire(signals)
+        self.fire(effects)
     }
 
     /// Whether anything is in hand that a transaction must write.
@@ -332,13 +332,13 @@ fn announcer<'a>(
     slot: Slot,
     time: Timestamp,
     cause: Option<&'a Coordinates>,
-    signals: &'a mut Vec<Announcement>,
+    effects: &'a mut Vec<Effect>,
 ) -> Result<Announcer<'a>, StateError> {
     let touched = hand.slot(slot);
     let id = std::str::from_utf8(&touched.key).ok().and_then(UserId::new);
     let id = id.ok_or(StateError::Damaged("a key that is no user id"))?;
     let silent = engine.settings.emit_from.is_some_and(|from| time < from);
-    Ok(Announcer { rules: &engine.rules, user: &mut touched.user, id, time, cause, retired: None, silent, signals })
+    Ok(Announcer { rules: &engine.rules, user: &mut touched.user, id, time, cause, retired: None, silent, effects })
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What a batch has staged of a partition, and what it adds to the counts once it is installed.
 
 use crate::broker::Front;
-use crate::engine::{Announcement, OutputReason};
+use crate::engine::{Effect, OutputReason};
 use crate::pipeline::tally::{OutputType, Tally};
 use crate::record::{Offset, Outgoing};
 use crate::runtime::status::{InputStatus, PartitionStatus};
@@ -10,7 +10,10 @@ use crate::runtime::status::{InputStatus, PartitionStatus};
 #[derive(Debug, Default)]
 pub(crate) struct StagedBatch {
     pub positions: Vec<Offset>,
-    pub signals: Vec<Announcement>,
+    /// What follows, to be performed by the transaction that writes the state.
+    pub effects: Vec<Effect>,
+    /// Of each output that the transaction wrote, what it counts as.
+    pub outputs: Vec<(OutputType, OutputReason)>,
     /// Dead letters and forwarded records.
     pub records: Vec<Outgoing>,
     pub bytes: usize,
@@ -28,7 +31,7 @@ pub(crate) struct StagedBatch {
     /// Whether nothing was being forwarded, and the front as it is written.
     pub is_open: bool,
     pub front: Front,
-    /// Where the values of signals are written, one after the other.
+    /// Where the values of outputs are written, one after the other.
     pub room: Vec<u8>,
 }
 

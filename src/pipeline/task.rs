@@ -16,7 +16,7 @@ use crate::pipeline::forward::NOWHERE;
 use crate::pipeline::poison::{HandlingPanic, PoisonRecords};
 use crate::pipeline::progress::{InFlight, InputProgress, Misplaced};
 use crate::pipeline::staged::{BatchCounts, StagedBatch};
-use crate::pipeline::tally::{OutputType, Tally};
+use crate::pipeline::tally::Tally;
 use crate::record::{Coordinates, Message, Offset, Outgoing, Unread};
 use crate::runtime::fronts::Limit;
 use crate::runtime::identity::Identities;
@@ -284,7 +284,7 @@ impl<M: Message> PartitionTask<M> {
     /// Moves time as was asked; false when a slice must be committed first.
     fn move_time(&mut self) -> Result<bool, StateError> {
         let TimeRequest::Asked(to) = self.time else { return Ok(true) };
-        let slice = self.engine.handle_time(to, &mut self.staged.signals)?;
+        let slice = self.engine.handle_time(to, &mut self.staged.effects)?;
         match slice {
             Slice::Complete => self.time = TimeRequest::Staged(to),
             Slice::Full => self.staged.is_slice = true,
@@ -311,7 +311,7 @@ impl<M: Message> PartitionTask<M> {
             Decoded::Event { event, origin } => {
                 let whose = job.whose(input, origin.as_ref());
                 let cause = origin.as_ref().unwrap_or(&at);
-                match self.engine.handle_event(whose, event, cause, &mut self.staged.signals)? {
+                match self.engine.handle_event(whose, event, cause, &mut self.staged.effects)? {
                     Handled::TimersFirst => return Ok(false),
                     Handled::Done(Disposition::Applied) => tally.applied += 1,
                     Handled::Done(Disposition::Skipped) => tally.skipped += 1,
@@ -388,7 +388,7 @@ impl<M: Message> PartitionTask<M> {
 
     /// Bytes of what a transaction must write besides the changelog, about.
     pub fn staged_bytes(&self) -> usize {
-        self.staged.bytes + self.staged.signals.len() * Emitter::TYPICAL_BYTES
+        self.staged.bytes + self.staged.effects.len() * Emitter::TYPICAL_BYTES
     }
 
     /// Whether a call of [`Self::handle`] would do anything but wait.
@@ -431,7 +431,7 @@ impl<M: Message> PartitionTask<M> {
         let none = vec![Tally::default(); self.committed.len()];
         let installed = BatchCounts {
             tally: std::mem::replace(&mut self.staged.tally, none),
-            outputs: self.staged.signals.iter().map(|signal| (OutputType::of(&signal.kind), signal.reason)).collect(),
+            outputs: std::mem::take(&mut self.staged.outputs),
             timers_fired: self.engine.timers_fired() - fired_before,
         };
         self.clear_staged();
@@ -455,7 +455,8 @@ impl<M: Message> PartitionTask<M> {
     }
 
     fn clear_staged(&mut self) {
-        self.staged.signals.clear();
+        self.staged.effects.clear();
+        self.staged.outputs.clear();
         self.staged.records.clear();
         self.staged.bytes = 0;
         self.staged.consumed = 0;

@@ -2,7 +2,9 @@
 
 use crate::broker::{CommitNote, OffsetCommit, Reach};
 use crate::domain::{Input, Timestamp};
+use crate::engine::Effect;
 use crate::pipeline::staged::StagedBatch;
+use crate::pipeline::tally::OutputType;
 use crate::pipeline::task::PartitionTask;
 use crate::record::{Lent, Message};
 use crate::runtime::job::Job;
@@ -28,14 +30,21 @@ impl<M: Message> PartitionTask<M> {
             write(Lent { timestamp, ..job.topics.to_changelog(self.id, change.key, change.value) })?;
             count += 1;
         }
-        let StagedBatch { signals, records, room, .. } = &mut self.staged;
-        for signal in &*signals {
-            job.emitter.lend(signal, room, &mut write)?;
+        let StagedBatch { effects, outputs, records, room, .. } = &mut self.staged;
+        outputs.clear();
+        for effect in &*effects {
+            match effect {
+                Effect::Announce(announcement) => {
+                    job.emitter.lend(announcement, room, &mut write)?;
+                    outputs.push((OutputType::of(&announcement.kind), announcement.reason));
+                }
+            }
         }
+        count += outputs.len() as u64;
         for record in &*records {
             record.lend(&mut write)?;
         }
-        Ok(count + (signals.len() + records.len()) as u64)
+        Ok(count + records.len() as u64)
     }
 
     /// Where to go on, and how far all is forwarded. Where an input was read to its end, that end is the position: markers of

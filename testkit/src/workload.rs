@@ -132,22 +132,22 @@ pub fn decode(decoder: &Decoder, value: &Value) -> Event {
 
 pub fn fold(partition: &mut Partition, events: impl Iterator<Item = Event>) -> usize {
     let at = Coordinates { topic: Arc::from("app.events"), partition: PartitionId(0), offset: 0 };
-    let mut signals = Vec::new();
+    let mut effects = Vec::new();
     let mut made = 0;
-    let mut commit = |partition: &mut Partition, signals: &mut Vec<_>| {
+    let mut commit = |partition: &mut Partition, effects: &mut Vec<_>| {
         std::hint::black_box(partition.changes().map(|change| change.value.map_or(0, <[u8]>::len)).sum::<usize>());
         partition.install();
-        made += signals.len();
-        signals.clear();
+        made += effects.len();
+        effects.clear();
     };
     for (i, event) in events.enumerate() {
-        while partition.handle_event(Input(0), &event, &at, &mut signals).unwrap() == Handled::TimersFirst {
-            commit(partition, &mut signals);
+        while partition.handle_event(Input(0), &event, &at, &mut effects).unwrap() == Handled::TimersFirst {
+            commit(partition, &mut effects);
         }
         if i % BATCH == BATCH - 1 {
-            commit(partition, &mut signals);
+            commit(partition, &mut effects);
         }
     }
-    commit(partition, &mut signals);
+    commit(partition, &mut effects);
     made
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tideline::domain::{DAY_MS, Event, HOUR_MS, Input, Origin, PartitionId, Source, Timestamp, partition_of};
 use tideline::emit::{self, header};
-use tideline::engine::{Announcement, Disposition, Engine, Handled, Partition, Settings};
+use tideline::engine::{Disposition, Effect, Engine, Handled, Partition, Settings};
 use tideline::ingest::protobuf::schema;
 use tideline::ingest::{self, Decoded, Decoder, Format, InputSpec, Reject, RejectReason};
 use tideline::record::{Coordinates, Message as _, Outgoing, text_header};
@@ -200,7 +200,7 @@ fn cases() -> Vec<Case> {
 /// Partitions, and what came out of them.
 struct Bench {
     partitions: Vec<Partition>,
-    signals: Vec<Announcement>,
+    effects: Vec<Effect>,
     consumed: u64,
     counts: BTreeMap<&'static str, u64>,
     letters: Vec<Outgoing>,
@@ -221,7 +221,7 @@ impl Bench {
         let engine = Engine::new(settings).expect("sound rules");
         Self {
             partitions: (0..PARTITIONS).map(|_| Partition::new(engine.clone())).collect(),
-            signals: Vec::new(),
+            effects: Vec::new(),
             consumed: 0,
             counts: BTreeMap::new(),
             letters: Vec::new(),
@@ -269,7 +269,7 @@ impl Bench {
         let input = Input(source.map_or(Source::ALL.len() as u8, |source| source as u8));
         let partition = &mut self.partitions[partition.0 as usize];
         loop {
-            match partition.handle_event(input, event, at, &mut self.signals).expect("sound states") {
+            match partition.handle_event(input, event, at, &mut self.effects).expect("sound states") {
                 Handled::Done(disposition) => return disposition,
                 Handled::TimersFirst => partition.install(),
             }
@@ -345,7 +345,7 @@ fn every_dead_letter_holds_its_record_and_says_why_and_whence() {
 fn bad_records_leave_no_trace_in_what_good_ones_leave() {
     let is_good = |case: &Case| ["applied", "skipped", "rekeyed"].contains(&case.expected);
     let (mut all, mut good) = (run(|_| true), run(is_good));
-    assert_eq!(all.signals, good.signals);
+    assert_eq!(all.effects, good.effects);
     assert_eq!(all.states(), good.states());
     assert_eq!(all.letters.len() + good.letters.len(), all.letters.len(), "a good record in the dead letters");
 }

@@ -14,7 +14,7 @@ use super::summary::Summary;
 use crate::config::Config;
 use crate::domain::{Event, Input, PartitionId, Source, Timestamp};
 use crate::emit::{self, Emitter, OutputFormat};
-use crate::engine::{Announcement, Disposition, Engine, Handled, Partition, Slice};
+use crate::engine::{Disposition, Effect, Engine, Handled, Partition, Slice};
 use crate::ingest::{self, Decoded, Decoder, Reject};
 use crate::merge::{Bounds, Merge, Next};
 use crate::pipeline::tally::Tally;
@@ -97,7 +97,7 @@ pub(super) struct Player {
     remarks: Remarks,
     ignore_silent: bool,
     in_hand: usize,
-    signals: Vec<Announcement>,
+    effects: Vec<Effect>,
     text: Vec<u8>,
     out: Box<dyn Write>,
     dead_letters: Option<Box<dyn Write>>,
@@ -151,7 +151,7 @@ impl Player {
             topics: specs.into_iter().map(|spec| spec.topic).collect(),
             summary: Summary { inputs, tier_names: engine.rules().tier_names().to_vec(), ..Summary::default() },
             in_hand: 0,
-            signals: Vec::new(),
+            effects: Vec::new(),
             text: Vec::new(),
             out,
             dead_letters,
@@ -181,8 +181,8 @@ impl Player {
         self.remarks.has_until = true;
         let stream_time = until.plus_millis(self.lateness_ms);
         loop {
-            let slice = self.partition.handle_time(Some(stream_time), &mut self.signals)?;
-            self.write_signals()?;
+            let slice = self.partition.handle_time(Some(stream_time), &mut self.effects)?;
+            self.perform()?;
             self.install();
             if slice == Slice::Complete {
                 return Ok(());
@@ -247,7 +247,7 @@ impl Player {
             Decoded::Reject(reject) => Disposition::Rejected(reject),
             Decoded::Event { event, .. } | Decoded::Rekey { event, .. } => self.fold(input, &event, &at)?,
         };
-        self.write_signals()?;
+        self.perform()?;
         let place = || Place { line: waiting.number, ..self.readers[file.index()].lines.place() };
         let counts = &mut self.summary.inputs[input.index()].1;
         counts.consumed += 1;
@@ -271,10 +271,10 @@ impl Player {
     /// The event, after as many slices of timers as are due before it.
     fn fold(&mut self, input: Input, event: &Event, at: &Coordinates) -> Result<Disposition> {
         loop {
-            match self.partition.handle_event(input, event, at, &mut self.signals)? {
+            match self.partition.handle_event(input, event, at, &mut self.effects)? {
                 Handled::Done(disposition) => return Ok(disposition),
                 Handled::TimersFirst => {
-                    self.write_signals()?;
+                    self.perform()?;
                     self.install();
                 }
             }
@@ -286,11 +286,15 @@ impl Player {
         self.in_hand = 0;
     }
 
-    fn write_signals(&mut self) -> Result<()> {
+    fn perform(&mut self) -> Result<()> {
         self.text.clear();
-        for signal in self.signals.drain(..) {
-            *self.summary.outputs.entry(emit::type_name(&signal.kind)).or_default() += 1;
-            self.emitter.write_line(&signal, &mut self.text);
+        for effect in self.effects.drain(..) {
+            match effect {
+                Effect::Announce(announcement) => {
+                    *self.summary.outputs.entry(emit::type_name(&announcement.kind)).or_default() += 1;
+                    self.emitter.write_line(&announcement, &mut self.text);
+                }
+            }
         }
         self.out.write_all(&self.text).context("cannot write the outputs")
     }

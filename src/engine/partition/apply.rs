@@ -5,7 +5,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use super::{Partition, announcer};
 use crate::domain::{Body, DAY_MS, Event, Stage, Tier, Timestamp, UserId};
 use crate::engine::Disposition;
-use crate::engine::effect::{Announcement, OutputReason};
+use crate::engine::effect::{Effect, OutputReason};
 use crate::engine::hand::{Content, Slot};
 use crate::ingest::{self, Reject};
 use crate::record::Coordinates;
@@ -37,7 +37,7 @@ impl Partition {
         slot: Slot,
         event: &Event,
         at: &Coordinates,
-        signals: &mut Vec<Announcement>,
+        effects: &mut Vec<Effect>,
     ) -> Result<Disposition, StateError> {
         let erased_at = self.erased_at(slot, &event.user)?;
         if erased_at.is_some_and(|erased_at| event.time <= erased_at) {
@@ -56,7 +56,7 @@ impl Partition {
         if touched.user.recognises(event) {
             return Ok(Disposition::Duplicate);
         }
-        self.fold(slot, event, at, signals)?;
+        self.fold(slot, event, at, effects)?;
         self.hand.changed(slot);
         Ok(Disposition::Applied)
     }
@@ -67,7 +67,7 @@ impl Partition {
         slot: Slot,
         event: &Event,
         at: &Coordinates,
-        signals: &mut Vec<Announcement>,
+        effects: &mut Vec<Effect>,
     ) -> Result<(), StateError> {
         let rules = &self.engine.rules;
         let watermark = self.hand.clock.watermark.unwrap_or(event.time);
@@ -81,7 +81,7 @@ impl Partition {
         let late = event.time < watermark;
         let reversal = changed.reversal;
 
-        let mut announcer = announcer(&self.engine, &mut self.hand, slot, as_of, Some(at), signals)?;
+        let mut announcer = announcer(&self.engine, &mut self.hand, slot, as_of, Some(at), effects)?;
         if announcer.user.history.last_activity() > silent_since && announcer.user.stage != Stage::Active {
             announcer.cleared(silent_since, if late { OutputReason::LateData } else { OutputReason::Behaviour });
         }

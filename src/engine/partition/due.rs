@@ -7,14 +7,14 @@ use std::sync::Arc;
 use super::{Partition, announcer};
 use crate::domain::{Tier, Timestamp};
 use crate::engine::Slice;
-use crate::engine::effect::{Announcement, OutputReason};
+use crate::engine::effect::{Effect, OutputReason};
 use crate::engine::hand::{Content, Slot};
 use crate::rules::Ruleset;
 use crate::state::StateError;
 
 impl Partition {
     /// Fires what is due by W, in order of (deadline, user), until the slice is full.
-    pub(super) fn fire(&mut self, signals: &mut Vec<Announcement>) -> Result<Slice, StateError> {
+    pub(super) fn fire(&mut self, effects: &mut Vec<Effect>) -> Result<Slice, StateError> {
         let Some(watermark) = self.hand.clock.watermark else { return Ok(Slice::Complete) };
         loop {
             if self.is_slice_full() {
@@ -25,7 +25,7 @@ impl Partition {
             };
             self.hand.fired += 1;
             match self.hand.slot(slot).content {
-                Content::User => self.fire_user(due, slot, signals)?,
+                Content::User => self.fire_user(due, slot, effects)?,
                 Content::Erasure { erased_at, .. } => self.forget(due, slot, erased_at),
                 Content::Absent => {}
             }
@@ -46,9 +46,9 @@ impl Partition {
 
     /// Fires one deadline of a user; of two at one instant the tier's. Of that kind the user has none then but a later one, so
     /// that all that is due by W is fired after so many calls, whatever the rules make of it.
-    fn fire_user(&mut self, due: Timestamp, slot: Slot, signals: &mut Vec<Announcement>) -> Result<(), StateError> {
+    fn fire_user(&mut self, due: Timestamp, slot: Slot, effects: &mut Vec<Effect>) -> Result<(), StateError> {
         let deadlines = self.hand.slot(slot).user.deadlines;
-        let mut announcer = announcer(&self.engine, &mut self.hand, slot, due, None, signals)?;
+        let mut announcer = announcer(&self.engine, &mut self.hand, slot, due, None, effects)?;
         if deadlines.tier == Some(due) {
             let as_of = announcer.user.newest.map_or(due, |newest| newest.max(due));
             let day = announcer.rules.zone().day(as_of);
@@ -62,7 +62,7 @@ impl Partition {
     }
 
     /// Re-evaluates users whose state older rules wrote, until the slice is full. A stage is never taken back.
-    pub(super) fn reevaluate(&mut self, signals: &mut Vec<Announcement>) -> Result<Slice, StateError> {
+    pub(super) fn reevaluate(&mut self, effects: &mut Vec<Effect>) -> Result<Slice, StateError> {
         while self.hand.to_reevaluate > 0 {
             if self.is_slice_full() {
                 return Ok(Slice::Full);
@@ -73,7 +73,7 @@ impl Partition {
             let slot = self.hand.touch(&key, &self.users)?;
             let retired = self.renumber(slot);
             if let Some(watermark) = self.hand.clock.watermark {
-                let mut announcer = announcer(&self.engine, &mut self.hand, slot, watermark, None, signals)?;
+                let mut announcer = announcer(&self.engine, &mut self.hand, slot, watermark, None, effects)?;
                 announcer.silent |= announcer.rules.rules().quiet;
                 announcer.retired = retired;
                 let as_of = announcer.user.newest.map_or(watermark, |newest| newest.max(watermark));

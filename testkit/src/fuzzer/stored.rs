@@ -68,14 +68,14 @@ impl State {
             body: Body::PaymentCompleted { amount: 1, scene: None, merchant: None, coupon: None, auto: false },
         };
         let at = Coordinates { topic: "events".into(), partition: PartitionId(0), offset: 0 };
-        let mut signals = Vec::new();
+        let mut effects = Vec::new();
         let mut slices = 0..MOST_SLICES;
-        while partition.handle_event(Input(0), &event, &at, &mut signals).map_err(failed)? == Handled::TimersFirst {
+        while partition.handle_event(Input(0), &event, &at, &mut effects).map_err(failed)? == Handled::TimersFirst {
             slices.next().ok_or("the slices of timers don't end")?;
             partition.install();
         }
         let end = time.plus_millis(400 * DAY_MS);
-        while partition.handle_time(Some(end), &mut signals).map_err(failed)? == Slice::Full {
+        while partition.handle_time(Some(end), &mut effects).map_err(failed)? == Slice::Full {
             slices.next().ok_or("the slices of timers don't end")?;
             partition.install();
         }
@@ -169,9 +169,9 @@ impl Target for Record {
             other => return Err(format!("{record:?} encoded again: {other:?}")),
         }
         let mut partition = Partition::new(world::engine(Some(30 * DAY_MS)));
-        let mut signals = Vec::new();
+        let mut effects = Vec::new();
         partition.restore_position(&record).map_err(|error| error.to_string())?;
-        partition.handle_time(Some(world::start()), &mut signals).map_err(|error| error.to_string())?;
+        partition.handle_time(Some(world::start()), &mut effects).map_err(|error| error.to_string())?;
         partition.fill_record(&mut PartitionRecord::default());
         partition.install();
         Ok("record")

@@ -8,9 +8,7 @@ use std::sync::Arc;
 
 use tideline::domain::{Body, DAY_MS, Event, HOUR_MS, Input, PartitionId, Source, Timestamp, UserId};
 use tideline::emit::{Emitter, Output, OutputFormat};
-use tideline::engine::{
-    Announcement, AnnouncementKind, Disposition, Engine, Handled, Partition, Previous, Settings, Slice,
-};
+use tideline::engine::{AnnouncementKind, Disposition, Effect, Engine, Handled, Partition, Previous, Settings, Slice};
 use tideline::ingest::RejectReason;
 use tideline::record::Coordinates;
 use tideline::rules::Rules;
@@ -52,7 +50,7 @@ pub struct World {
     room: Vec<u8>,
     shards: Vec<Shard>,
     sequences: HashMap<UserId, u64>,
-    signals: Vec<Announcement>,
+    effects: Vec<Effect>,
 }
 
 /// A partition, and its changelog with the last value of each key.
@@ -79,7 +77,7 @@ impl World {
             shards: (0..PARTITIONS).map(|_| Shard::new(&engine)).collect(),
             engine,
             sequences: HashMap::new(),
-            signals: Vec::new(),
+            effects: Vec::new(),
         }
     }
 
@@ -101,7 +99,7 @@ impl World {
         at: &Coordinates,
     ) -> Result<Disposition, String> {
         let shard = &mut self.shards[partition.0 as usize];
-        let disposition = shard.fold(input, event, at, &mut self.signals)?;
+        let disposition = shard.fold(input, event, at, &mut self.effects)?;
         self.announced()?;
         if disposition == Disposition::Applied && event.body == Body::UserErased {
             self.sequences.remove(&event.user);
@@ -118,7 +116,7 @@ impl World {
 
     /// Signals can be written, and each user's are numbered without a gap.
     fn announced(&mut self) -> Result<(), String> {
-        for signal in self.signals.drain(..) {
+        for signal in self.effects.drain(..).filter_map(Effect::announcement) {
             let last = self.sequences.entry(signal.user).or_default();
             if signal.sequence != *last + 1 {
                 return Err(format!("a user's signal {} follows {last}", signal.sequence));
@@ -138,7 +136,7 @@ impl World {
     pub fn end_episode(&mut self) -> Result<(), String> {
         let end = self.now.plus_millis(400 * DAY_MS);
         for at in 0..self.shards.len() {
-            self.shards[at].advance(end, &mut self.signals)?;
+            self.shards[at].advance(end, &mut self.effects)?;
             self.announced()?;
             self.shards[at].restarts_as_it_is(&self.engine)?;
             self.shards[at] = Shard::new(&self.engine);
@@ -175,10 +173,10 @@ impl Shard {
         input: Input,
         event: &Event,
         at: &Coordinates,
-        signals: &mut Vec<Announcement>,
+        effects: &mut Vec<Effect>,
     ) -> Result<Disposition, String> {
         for _ in 0..MOST_SLICES {
-            match self.partition.handle_event(input, event, at, signals).map_err(|error| error.to_string())? {
+            match self.partition.handle_event(input, event, at, effects).map_err(|error| error.to_string())? {
                 Handled::Done(disposition) => return Ok(disposition),
                 Handled::TimersFirst => self.commit(),
             }
@@ -186,9 +184,9 @@ impl Shard {
         Err("the slices of timers don't end".to_owned())
     }
 
-    fn advance(&mut self, to: Timestamp, signals: &mut Vec<Announcement>) -> Result<(), String> {
+    fn advance(&mut self, to: Timestamp, effects: &mut Vec<Effect>) -> Result<(), String> {
         for _ in 0..MOST_SLICES {
-            let slice = self.partition.handle_time(Some(to), signals).map_err(|error| error.to_string())?;
+            let slice = self.partition.handle_time(Some(to), effects).map_err(|error| error.to_string())?;
             self.commit();
             if slice == Slice::Complete {
                 return Ok(());

@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 use tideline::domain::{Body, DAY_MS, Event, EventId, Origin, Source, Stage, Tier, Timestamp, UserId};
-use tideline::engine::{Announcement, AnnouncementKind, Disposition, Engine, OutputReason, Partition, Previous};
+use tideline::engine::{
+    Announcement, AnnouncementKind, Disposition, Effect, Engine, OutputReason, Partition, Previous,
+};
 use tideline::ingest::MAX_AMOUNT;
 use tideline::rules::{Rules, Rung};
 
@@ -183,13 +185,14 @@ fn a_tier_keeps_the_name_that_it_was_announced_under_whatever_becomes_of_the_lad
             let settings = tideline::engine::Settings { max_effects: 1, ..settings(rules.clone()) };
             let engine = Engine::new(settings.clone()).unwrap();
             let emitter = emitter(&engine);
-            let mut signals = Vec::new();
+            let mut effects = Vec::new();
             for _ in 0..3 {
                 lane = restored(&lane, settings.clone());
-                lane.handle_time(None, &mut signals).unwrap();
+                lane.handle_time(None, &mut effects).unwrap();
                 lane.install();
             }
-            announced.extend(signals.iter().map(|signal| json_of(signal, &emitter)));
+            let signals = effects.into_iter().filter_map(Effect::announcement);
+            announced.extend(signals.map(|signal| json_of(&signal, &emitter)));
         }
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let seen: Vec<_> = announced

@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 use tideline::domain::{Body, DAY_MS, Event, EventId, HOUR_MS, Input, Origin, Source, Timestamp, Token, UserId};
-use tideline::engine::{Announcement, Disposition, Engine, Handled, Partition, Settings};
+use tideline::engine::{Disposition, Effect, Engine, Handled, Partition, Settings};
 use tideline::rules::Rules;
 use tideline::state::codec::Header;
 use tideline::state::{InputPosition, PartitionRecord, Population};
@@ -36,7 +36,7 @@ struct Lane {
 /// What readers see, and what became of each event.
 #[derive(Debug, Default, PartialEq)]
 struct Done {
-    signals: Vec<Announcement>,
+    effects: Vec<Effect>,
     dispositions: Vec<Disposition>,
 }
 
@@ -61,7 +61,7 @@ impl Lane {
     fn commit(&mut self) {
         self.partition.install();
         self.committed = self.next;
-        self.done.signals.append(&mut self.in_hand.signals);
+        self.done.effects.append(&mut self.in_hand.effects);
         self.done.dispositions.append(&mut self.in_hand.dispositions);
         let recounted = recounted(&self.partition);
         assert_eq!(self.partition.population().by_stage, recounted.by_stage);
@@ -91,8 +91,8 @@ impl Lane {
     }
 
     fn handle(&mut self, event: &Event) {
-        let signals = &mut self.in_hand.signals;
-        match self.partition.handle_event(Input(event.source as u8), event, &coordinates(0), signals).unwrap() {
+        let effects = &mut self.in_hand.effects;
+        match self.partition.handle_event(Input(event.source as u8), event, &coordinates(0), effects).unwrap() {
             Handled::TimersFirst => self.commit(),
             Handled::Done(disposition) => {
                 self.in_hand.dispositions.push(disposition);

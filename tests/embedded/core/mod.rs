@@ -12,7 +12,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use tideline::domain::{DAY_MS, Event, HOUR_MS, Input, PartitionId, Source, Timestamp};
 use tideline::emit::{Emitter, Output, OutputFormat};
-use tideline::engine::{Announcement, Disposition, Engine, Handled, Partition, Previous, Settings, Slice};
+use tideline::engine::{Announcement, Disposition, Effect, Engine, Handled, Partition, Previous, Settings, Slice};
 use tideline::record::Coordinates;
 use tideline::rules::Rules;
 
@@ -64,20 +64,25 @@ fn name_of(previous: &Previous, engine: &Engine) -> String {
 
 /// Handles an event, installing full slices of timers on the way, as a lane does after their commit.
 fn handle(partition: &mut Partition, event: &Event, signals: &mut Vec<Announcement>) -> Disposition {
-    loop {
-        match partition.handle_event(Input(event.source as u8), event, &coordinates(0), signals).unwrap() {
-            Handled::Done(disposition) => return disposition,
+    let mut effects = Vec::new();
+    let disposition = loop {
+        match partition.handle_event(Input(event.source as u8), event, &coordinates(0), &mut effects).unwrap() {
+            Handled::Done(disposition) => break disposition,
             Handled::TimersFirst => partition.install(),
         }
-    }
+    };
+    signals.extend(effects.into_iter().filter_map(Effect::announcement));
+    disposition
 }
 
 /// Moves stream time, and fires all that is due by then.
 fn advance(partition: &mut Partition, to: Timestamp, signals: &mut Vec<Announcement>) {
-    while partition.handle_time(Some(to), signals).unwrap() == Slice::Full {
+    let mut effects = Vec::new();
+    while partition.handle_time(Some(to), &mut effects).unwrap() == Slice::Full {
         partition.install();
     }
     partition.install();
+    signals.extend(effects.into_iter().filter_map(Effect::announcement));
 }
 
 /// A second partition with the state of the first, as a restart would make it, under these settings.
