@@ -24,7 +24,7 @@ use tideline::engine::{
     Announcement, AnnouncementKind, Disposition, Effect, Engine, Handled, Partition, Previous, Settings,
 };
 use tideline::ingest::{Decoded, Decoder, Format, InputSpec};
-use tideline::merge::{Bounds, Merge, Next};
+use tideline::merge::{Merge, MergeBounds, NextHead};
 use tideline::record::{Coordinates, Header, Message};
 use tideline::rules::Rules;
 
@@ -173,7 +173,7 @@ fn fold(dump: &[u8], number: i32, tally: &mut Tally) {
     let mut effects = Vec::new();
     let mut since_commit = 0;
     let started = Instant::now();
-    while let Next::Ready(input) = merge.next(0) {
+    while let NextHead::Ready(input) = merge.next(0) {
         let ((event, at), _) = merge.pop(input).unwrap();
         loop {
             match partition.handle_event(input, &event, &at, &mut effects).unwrap() {
@@ -196,7 +196,7 @@ fn fold(dump: &[u8], number: i32, tally: &mut Tally) {
 
 /// The partition's events of all topics; every topic is at its end.
 fn merged(dump: &[u8], number: i32, tally: &mut Tally) -> Merge<(Event, Coordinates)> {
-    let bounds = Bounds { buffer_items: usize::MAX, buffer_bytes: usize::MAX, wait_ms: 0 };
+    let bounds = MergeBounds { buffer_items: usize::MAX, buffer_bytes: usize::MAX, wait_ms: 0 };
     let mut merge = Merge::new(TOPICS.len(), bounds);
     let decoders = TOPICS.map(|(topic, source)| {
         let spec = InputSpec {

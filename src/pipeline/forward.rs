@@ -6,7 +6,7 @@
 use crate::broker::{Front, Reach};
 use crate::domain::{Input, Timestamp};
 use crate::emit;
-use crate::merge::Flow;
+use crate::merge::FlowControl;
 use crate::pipeline::progress::Misplaced;
 use crate::pipeline::task::PartitionTask;
 use crate::record::{Message, Offset};
@@ -18,13 +18,13 @@ pub(crate) const NOWHERE: Timestamp = Timestamp::of_millis(i64::MIN);
 
 impl<M: Message> PartitionTask<M> {
     /// Forwards the next misplaced record of an input.
-    pub(crate) fn forward(&mut self, input: Input, job: &Job) -> Flow {
-        let Some(record) = self.reading.forward(input) else { return Flow::Unchanged };
+    pub(crate) fn forward(&mut self, input: Input, job: &Job) -> FlowControl {
+        let Some(record) = self.reading.forward(input) else { return FlowControl::Unchanged };
         let Misplaced { message, offset, event, to, shape, bytes } = record;
         let at = job.coordinates(input, self.id, offset);
         let fits = job.fits(message.key(), self.id);
         self.stage(input, emit::rekey(&message, &event, to, shape, &at, job.topics.rekey()), fits);
-        self.merge.drop_aside(input, bytes)
+        self.merge.unreserve(input, bytes)
     }
 
     /// Whether the head of an input lies beyond what others have forwarded, or what was read of that.

@@ -11,7 +11,7 @@ use crate::emit::{self, Emitter};
 use crate::engine::{Disposition, Handled, Partition, Slice};
 use crate::guard::{Panicked, guarded};
 use crate::ingest::{Decoded, Reject, RejectReason};
-use crate::merge::{Flow, Merge, Next, Rank};
+use crate::merge::{FlowControl, Merge, NextHead, Rank};
 use crate::pipeline::forward::NOWHERE;
 use crate::pipeline::poison::{HandlingPanic, PoisonRecords};
 use crate::pipeline::progress::{InFlight, InputProgress, Misplaced};
@@ -153,12 +153,12 @@ impl<M: Message> PartitionTask<M> {
         }
     }
 
-    pub fn receive(&mut self, input: Input, message: M, job: &Job, now: Timestamp, now_ms: u64) -> Flow {
+    pub fn receive(&mut self, input: Input, message: M, job: &Job, now: Timestamp, now_ms: u64) -> FlowControl {
         self.last_record_ms = now_ms;
         if let Some(read) = self.read.get_mut(input.index()) {
             *read = message.offset() + 1;
         }
-        let Some(decoder) = job.decoders.get(input.index()) else { return Flow::Unchanged };
+        let Some(decoder) = job.decoders.get(input.index()) else { return FlowControl::Unchanged };
         let (offset, id) = (message.offset(), self.id);
         let judged = match self.poison.find(input, offset) {
             Some(panicked) => Err(panicked.clone()),
@@ -180,14 +180,14 @@ impl<M: Message> PartitionTask<M> {
         };
         self.is_stirred |= is_misplaced || input == self.reading.rekey();
         if !self.reading.receive(input, offset, is_misplaced, time) {
-            self.merge.pass_over(input);
-            return Flow::Unchanged;
+            self.merge.skip(input);
+            return FlowControl::Unchanged;
         }
         let bytes = size_of::<QueuedRecord<M>>() + bytes;
         let rank = match decoded {
             Decoded::Rekey { event, to, shape } => {
                 self.reading.keep(input, Misplaced { message, offset, event, to, shape, bytes });
-                return self.merge.put_aside(input, bytes);
+                return self.merge.reserve(input, bytes);
             }
             // Events of one time as their own inputs would have had them.
             Decoded::Event { origin: Some(ref from), .. } => (job.whose(input, Some(from)).0, from.offset),
@@ -226,7 +226,7 @@ impl<M: Message> PartitionTask<M> {
             if let Some(input) = self.next_misplaced(limit) {
                 let offset = self.reading.next_misplaced_offset(input);
                 match guarded(|| self.forward(input, job)) {
-                    Ok(Flow::Resume) => resumed.push((input, self.id)),
+                    Ok(FlowControl::Resume) => resumed.push((input, self.id)),
                     Ok(_) => {}
                     Err(panicked) => return Ok(HandleOutcome::Panicked(self.blame(input, offset, panicked))),
                 }
@@ -234,9 +234,9 @@ impl<M: Message> PartitionTask<M> {
             }
             self.is_held = self.reading.has_misplaced();
             let input = match self.next_head(flow_ms) {
-                Next::Ready(input) => input,
-                Next::Waiting { until_ms } => return Ok(HandleOutcome::Waiting { until_ms: Some(until_ms) }),
-                Next::Nothing => return Ok(HandleOutcome::Waiting { until_ms: None }),
+                NextHead::Ready(input) => input,
+                NextHead::Waiting { until_ms } => return Ok(HandleOutcome::Waiting { until_ms: Some(until_ms) }),
+                NextHead::Empty => return Ok(HandleOutcome::Waiting { until_ms: None }),
             };
             if self.is_beyond(input, limit) {
                 self.is_held = true;
@@ -249,7 +249,7 @@ impl<M: Message> PartitionTask<M> {
                         self.staged.is_slice = true;
                         return Ok(HandleOutcome::TimerSlice);
                     }
-                    HeadOutcome::Done(Flow::Resume) => resumed.push((input, self.id)),
+                    HeadOutcome::Done(FlowControl::Resume) => resumed.push((input, self.id)),
                     HeadOutcome::Done(_) => {}
                 },
                 Err(panicked) => return Ok(HandleOutcome::Panicked(self.blame(input, offset, panicked))),
@@ -268,7 +268,7 @@ impl<M: Message> PartitionTask<M> {
             self.staged.event_moved_time |= self.engine.watermark() > before;
             return Ok(HeadOutcome::TimersFirst);
         }
-        Ok(HeadOutcome::Done(self.merge.pop(input).map_or(Flow::Unchanged, |(_, flow)| flow)))
+        Ok(HeadOutcome::Done(self.merge.pop(input).map_or(FlowControl::Unchanged, |(_, flow)| flow)))
     }
 
     /// Condemns a record for a panic in handling it, if that was none of the timers'.
@@ -402,14 +402,14 @@ impl<M: Message> PartitionTask<M> {
             || self.is_something_ready(flow_ms, limit)
     }
 
-    fn next_head(&mut self, flow_ms: u64) -> Next {
+    fn next_head(&mut self, flow_ms: u64) -> NextHead {
         let reading = &self.reading;
         self.merge.next_of(flow_ms, |input, item| reading.is_clear(input, item.offset))
     }
 
     fn is_something_ready(&mut self, flow_ms: u64, limit: Limit) -> bool {
         let has_misplaced = self.reading.has_misplaced();
-        let ready = if let Next::Ready(input) = self.next_head(flow_ms) { Some(input) } else { None };
+        let ready = if let NextHead::Ready(input) = self.next_head(flow_ms) { Some(input) } else { None };
         let is_beyond = ready.is_some_and(|input| self.is_beyond(input, limit));
         self.is_held = is_beyond || has_misplaced;
         ready.is_some() && !is_beyond
@@ -473,5 +473,5 @@ impl<M: Message> PartitionTask<M> {
 enum HeadOutcome {
     /// A slice of timers must be committed before it.
     TimersFirst,
-    Done(Flow),
+    Done(FlowControl),
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use crate::broker::{Broker, Polled, Source};
 use crate::domain::{Input, PartitionId, Timestamp};
-use crate::merge::Flow;
+use crate::merge::FlowControl;
 use crate::pipeline::task::{HandleOutcome, PartitionTask};
 use crate::runtime::LaneError;
 use crate::runtime::calls::{Call, Calling};
@@ -291,7 +291,7 @@ impl<B: Broker> Lane<B> {
         let Some(serving) = self.serving(partition) else { return Ok(()) };
         let flow = serving.receive(input, message, &job, now, now_ms);
         let is_stirred = serving.take_stir();
-        if flow == Flow::Pause {
+        if flow == FlowControl::Pause {
             self.source.pause(input, partition)?;
         }
         if is_stirred {

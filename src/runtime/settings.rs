@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::domain::{Partitioner, Timestamp};
-use crate::merge;
+use crate::merge::MergeBounds;
 use crate::pipeline::progress::InFlight;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -106,8 +106,8 @@ impl Default for Settings {
 }
 
 impl Settings {
-    pub(crate) fn merge_bounds(&self) -> merge::Bounds {
-        merge::Bounds {
+    pub(crate) fn merge_bounds(&self) -> MergeBounds {
+        MergeBounds {
             buffer_items: self.buffer_records,
             buffer_bytes: self.buffer_bytes,
             wait_ms: millis(self.merge_wait),

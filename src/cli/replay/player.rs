@@ -16,14 +16,14 @@ use crate::domain::{Event, Input, PartitionId, Source, Timestamp};
 use crate::emit::{self, Emitter, OutputFormat};
 use crate::engine::{Disposition, Effect, Engine, Handled, Partition, Slice};
 use crate::ingest::{self, Decoded, Decoder, Reject};
-use crate::merge::{Bounds, Merge, Next};
+use crate::merge::{Merge, MergeBounds, NextHead};
 use crate::pipeline::tally::Tally;
 use crate::record::{Coordinates, Header, Message, Offset};
 
 /// The one partition that all files are.
 const PARTITION: PartitionId = PartitionId(0);
 /// No file is ever waited for: each has its next line in the merge, or has ended.
-const NO_WAIT: Bounds = Bounds { buffer_items: usize::MAX, buffer_bytes: usize::MAX, wait_ms: 0 };
+const NO_WAIT: MergeBounds = MergeBounds { buffer_items: usize::MAX, buffer_bytes: usize::MAX, wait_ms: 0 };
 
 /// A line as the decoder wants it: no key, no headers.
 struct Line<'a> {
@@ -163,7 +163,7 @@ impl Player {
         for file in 0..self.readers.len() {
             self.read_on(Input(file as u8))?;
         }
-        while let Next::Ready(file) = self.merge.next(0) {
+        while let NextHead::Ready(file) = self.merge.next(0) {
             let Some((waiting, _)) = self.merge.pop(file) else { break };
             self.read_on(file)?;
             self.handle(file, waiting)?;
