@@ -145,7 +145,7 @@ pub struct OffsetCommit {
     pub partition: PartitionId,
     pub offset: Offset,
     pub note: CommitNote,
-    pub front: Front,
+    pub front: ForwardProgress,
 }
 
 impl OffsetCommit {
@@ -155,18 +155,18 @@ impl OffsetCommit {
     }
 }
 
-/// How far a partition has forwarded what is another's, as all members must know (`runtime/fronts.rs`).
+/// How far a partition has forwarded what is another's, as all members must know (`runtime/lane/progress.rs`).
 /// Travels in the metadata of its offsets: `reach;forwarded`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Front {
-    pub reach: Reach,
+pub struct ForwardProgress {
+    pub reach: ForwardWatermark,
     /// Records forwarded since the partition was made.
     pub forwarded: u64,
 }
 
 /// Until which event time a partition has nothing more to forward.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub enum Reach {
+pub enum ForwardWatermark {
     /// It has not looked yet.
     #[default]
     Unknown,
@@ -176,28 +176,28 @@ pub enum Reach {
     End,
 }
 
-impl Front {
+impl ForwardProgress {
     /// What an offset's metadata says. Of one that names no front (an earlier release wrote it) nobody waits.
     pub fn parse(metadata: &str) -> Self {
         let read = |metadata: &str| {
             let mut parts = metadata.rsplit_once('#')?.1.split(';').skip(1);
             let reach = match parts.next()? {
-                "?" => Reach::Unknown,
-                "end" => Reach::End,
-                millis => Reach::Through(Timestamp::of_millis(millis.parse().ok()?)),
+                "?" => ForwardWatermark::Unknown,
+                "end" => ForwardWatermark::End,
+                millis => ForwardWatermark::Through(Timestamp::of_millis(millis.parse().ok()?)),
             };
             Some(Self { reach, forwarded: parts.next()?.parse().ok()? })
         };
-        read(metadata).unwrap_or(Self { reach: Reach::End, forwarded: 0 })
+        read(metadata).unwrap_or(Self { reach: ForwardWatermark::End, forwarded: 0 })
     }
 }
 
-impl std::fmt::Display for Front {
+impl std::fmt::Display for ForwardProgress {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.reach {
-            Reach::Unknown => f.write_str("?")?,
-            Reach::Through(time) => write!(f, "{}", time.millis())?,
-            Reach::End => f.write_str("end")?,
+            ForwardWatermark::Unknown => f.write_str("?")?,
+            ForwardWatermark::Through(time) => write!(f, "{}", time.millis())?,
+            ForwardWatermark::End => f.write_str("end")?,
         }
         write!(f, ";{}", self.forwarded)
     }
@@ -216,7 +216,7 @@ impl CommitNote {
         &self,
         partition: PartitionId,
         positions: &[Offset],
-        front: Front,
+        front: ForwardProgress,
     ) -> impl Iterator<Item = OffsetCommit> {
         let positions = (0u8..).map(Input).zip(positions);
         positions.map(move |(input, &offset)| OffsetCommit { input, partition, offset, note: self.clone(), front })
@@ -418,7 +418,7 @@ pub trait Broker: Clone + Send + Sync + 'static {
 
     /// By partition, its front as it was last committed; `None` where nobody has ever committed anything. What an open
     /// transaction is about to say is not in it, and nothing is waited for.
-    fn fronts(&self) -> Result<Vec<Option<Front>>, BrokerError>;
+    fn forward_progress(&self) -> Result<Vec<Option<ForwardProgress>>, BrokerError>;
 
     /// The high watermark of a partition of `rekey`: all that a committed transaction forwarded lies before it, though its
     /// markers may still be on their way.

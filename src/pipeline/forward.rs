@@ -3,15 +3,15 @@
 //! The protocol is that of `fronts`. Here a partition holds itself to it: the least front counts only once `rekey` was read
 //! to where it ended after fronts were looked at. A rewind forgets it: what was read of `rekey` is read again.
 
-use crate::broker::{Front, Reach};
+use crate::broker::{ForwardProgress, ForwardWatermark};
 use crate::domain::{Input, Timestamp};
 use crate::emit;
 use crate::merge::FlowControl;
 use crate::pipeline::progress::Misplaced;
 use crate::pipeline::task::PartitionTask;
 use crate::record::{Message, Offset};
-use crate::runtime::fronts::{EVERYWHERE, Limit};
 use crate::runtime::job::Job;
+use crate::runtime::lane::progress::{EVERYWHERE, Limit};
 
 /// Nothing may be handled yet that has a time.
 pub(crate) const NOWHERE: Timestamp = Timestamp::of_millis(i64::MIN);
@@ -99,7 +99,7 @@ impl<M: Message> PartitionTask<M> {
         self.reading.has_sent()
     }
 
-    pub(crate) fn front(&self) -> Front {
+    pub(crate) fn front(&self) -> ForwardProgress {
         self.reading.front(|input| self.merge.is_read(input), |input| self.merge.is_paused(input))
     }
 
@@ -112,11 +112,11 @@ impl<M: Message> PartitionTask<M> {
     /// that it has something left.
     pub(crate) fn has_front_to_tell(&self, limit: Limit) -> bool {
         let front = self.front();
-        let is_known = front.reach != Reach::Unknown;
+        let is_known = front.reach != ForwardWatermark::Unknown;
         let is_asked = match limit {
             Limit::Through(_) => is_known,
             Limit::Closed { tells } => tells && is_known,
-            Limit::Open { was_ever } if self.written.is_some() => was_ever && front.reach == Reach::End,
+            Limit::Open { was_ever } if self.written.is_some() => was_ever && front.reach == ForwardWatermark::End,
             // Whoever starts beside it would wait for a partition of which nothing was ever committed.
             Limit::Open { .. } => self.is_endless && is_known,
         };

@@ -4,8 +4,8 @@
 use crate::domain::Input;
 use crate::pipeline::task::{PartitionTask, TimeRequest};
 use crate::record::{Message, Offset};
-use crate::runtime::pace::Load;
-use crate::runtime::status::{InputStatus, PartitionStatus, Phase};
+use crate::runtime::board::status::{InputStatus, PartitionStatus, Phase};
+use crate::runtime::lane::batch_limit::BatchSize;
 
 impl<M: Message> PartitionTask<M> {
     pub(crate) fn receive_end(&mut self, input: Input, offset: Offset) {
@@ -37,8 +37,8 @@ impl<M: Message> PartitionTask<M> {
     }
 
     /// What of it a transaction that was not taken in time was too much of.
-    pub(crate) fn load(&self) -> Load {
-        Load { records: self.consumed(), bytes: self.staged_bytes(), effects: self.engine.fired_in_hand() }
+    pub(crate) fn batch_size(&self) -> BatchSize {
+        BatchSize { records: self.consumed(), bytes: self.staged_bytes(), effects: self.engine.fired_in_hand() }
     }
 
     /// Whether every input is at its end and all of it has been handled.

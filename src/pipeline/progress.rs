@@ -10,12 +10,12 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, VecDeque};
 
-use crate::broker::{Front, Reach};
+use crate::broker::{ForwardProgress, ForwardWatermark};
 use crate::domain::{Event, Input, PartitionId, Timestamp};
 use crate::ingest::Shape;
 use crate::pipeline::tally::Tally;
 use crate::record::{Message, Offset};
-use crate::runtime::fronts::Limit;
+use crate::runtime::lane::progress::Limit;
 use crate::state::PartitionRecord;
 
 /// Records forwarded beyond the least front, at most.
@@ -130,13 +130,13 @@ impl<M: Message> InputProgress<M> {
     }
 
     /// The input whose record is to be forwarded next: the earliest, unless enough lies ahead of the least front.
-    pub fn next_misplaced(&self, limit: Limit, in_flight: usize, front: Reach) -> Option<Input> {
+    pub fn next_misplaced(&self, limit: Limit, in_flight: usize, front: ForwardWatermark) -> Option<Input> {
         if self.misplaced == 0 {
             return None;
         }
         let (time, input) = self.earliest_misplaced()?;
         // One that lies ahead of the partition's own front would take the room of those that move it.
-        let is_first = front >= Reach::Through(time.minus_millis(1));
+        let is_first = front >= ForwardWatermark::Through(time.minus_millis(1));
         let is_room = is_first && self.in_flight.len() + self.sent.len() < in_flight;
         let may_go = match limit {
             Limit::Open { .. } => true,
@@ -211,17 +211,20 @@ impl<M: Message> InputProgress<M> {
     }
 
     /// The front. `is_read`: whether an input is at its end; `is_full`: whether no more of it is read for now.
-    pub fn front(&self, is_read: impl Fn(Input) -> bool, is_full: impl Fn(Input) -> bool) -> Front {
+    pub fn front(&self, is_read: impl Fn(Input) -> bool, is_full: impl Fn(Input) -> bool) -> ForwardProgress {
         let own = (0u8..).map(Input).zip(&self.lines).filter(|(input, _)| *input != self.rekey);
         let of_line = |(input, line): (Input, &InputState<M>)| match (line.misplaced.front(), line.last) {
             // More may come of the same time.
-            (Some(record), _) => Reach::Through(record.event.time.minus_millis(1)),
-            (None, _) if is_read(input) => Reach::End,
-            (None, Some(last)) if is_full(input) => Reach::Through(last),
-            (None, Some(last)) => Reach::Through(last.minus_millis(1)),
-            (None, None) => Reach::Unknown,
+            (Some(record), _) => ForwardWatermark::Through(record.event.time.minus_millis(1)),
+            (None, _) if is_read(input) => ForwardWatermark::End,
+            (None, Some(last)) if is_full(input) => ForwardWatermark::Through(last),
+            (None, Some(last)) => ForwardWatermark::Through(last.minus_millis(1)),
+            (None, None) => ForwardWatermark::Unknown,
         };
-        Front { reach: own.map(of_line).min().unwrap_or(Reach::End), forwarded: self.staged.forwarded }
+        ForwardProgress {
+            reach: own.map(of_line).min().unwrap_or(ForwardWatermark::End),
+            forwarded: self.staged.forwarded,
+        }
     }
 
     /// Writes what is staged into the record, whose positions stand already.

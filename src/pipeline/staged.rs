@@ -1,10 +1,10 @@
 //! What a batch has staged of a partition, and what it adds to the counts once it is installed.
 
-use crate::broker::Front;
+use crate::broker::ForwardProgress;
 use crate::engine::{Effect, OutputReason};
 use crate::pipeline::tally::{OutputType, Tally};
 use crate::record::{Offset, Outgoing};
-use crate::runtime::status::{InputStatus, PartitionStatus};
+use crate::runtime::board::status::{InputStatus, PartitionStatus};
 
 /// What a batch has staged of a partition, besides the engine's overlay.
 #[derive(Debug, Default)]
@@ -30,7 +30,7 @@ pub(crate) struct StagedBatch {
     pub tells_front: bool,
     /// Whether nothing was being forwarded, and the front as it is written.
     pub is_open: bool,
-    pub front: Front,
+    pub front: ForwardProgress,
     /// Where the values of outputs are written, one after the other.
     pub room: Vec<u8>,
 }

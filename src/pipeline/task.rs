@@ -5,7 +5,7 @@
 //!
 //! Must not know: the broker, other partitions, the clock.
 
-use crate::broker::{CommitNote, Front};
+use crate::broker::{CommitNote, ForwardProgress};
 use crate::domain::{Input, PartitionId, Timestamp};
 use crate::emit::{self, Emitter};
 use crate::engine::{Disposition, Handled, Partition, Slice};
@@ -18,10 +18,10 @@ use crate::pipeline::progress::{InFlight, InputProgress, Misplaced};
 use crate::pipeline::staged::{BatchCounts, StagedBatch};
 use crate::pipeline::tally::Tally;
 use crate::record::{Coordinates, Message, Offset, Outgoing, Unread};
-use crate::runtime::fronts::Limit;
-use crate::runtime::identity::Identities;
-use crate::runtime::idle::IdleWait;
 use crate::runtime::job::{Fits, Job};
+use crate::runtime::lane::idle::IdleWait;
+use crate::runtime::lane::progress::Limit;
+use crate::runtime::recovery::identity::Identities;
 use crate::runtime::settings::Mode;
 use crate::state::{PartitionRecord, StateError};
 
@@ -68,7 +68,7 @@ pub(crate) struct PartitionTask<M> {
     pub(crate) reach: Timestamp,
     pub(crate) next_reach: Option<(Timestamp, Offset)>,
     /// The front as it was last committed.
-    pub(crate) told: Option<Front>,
+    pub(crate) told: Option<ForwardProgress>,
     /// Whether something waits for fronts to move.
     pub(crate) is_held: bool,
     /// Whether something came that is being forwarded.
@@ -190,7 +190,7 @@ impl<M: Message> PartitionTask<M> {
                 return self.merge.reserve(input, bytes);
             }
             // Events of one time as their own inputs would have had them.
-            Decoded::Event { origin: Some(ref from), .. } => (job.whose(input, Some(from)).0, from.offset),
+            Decoded::Event { origin: Some(ref from), .. } => (job.originating_input(input, Some(from)).0, from.offset),
             Decoded::Event { .. } | Decoded::Reject(_) => Rank::default(),
         };
         self.merge.push_ranked(input, time, rank, bytes, QueuedRecord { message, offset, decoded, is_poison })
@@ -309,9 +309,9 @@ impl<M: Message> PartitionTask<M> {
         let mut letter = None;
         match decoded {
             Decoded::Event { event, origin } => {
-                let whose = job.whose(input, origin.as_ref());
+                let counted_for = job.originating_input(input, origin.as_ref());
                 let cause = origin.as_ref().unwrap_or(&at);
-                match self.engine.handle_event(whose, event, cause, &mut self.staged.effects)? {
+                match self.engine.handle_event(counted_for, event, cause, &mut self.staged.effects)? {
                     Handled::TimersFirst => return Ok(false),
                     Handled::Done(Disposition::Applied) => tally.applied += 1,
                     Handled::Done(Disposition::Skipped) => tally.skipped += 1,

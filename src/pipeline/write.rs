@@ -1,6 +1,6 @@
 //! What a transaction writes of a partition being served: its record first, then all that is staged, then its offsets.
 
-use crate::broker::{CommitNote, OffsetCommit, Reach};
+use crate::broker::{CommitNote, ForwardWatermark, OffsetCommit};
 use crate::domain::{Input, Timestamp};
 use crate::engine::Effect;
 use crate::pipeline::staged::StagedBatch;
@@ -59,9 +59,9 @@ impl<M: Message> PartitionTask<M> {
             }
         }
         self.staged.front = self.front();
-        if self.staged.is_open && self.staged.front.reach == Reach::Unknown {
+        if self.staged.is_open && self.staged.front.reach == ForwardWatermark::Unknown {
             // Nobody waits, and nobody shall begin to: it may stand so for long.
-            self.staged.front.reach = Reach::End;
+            self.staged.front.reach = ForwardWatermark::End;
         }
     }
 

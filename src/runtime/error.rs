@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::broker::{BrokerError, TransactionError};
 use crate::domain::PartitionId;
 use crate::guard::Panicked;
-use crate::runtime::calls::Call;
-use crate::runtime::ownership::Refusal;
+use crate::runtime::board::calls::Call;
+use crate::runtime::recovery::ownership::Refusal;
 use crate::state::StateError;
 
 #[derive(Debug, thiserror::Error)]

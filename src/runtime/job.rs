@@ -10,9 +10,9 @@ use crate::ingest::{Decoder, InputSpec};
 use crate::record::{Coordinates, Offset};
 use crate::rules::Ruleset;
 use crate::runtime::Settings;
-use crate::runtime::errand::Slots;
-use crate::runtime::ownership::Expected;
-use crate::runtime::timekeeper::Timekeeper;
+use crate::runtime::recovery::ownership::Expected;
+use crate::runtime::tasks::Permits;
+use crate::runtime::watch::timekeeper::Timekeeper;
 
 /// In the order of [`Partitioner::ALL`].
 pub(crate) type Fits = [bool; Partitioner::ALL.len()];
@@ -25,7 +25,7 @@ pub struct Job {
     /// By input, `rekey` last.
     pub(crate) decoders: Vec<Decoder>,
     pub(crate) emitter: Emitter,
-    pub(super) restore_slots: Slots,
+    pub(super) restore_permits: Permits,
     pub(super) timekeeper: Timekeeper,
 }
 
@@ -43,10 +43,10 @@ impl Job {
         let partitioner = settings.partitioner;
         let decoder = |input| Decoder::new(input, partitions, max_skew_ms).partitioned_by(partitioner);
         let emitter = Emitter::new(&engine.settings().rules, engine.rule_version(), output);
-        let restore_slots = Slots::new(settings.restores_at_once);
+        let restore_permits = Permits::new(settings.restores_at_once);
         let timekeeper = Timekeeper::new(max_skew_ms, &settings);
         let decoders = inputs.into_iter().map(decoder).collect();
-        Arc::new(Self { engine, topics, settings, decoders, emitter, restore_slots, timekeeper })
+        Arc::new(Self { engine, topics, settings, decoders, emitter, restore_permits, timekeeper })
     }
 
     pub(crate) fn inputs(&self) -> usize {
@@ -76,7 +76,7 @@ impl Job {
     }
 
     /// The input whose silence an event ends: of a forwarded one the input that it came from.
-    pub(crate) fn whose(&self, input: Input, forwarded_from: Option<&Coordinates>) -> Input {
+    pub(crate) fn originating_input(&self, input: Input, forwarded_from: Option<&Coordinates>) -> Input {
         let Some(from) = forwarded_from else { return input };
         let named = (0u8..).map(Input).zip(&self.topics.inputs).find(|(_, topic)| **topic == from.topic);
         named.map_or(input, |(input, _)| input)

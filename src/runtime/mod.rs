@@ -1,48 +1,25 @@
-//! Lanes: poll, merge, fold, one transaction, install; restore, rebalance, shutdown; the one clock.
+//! The shell that runs partitions on a broker: a lane a thread, and what is done beside the lanes.
 //!
-//! Files, in the order of a batch: `lane` (the loop, over the tasks of [`crate::pipeline`]),
-//! `fronts` and `look` (how far a partition may go while others forward), `commit` (the transaction and its outcomes),
-//! `recover` (outcomes in doubt), `failures` and `pace` (what is tried again: when, and how much of it); then `assignment` (what the group gives and takes), `restore` (the machine) and
-//! `restoring` (the lane's side of it), `panics` (over one record), `errand` (what is done beside a lane), `ownership` (pure judgements of what may be
-//! trusted) with `identity` (of topics), `topic_watch`, `topic_faults` and `unserved` (topics that change under a run), [`reset`] and [`skip`] (a way on where they refuse), `finish` (runs that end), [`status`] and `calls` (what is told), `stall` and `watchdog` (what stands still, and why),
-//! `settings` (every bound), `clock`, `timekeeper` (whom to believe about the time), `idle` (where nothing comes).
+//! - `lane`: the loop of one group member with one transactional producer, over the tasks of [`crate::pipeline`].
+//! - `recovery`: how a partition or a transactional id is taken over.
+//! - `board`: what the process tells of itself, as data. `watch`: who judges it, and the topics, and the clocks.
+//! - `operator`: what commands do to partitions that no lane serves.
+//! - `tasks` (background work), `clock` (the one clock), `settings` (every bound), `job` and `context` (what lanes share).
 //!
 //! Must not know: rdkafka, metrics, HTTP. May break exactly once: a poll between the capture of a generation and the
-//! install of its batch that is not handled as `assignment` does it.
+//! install of its batch that is not handled as `lane/assignment.rs` does it.
 
-mod assignment;
-mod calls;
+pub mod board;
 mod clock;
-mod commit;
-mod company;
-mod errand;
+mod context;
 mod error;
-mod examine;
-mod failures;
-mod finish;
-pub(crate) mod fronts;
-pub(crate) mod identity;
-pub(crate) mod idle;
 pub(crate) mod job;
-mod lane;
-mod look;
-mod misrouted;
-mod ownership;
-pub(crate) mod pace;
-mod panics;
-pub mod reset;
-mod recover;
-mod restore;
-mod restoring;
+pub(crate) mod lane;
+pub mod operator;
+pub(crate) mod recovery;
 pub(crate) mod settings;
-pub mod skip;
-mod stall;
-pub mod status;
-mod timekeeper;
-mod topic_faults;
-mod topic_watch;
-mod unserved;
-mod watchdog;
+mod tasks;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -50,24 +27,24 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::thread::JoinHandle;
 
-pub use calls::{Call, OpenCall};
+pub use board::calls::{Call, OpenCall};
+pub use board::status::{Board, Status};
+pub use board::topic_faults::TopicFaults;
 pub use clock::{Clock, SimulatedTime};
-pub use company::{Company, Stop};
+pub use context::{LaneContext, Stop};
 pub use error::LaneError;
-pub use examine::examine;
-pub use finish::Finish;
-pub use identity::{Identities, Identity, Place};
-pub use idle::IdleWait;
 pub use job::Job;
-pub use lane::{Lane, Stepped};
-pub use ownership::Refusal;
+pub use lane::end::EndBarrier;
+pub use lane::idle::IdleWait;
+pub use lane::{Lane, StepOutcome};
+pub use operator::examine;
+pub use recovery::identity::{Identities, Identity, Place};
+pub use recovery::ownership::Refusal;
 pub use settings::{Mode, Settings};
-pub use stall::{Cause, Stall};
-pub use status::{Board, Status};
-pub use timekeeper::ClockStanding;
-pub use topic_faults::TopicFaults;
-pub use topic_watch::TopicWatch;
-pub use watchdog::{Orders, Watchdog};
+pub use watch::stall::{Cause, Stall};
+pub use watch::timekeeper::ClockStanding;
+pub use watch::topic_watch::TopicWatch;
+pub use watch::watchdog::{ReinitRequests, Watchdog};
 
 use crate::broker::Broker;
 
@@ -84,26 +61,27 @@ pub fn run<B: Broker>(
     board: &Board,
     stop: &Stop,
 ) -> Result<(), LaneError> {
-    let finish = Arc::new(Finish::new(lanes));
-    let (clock, board, orders, faults) = (clock.clone(), board.clone(), Orders::default(), TopicFaults::default());
-    let company = Company { clock, board, stop: stop.clone(), finish, orders, faults };
+    let end_barrier = Arc::new(EndBarrier::new(lanes));
+    let (clock, board, reinit_requests, faults) =
+        (clock.clone(), board.clone(), ReinitRequests::default(), TopicFaults::default());
+    let context = LaneContext { clock, board, stop: stop.clone(), end_barrier, reinit_requests, faults };
     let (tell, told) = mpsc::channel();
-    let watchdog = Watchdog::new(broker.clone(), job.clone(), company.clone());
+    let watchdog = Watchdog::new(broker.clone(), job.clone(), context.clone());
     let tell_hung = tell.clone();
     let watching = Watching::start("watchdog", move |is_over| {
         if let Some(error) = watchdog.watch(is_over) {
             // Nobody listens any more: the lanes have ended after all.
-            let _ = tell_hung.send(Told::Hung(error));
+            let _ = tell_hung.send(LaneEvent::Hung(error));
         }
     })?;
-    let topic_watch = TopicWatch::new(broker.clone(), job.clone(), company.clone());
+    let topic_watch = TopicWatch::new(broker.clone(), job.clone(), context.clone());
     let watching_topics = Watching::start("topic-watch", move |is_over| topic_watch.watch(is_over))?;
     let mut threads = BTreeMap::new();
     let mut failure = None;
     for index in 0..lanes {
-        let (broker, job, company, tell) = (broker.clone(), job.clone(), company.clone(), tell.clone());
+        let (broker, job, context, tell) = (broker.clone(), job.clone(), context.clone(), tell.clone());
         let thread = std::thread::Builder::new().name(format!("lane-{index}"));
-        match thread.spawn(move || run_lane(broker, job, company, index, tell)) {
+        match thread.spawn(move || run_lane(broker, job, context, index, tell)) {
             Ok(handle) => _ = threads.insert(index, handle),
             Err(source) => {
                 stop.stop();
@@ -114,8 +92,8 @@ pub fn run<B: Broker>(
     }
     while !threads.is_empty() {
         let thread = match told.recv().expect("this function holds a sender") {
-            Told::Ended(index) => threads.remove(&index).map(|thread| (index, thread)),
-            Told::Hung(error) => {
+            LaneEvent::Ended(index) => threads.remove(&index).map(|thread| (index, thread)),
+            LaneEvent::Hung(error) => {
                 stop.stop();
                 return Err(error);
             }
@@ -132,7 +110,7 @@ pub fn run<B: Broker>(
 }
 
 /// What a run waits for.
-enum Told {
+enum LaneEvent {
     Ended(usize),
     Hung(LaneError),
 }
@@ -167,16 +145,16 @@ impl Drop for Watching {
 fn run_lane<B: Broker>(
     broker: B,
     job: Arc<Job>,
-    company: Company,
+    context: LaneContext,
     index: usize,
-    tell: Sender<Told>,
+    tell: Sender<LaneEvent>,
 ) -> Result<(), LaneError> {
     /// However the lane ends, it says so, and the others don't go on without it, unless it was done.
     struct Ending {
         index: usize,
         is_done: bool,
         stop: Stop,
-        tell: Sender<Told>,
+        tell: Sender<LaneEvent>,
     }
     impl Drop for Ending {
         fn drop(&mut self) {
@@ -184,15 +162,15 @@ fn run_lane<B: Broker>(
                 self.stop.stop();
             }
             // Nobody listens any more after a call has hung.
-            let _ = self.tell.send(Told::Ended(self.index));
+            let _ = self.tell.send(LaneEvent::Ended(self.index));
         }
     }
-    let mut ending = Ending { index, is_done: false, stop: company.stop.clone(), tell };
-    let mut lane = Lane::new(broker, job, company, index)?;
+    let mut ending = Ending { index, is_done: false, stop: context.stop.clone(), tell };
+    let mut lane = Lane::new(broker, job, context, index)?;
     loop {
         match lane.step() {
-            Ok(Stepped::GoOn) => {}
-            Ok(Stepped::Done) => break,
+            Ok(StepOutcome::Continue) => {}
+            Ok(StepOutcome::Done) => break,
             Err(error) => {
                 tracing::error!(lane = index, error = &error as &(dyn std::error::Error + 'static), "the lane ends");
                 return Err(error);

@@ -1,6 +1,6 @@
 //! Whether every assigned partition is restored and being read; else why not.
 
-use crate::runtime::status::Phase;
+use crate::runtime::board::status::Phase;
 use crate::runtime::{ClockStanding, Stall, Status};
 
 /// Empty: ready.

@@ -3,7 +3,7 @@
 use crate::domain::{PartitionId, Stage, Timestamp};
 use crate::pipeline::tally::{OutputCounts, Tally};
 use crate::runtime::Status;
-use crate::runtime::status::{PartitionStatus, Phase};
+use crate::runtime::board::status::{PartitionStatus, Phase};
 
 /// Sums over partitions: counters over all that this process has owned, what stands over those it serves.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -8,7 +8,9 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tideline::broker::{Broker, BrokerError, CommitNote, Committed, Front, OffsetCommit, Reach, TransactionError};
+use tideline::broker::{
+    Broker, BrokerError, CommitNote, Committed, ForwardProgress, ForwardWatermark, OffsetCommit, TransactionError,
+};
 use tideline::domain::{Input, PartitionId, Timestamp};
 use tideline::record::{Offset, Outgoing};
 
@@ -185,8 +187,8 @@ pub fn commit_of(input: Input, partition: PartitionId, offset: Offset, number: u
     OffsetCommit { input, partition, offset, note: note(number), front: front(number) }
 }
 
-pub fn front(number: u64) -> Front {
-    Front { reach: Reach::Through(Timestamp::of_millis(-5)), forwarded: number }
+pub fn front(number: u64) -> ForwardProgress {
+    ForwardProgress { reach: ForwardWatermark::Through(Timestamp::of_millis(-5)), forwarded: number }
 }
 
 pub fn note(number: u64) -> CommitNote {

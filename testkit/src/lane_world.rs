@@ -13,7 +13,8 @@ use tideline::ingest::{Format, InputSpec};
 use tideline::record::{Message, Offset, Outgoing};
 use tideline::rules::Rules;
 use tideline::runtime::{
-    Board, Clock, Company, Finish, Job, Lane, LaneError, Orders, Settings, SimulatedTime, Stepped, Stop, TopicFaults,
+    Board, Clock, EndBarrier, Job, Lane, LaneContext, LaneError, ReinitRequests, Settings, SimulatedTime, StepOutcome,
+    Stop, TopicFaults,
 };
 use tideline::state::PartitionRecord;
 
@@ -60,7 +61,7 @@ impl Default for Options {
 pub struct World {
     pub broker: Memory,
     pub job: Arc<Job>,
-    pub company: Company,
+    pub context: LaneContext,
     pub time: SimulatedTime,
     pub options: Options,
 }
@@ -98,9 +99,15 @@ impl World {
             source: "tideline".to_owned(),
         };
         let job = Job::new(engine.unwrap(), topics, specs, 300_000, output, options.settings.clone());
-        let (board, stop, finish) = (Board::default(), Stop::default(), Arc::new(Finish::new(lanes)));
-        let (orders, faults) = (Orders::default(), TopicFaults::default());
-        Self { broker, job, company: Company { clock, board, stop, finish, orders, faults }, time, options }
+        let (board, stop, end_barrier) = (Board::default(), Stop::default(), Arc::new(EndBarrier::new(lanes)));
+        let (reinit_requests, faults) = (ReinitRequests::default(), TopicFaults::default());
+        Self {
+            broker,
+            job,
+            context: LaneContext { clock, board, stop, end_barrier, reinit_requests, faults },
+            time,
+            options,
+        }
     }
 
     /// A process with other options on the same log.
@@ -135,7 +142,7 @@ impl World {
     }
 
     pub fn lane(&self, index: usize) -> Lane<Memory> {
-        Lane::new(self.broker.clone(), self.job.clone(), self.company.clone(), index).unwrap()
+        Lane::new(self.broker.clone(), self.job.clone(), self.context.clone(), index).unwrap()
     }
 
     /// Puts an event where its user's events belong.
@@ -164,7 +171,7 @@ impl World {
             self.time.advance_ms(1);
             lane.step().unwrap();
         }
-        panic!("never came: {what}; {:?}", self.company.board);
+        panic!("never came: {what}; {:?}", self.context.board);
     }
 
     /// Steps a lane until all it was fed is committed.
@@ -179,7 +186,7 @@ impl World {
             self.time.advance_ms(1);
             for lane in &mut lanes {
                 if let Some(running) = lane
-                    && running.step()? == Stepped::Done
+                    && running.step()? == StepOutcome::Done
                 {
                     lane.take().unwrap().close();
                 }
@@ -188,7 +195,7 @@ impl World {
                 return Ok(());
             }
         }
-        panic!("the lanes never end; {:?}", self.company.board);
+        panic!("the lanes never end; {:?}", self.context.board);
     }
 
     /// Records of inputs that the group has not committed.
@@ -253,9 +260,10 @@ impl World {
     }
 
     pub fn users_in_memory(&self) -> u64 {
-        let users =
-            |partition: &tideline::runtime::status::PartitionStatus| partition.store.as_ref().map_or(0, |s| s.len());
-        self.company.board.read(|status| status.partitions.values().map(users).sum::<usize>()) as u64
+        let users = |partition: &tideline::runtime::board::status::PartitionStatus| {
+            partition.store.as_ref().map_or(0, |s| s.len())
+        };
+        self.context.board.read(|status| status.partitions.values().map(users).sum::<usize>()) as u64
     }
 }
 

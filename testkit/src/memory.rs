@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tideline::broker::memory::{Isolation, Memory, MemoryMessage, MemorySettings, MemorySource};
-use tideline::broker::{Broker, CommitNote, Front, OffsetCommit, Polled, Source, Topics};
+use tideline::broker::{Broker, CommitNote, ForwardProgress, OffsetCommit, Polled, Source, Topics};
 use tideline::domain::{Input, PartitionId};
 use tideline::record::{Message, Offset, Outgoing};
 
@@ -50,7 +50,7 @@ pub fn commit_of(offset: Offset, number: u64) -> OffsetCommit {
         partition: P0,
         offset,
         note: CommitNote { transactional_id: "lane".into(), number },
-        front: Front::default(),
+        front: ForwardProgress::default(),
     }
 }
 

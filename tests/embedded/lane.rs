@@ -4,8 +4,8 @@ use tideline::broker::memory::{Fault, Isolation, Memory};
 use tideline::broker::{Broker, Committed};
 use tideline::domain::{Input, PartitionId, Timestamp};
 use tideline::pipeline::tally::Tally;
-use tideline::runtime::status::{LaneStatus, Phase, RestoreStage};
-use tideline::runtime::{Lane, LaneError, Mode, Stepped};
+use tideline::runtime::board::status::{LaneStatus, Phase, RestoreStage};
+use tideline::runtime::{Lane, LaneError, Mode, StepOutcome};
 
 use testkit::lane_world::*;
 
@@ -22,16 +22,16 @@ fn feed_some(world: &World) {
 }
 
 fn of_lane(world: &World, lane: usize) -> LaneStatus {
-    world.company.board.read(|status| status.lanes[&lane].clone())
+    world.context.board.read(|status| status.lanes[&lane].clone())
 }
 
 fn phase(world: &World, partition: PartitionId) -> Phase {
-    world.company.board.read(|status| status.partitions.get(&partition).map(|it| it.phase.clone()).unwrap_or_default())
+    world.context.board.read(|status| status.partitions.get(&partition).map(|it| it.phase.clone()).unwrap_or_default())
 }
 
 fn tally(world: &World) -> Tally {
     let mut sum = Tally::default();
-    world.company.board.read(|status| {
+    world.context.board.read(|status| {
         status.partitions.values().flat_map(|partition| &partition.inputs).for_each(|input| sum += input.tally);
     });
     sum
@@ -62,7 +62,7 @@ fn a_batch_commits_outputs_state_and_offsets_together() {
     assert_eq!(world.outputs().len(), 6, "each user leaves inactive once");
     let tally = tally(&world);
     assert_eq!((tally.consumed, tally.applied), (18, 18));
-    assert!(world.company.board.read(tideline::runtime::Status::is_ready));
+    assert!(world.context.board.read(tideline::runtime::Status::is_ready));
     assert_eq!(world.users_in_memory(), 6);
 }
 
@@ -82,7 +82,7 @@ fn whatever_a_record_is_it_is_counted_once_and_what_cannot_be_used_is_kept() {
     world.produce(APP, Some(P0), Some(user.as_bytes()), payment(stranger, "astray", 11).json().to_string().as_bytes());
     let mut lane = world.lane(0);
     world.drain(&mut lane);
-    let inputs = world.company.board.read(|status| status.partitions[&P0].inputs.clone());
+    let inputs = world.context.board.read(|status| status.partitions[&P0].inputs.clone());
     let app = inputs[APP.index()].tally;
     assert!(app.balances(), "{app:?}");
     assert_eq!(
@@ -90,7 +90,7 @@ fn whatever_a_record_is_it_is_counted_once_and_what_cannot_be_used_is_kept() {
         (9, 2, 1, 1, 1, 1, 3)
     );
     assert_eq!(world.dead_letters(), 3);
-    let rekeyed = world.company.board.read(|status| status.partitions[&P1].inputs[REKEY.index()].tally);
+    let rekeyed = world.context.board.read(|status| status.partitions[&P1].inputs[REKEY.index()].tally);
     assert_eq!((rekeyed.consumed, rekeyed.applied), (1, 1), "it arrived where its user lives");
     let caused = world.outputs().into_iter().find(|output| output["user_id"] == **stranger).unwrap();
     assert_eq!(caused["cause"], serde_json::json!({"topic": "app", "partition": 0, "offset": 8}));
@@ -232,7 +232,7 @@ fn step_both(world: &World, a: &mut Lane<Memory>, b: &mut Lane<Memory>, what: &s
         a.step().unwrap();
         b.step().unwrap();
     }
-    panic!("never came: {what}; {:?}", world.company.board);
+    panic!("never came: {what}; {:?}", world.context.board);
 }
 
 #[test]
@@ -244,7 +244,7 @@ fn what_is_revoked_and_given_back_is_committed_first_and_not_restored_again() {
     assert_eq!(of_lane(&world, 0).restores, 2);
     let mut second = world.lane(1);
     step_both(&world, &mut first, &mut second, "a partition each", |world| {
-        world.lag() == 0 && [0, 1].iter().all(|lane| world.company.board.read(|s| s.lanes[lane].is_assigned))
+        world.lag() == 0 && [0, 1].iter().all(|lane| world.context.board.read(|s| s.lanes[lane].is_assigned))
     });
     assert_eq!((of_lane(&world, 0).restores, of_lane(&world, 0).returns), (2, 1), "one came back");
     assert_eq!(of_lane(&world, 1).restores, 1);
@@ -276,7 +276,7 @@ fn parked_state_is_not_taken_up_when_another_has_written_in_between() {
     let mut second = Lane::new(
         world.broker.clone(),
         world.again(2, |options| options.settings.name = "a".to_owned()).job,
-        world.company.clone(),
+        world.context.clone(),
         1,
     )
     .unwrap();
@@ -297,7 +297,7 @@ fn parked_state_is_not_taken_up_when_another_has_written_in_between() {
     second.close();
     world.feed(APP, &payment(user, "c", 2 * DAY_MS));
     world.drain(&mut first);
-    let user = world.company.board.read(|status| status.partitions[&P0].store.clone()).unwrap();
+    let user = world.context.board.read(|status| status.partitions[&P0].store.clone()).unwrap();
     let user = user.user(&tideline::domain::UserId::new(&users_on(P0, 1, 1)[0]).unwrap()).unwrap().unwrap();
     assert_eq!(user.history.days().len(), 3, "the payment that the second folded is not forgotten");
 }
@@ -426,7 +426,7 @@ fn run_refused(world: &World) -> String {
             Err(error) => return error.to_string(),
         }
     }
-    panic!("nothing is refused; {:?}", world.company.board);
+    panic!("nothing is refused; {:?}", world.context.board);
 }
 
 #[test]
@@ -457,13 +457,16 @@ fn move_offset(
     input: Input,
     offset: i64,
 ) {
-    use tideline::broker::{CommitNote, Front, OffsetCommit, Producer, Source, Transaction};
+    use tideline::broker::{CommitNote, ForwardProgress, OffsetCommit, Producer, Source, Transaction};
     source.poll(std::time::Duration::ZERO, &mut Vec::new()).unwrap();
     let generation = source.generation().unwrap();
     let note = CommitNote { transactional_id: "somebody".into(), number: 1 };
     let mut transaction = producer.begin().unwrap();
     transaction
-        .send_offsets(&[OffsetCommit { input, partition: P0, offset, note, front: Front::default() }], &generation)
+        .send_offsets(
+            &[OffsetCommit { input, partition: P0, offset, note, front: ForwardProgress::default() }],
+            &generation,
+        )
         .unwrap();
     transaction.commit().unwrap();
 }
@@ -476,7 +479,7 @@ fn a_member_with_older_rules_leaves_the_partition_unserved_and_says_so() {
     let older = world.again(1, |options| options.rules.generation = 1);
     let mut lane = older.lane(0);
     older.step_until(&mut lane, "unserved", |world| matches!(phase(world, P0), Phase::Unserved(_)));
-    assert!(!older.company.board.read(tideline::runtime::Status::is_ready));
+    assert!(!older.context.board.read(tideline::runtime::Status::is_ready));
     let Phase::Unserved(why) = phase(&older, P0) else { panic!("served") };
     assert!(why.contains("generation 2") && why.contains("generation 1"), "{why}");
 }
@@ -545,8 +548,8 @@ fn a_stop_commits_what_is_in_hand_and_leaves() {
         lane.step().unwrap();
     }
     assert_eq!(world.outputs().len(), 0, "the batch is in hand");
-    world.company.stop.stop();
-    let steps = (0..5).map(|_| lane.step().unwrap()).take_while(|stepped| *stepped == Stepped::GoOn).count();
+    world.context.stop.stop();
+    let steps = (0..5).map(|_| lane.step().unwrap()).take_while(|stepped| *stepped == StepOutcome::Continue).count();
     assert!(steps < 5);
     lane.close();
     assert_eq!((world.outputs().len(), world.lag()), (6, 0));
@@ -567,7 +570,7 @@ fn a_batch_is_bounded_and_so_is_what_waits() {
     let mut lane = world.lane(0);
     let mut waiting = 0;
     world.step_until(&mut lane, "everything consumed", |world| {
-        let inputs = world.company.board.read(|status| status.partitions.get(&P0).map(|it| it.inputs.clone()));
+        let inputs = world.context.board.read(|status| status.partitions.get(&P0).map(|it| it.inputs.clone()));
         waiting = waiting.max(inputs.iter().flatten().map(|input| input.waiting).max().unwrap_or_default());
         let last = of_lane_or_default(world).last_batch_records;
         assert!(last <= 7, "a batch of {last}");
@@ -590,7 +593,7 @@ fn a_batch_is_committed_once_its_outputs_hold_enough_bytes() {
 }
 
 fn of_lane_or_default(world: &World) -> LaneStatus {
-    world.company.board.read(|status| status.lanes.get(&0).cloned().unwrap_or_default())
+    world.context.board.read(|status| status.lanes.get(&0).cloned().unwrap_or_default())
 }
 
 #[test]
@@ -617,8 +620,8 @@ fn lanes_on_threads_run_to_the_end() {
     });
     feed_some(&world);
     let clock = tideline::runtime::Clock::system();
-    let company = &world.company;
-    tideline::runtime::run(&world.broker, &world.job, 2, &clock, &company.board, &company.stop).unwrap();
+    let context = &world.context;
+    tideline::runtime::run(&world.broker, &world.job, 2, &clock, &context.board, &context.stop).unwrap();
     assert_eq!(world.lag(), 0);
     assert_eq!(world.outputs().len(), 12);
 }
@@ -640,7 +643,7 @@ fn a_lane_that_is_fenced_again_and_again_ends_and_says_what_to_do() {
             return;
         }
     }
-    panic!("it never ends; {:?}", world.company.board);
+    panic!("it never ends; {:?}", world.context.board);
 }
 
 #[test]

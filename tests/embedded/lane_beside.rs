@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use tideline::broker::Broker;
 use tideline::broker::memory::Fault;
 use tideline::domain::PartitionId;
-use tideline::runtime::status::{LaneStatus, Phase, RestoreStage};
-use tideline::runtime::{Clock, Company, Lane};
+use tideline::runtime::board::status::{LaneStatus, Phase, RestoreStage};
+use tideline::runtime::{Clock, Lane, LaneContext};
 
 use super::spy::{At, Spy};
 use testkit::lane_world::*;
@@ -35,27 +35,27 @@ impl Real {
             change(options);
         });
         before(&world.again(1, |_| {}));
-        world.company = Company { clock: Clock::system(), ..world.company.clone() };
+        world.context = LaneContext { clock: Clock::system(), ..world.context.clone() };
         let spy = Spy::new(world.broker.clone());
-        let lane = Lane::new(spy.clone(), world.job.clone(), world.company.clone(), 0).unwrap();
+        let lane = Lane::new(spy.clone(), world.job.clone(), world.context.clone(), 0).unwrap();
         Self { world, spy, lane }
     }
 
     fn step_until(&mut self, what: &str, done: impl Fn(&World, &Spy) -> bool) {
         let since = Instant::now();
         while !done(&self.world, &self.spy) {
-            assert!(since.elapsed() < PATIENCE, "never came: {what}; {:?}", self.world.company.board);
+            assert!(since.elapsed() < PATIENCE, "never came: {what}; {:?}", self.world.context.board);
             self.lane.step().unwrap();
         }
     }
 }
 
 fn of_lane(world: &World) -> LaneStatus {
-    world.company.board.read(|status| status.lanes.get(&0).cloned().unwrap_or_default())
+    world.context.board.read(|status| status.lanes.get(&0).cloned().unwrap_or_default())
 }
 
 fn phase(world: &World, partition: PartitionId) -> Phase {
-    world.company.board.read(|status| status.partitions.get(&partition).map(|it| it.phase.clone()).unwrap_or_default())
+    world.context.board.read(|status| status.partitions.get(&partition).map(|it| it.phase.clone()).unwrap_or_default())
 }
 
 fn is_restoring(world: &World, partition: PartitionId, at: RestoreStage) -> bool {
@@ -67,10 +67,10 @@ fn user_on(partition: PartitionId) -> String {
 }
 
 fn consumed(world: &World) -> u64 {
-    let of = |partition: &tideline::runtime::status::PartitionStatus| -> u64 {
+    let of = |partition: &tideline::runtime::board::status::PartitionStatus| -> u64 {
         partition.inputs.iter().map(|input| input.tally.consumed).sum()
     };
-    world.company.board.read(|status| status.partitions.values().map(of).sum())
+    world.context.board.read(|status| status.partitions.values().map(of).sum())
 }
 
 /// Per user no number twice and none left out.
@@ -197,7 +197,7 @@ fn the_group_is_answered_while_an_outcome_is_in_doubt_and_nothing_is_handled() {
     }
     let since = Instant::now();
     while real.world.lag() > 0 {
-        assert!(since.elapsed() < PATIENCE, "{:?}", real.world.company.board);
+        assert!(since.elapsed() < PATIENCE, "{:?}", real.world.context.board);
         others.time.advance_ms(1);
         second.step().unwrap();
         real.lane.step().unwrap();
@@ -260,7 +260,7 @@ fn a_changelog_that_is_half_read_is_read_on_to_what_others_have_written_meanwhil
     world.step_until(&mut lane, "served", |world| phase(world, P0) == Phase::Serving);
     let all = world.read("changelog", tideline::broker::memory::Isolation::ReadCommitted).len() as u64;
     assert_eq!(of_lane(&world).restored_records, all);
-    let users = world.company.board.read(|status| status.partitions[&P0].store.clone()).unwrap();
+    let users = world.context.board.read(|status| status.partitions[&P0].store.clone()).unwrap();
     let user = users.user(&tideline::domain::UserId::new(user).unwrap()).unwrap().unwrap();
     assert_eq!(user.history.days().len(), 2, "what the other folded is not forgotten");
     assert!(world.broker.open_writers(P0).unwrap().is_empty());
@@ -275,7 +275,7 @@ fn a_failure_is_forgotten_when_its_partition_goes() {
     });
     let spy = Spy::new(world.broker.clone());
     spy.fail(At::Changelog(P0), u64::MAX);
-    let mut lane = Lane::new(spy.clone(), world.job.clone(), world.company.clone(), 0).unwrap();
+    let mut lane = Lane::new(spy.clone(), world.job.clone(), world.context.clone(), 0).unwrap();
     let mut pass = |seconds: u64| {
         (0..seconds * 100).try_for_each(|_| {
             world.time.advance_ms(10);

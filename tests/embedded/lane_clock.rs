@@ -20,7 +20,7 @@ fn world(change: impl FnOnce(&mut Options)) -> World {
         (options.partitions, options.now) = (1, Timestamp::of_millis(START_MS + 3 * DAY_MS));
         change(options);
     });
-    let clock = world.company.clock.clone();
+    let clock = world.context.clock.clone();
     world.broker.keep_time(move || BrokerTime::At(Timestamp::of_millis(clock.monotonic_ms().cast_signed())));
     world
 }
@@ -30,7 +30,7 @@ fn stream_time(world: &World) -> Option<Timestamp> {
 }
 
 fn standing(world: &World) -> ClockStanding {
-    world.company.board.read(|status| status.clock.clone())
+    world.context.board.read(|status| status.clock.clone())
 }
 
 /// Time goes by in steps of 100 ms, and the lane with it.
@@ -51,9 +51,9 @@ fn a_start_with_a_clock_that_is_far_ahead_moves_nothing_and_is_named() {
     assert_eq!(stream_time(&world), Some(Timestamp::of_millis(START_MS + 2 * DAY_MS)), "only the event moved it");
     assert_eq!(world.outputs().len(), 1, "nobody is announced lost: {:?}", world.outputs());
     assert_eq!(standing(&world), ClockStanding::Apart { ahead_ms: 400 * DAY_MS });
-    let reasons = world.company.board.read(reasons_not_ready).join("\n");
+    let reasons = world.context.board.read(reasons_not_ready).join("\n");
     assert!(reasons.contains("clock is 34560000 s ahead of the broker's"), "{reasons}");
-    let remarks = world.company.board.read(remarks).join("\n");
+    let remarks = world.context.board.read(remarks).join("\n");
     assert!(remarks.contains("partition 0: stream time does not follow the clock"), "{remarks}");
 
     // The future never moves stream time, by whose clock ever it is the future.
@@ -66,9 +66,9 @@ fn a_start_with_a_clock_that_is_far_ahead_moves_nothing_and_is_named() {
     world.time.set_wall_ahead_ms(0);
     pass(&world, &mut lane, 3 * MINUTE_MS);
     assert_eq!(standing(&world), ClockStanding::Agrees { ahead_ms: 0 });
-    let now = world.company.clock.wall();
+    let now = world.context.clock.wall();
     assert!(now.since(stream_time(&world).unwrap()) <= 10_000, "set right, it is followed");
-    assert!(world.company.board.read(reasons_not_ready).is_empty());
+    assert!(world.context.board.read(reasons_not_ready).is_empty());
 }
 
 /// Retention goes by the stamps of records, and brokers refuse those from the future: none comes from a clock that is wrong.
@@ -81,7 +81,7 @@ fn what_is_written_bears_the_brokers_time_where_the_machines_is_wrong() {
         world.produce(APP, Some(P0), Some(b"u1"), b"no event");
         let mut lane = world.lane(0);
         pass(&world, &mut lane, MINUTE_MS);
-        let now_ms = world.company.clock.monotonic_ms().cast_signed();
+        let now_ms = world.context.clock.monotonic_ms().cast_signed();
         let topics = world.broker.topics().clone();
         for topic in [&topics.tier_changes, &topics.dead_letters] {
             let records = world.broker.read(topic, P0, 0, Isolation::ReadCommitted, usize::MAX).unwrap();
@@ -126,7 +126,7 @@ fn a_clock_that_jumps_while_it_is_followed_moves_nothing() {
     let mut lane = world.lane(0);
     pass(&world, &mut lane, 2 * MINUTE_MS);
     let before = stream_time(&world).unwrap();
-    assert!(world.company.clock.wall().since(before) <= 10_000, "it follows: {before}");
+    assert!(world.context.clock.wall().since(before) <= 10_000, "it follows: {before}");
     world.time.set_wall_ahead_ms(400 * DAY_MS);
     pass(&world, &mut lane, 10 * MINUTE_MS);
     assert!(stream_time(&world).unwrap().since(before) <= 10_000, "not one step with it");
@@ -136,7 +136,7 @@ fn a_clock_that_jumps_while_it_is_followed_moves_nothing() {
 #[test]
 fn the_clocks_are_compared_again_every_hour() {
     let world = world(|options| options.settings.idle_tick = Duration::from_secs(3_600));
-    let (asked, clock) = (std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0)), world.company.clock.clone());
+    let (asked, clock) = (std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0)), world.context.clock.clone());
     let counted = asked.clone();
     world.broker.keep_time(move || {
         counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
@@ -157,9 +157,9 @@ fn where_the_brokers_time_cannot_be_had_the_clock_is_followed_on_trust_which_is_
     world.feed(APP, &payment("u1", "a", 2 * DAY_MS));
     let mut lane = world.lane(0);
     pass(&world, &mut lane, 2 * MINUTE_MS);
-    assert!(world.company.clock.wall().since(stream_time(&world).unwrap()) <= 10_000);
-    assert!(world.company.board.read(reasons_not_ready).is_empty(), "it is ready all the same");
-    let remarks = world.company.board.read(remarks).join("\n");
+    assert!(world.context.clock.wall().since(stream_time(&world).unwrap()) <= 10_000);
+    assert!(world.context.board.read(reasons_not_ready).is_empty(), "it is ready all the same");
+    let remarks = world.context.board.read(remarks).join("\n");
     assert!(remarks.contains("on trust") && remarks.contains("it has none"), "{remarks}");
 }
 
@@ -197,13 +197,13 @@ fn a_pause_does_not_end_a_backfill() {
         world.drain(&mut lane);
         pass(&world, &mut lane, pause_ms);
         if pause_ms > 0 {
-            let remarks = world.company.board.read(remarks).join("\n");
+            let remarks = world.context.board.read(remarks).join("\n");
             for part in
                 ["partition 0", "243 days behind the clock", "stream.idle_reach, 7 days", "raise stream.idle_reach"]
             {
                 assert!(remarks.contains(part), "{part:?} is not in {remarks:?}");
             }
-            assert!(world.company.board.read(reasons_not_ready).is_empty(), "a pause is no fault");
+            assert!(world.context.board.read(reasons_not_ready).is_empty(), "a pause is no fault");
         }
         portion(&world, 1);
         world.drain(&mut lane);
@@ -219,7 +219,7 @@ fn a_partition_that_never_saw_an_event_follows_no_clock() {
     let mut lane = world.lane(0);
     pass(&world, &mut lane, 3 * MINUTE_MS);
     assert_eq!(stream_time(&world), None);
-    assert_eq!(world.company.board.read(remarks), Vec::<String>::new(), "nobody waits for anything");
+    assert_eq!(world.context.board.read(remarks), Vec::<String>::new(), "nobody waits for anything");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tideline::broker::memory::{Fault, Memory};
 use tideline::runtime::Lane;
-use tideline::runtime::status::LaneStatus;
+use tideline::runtime::board::status::LaneStatus;
 use tideline::telemetry::reasons_not_ready;
 
 use testkit::lane_world::*;
@@ -12,7 +12,7 @@ use testkit::lane_world::*;
 const SECOND_MS: u64 = 1_000;
 
 fn lane_status(world: &World) -> LaneStatus {
-    world.company.board.read(|status| status.lanes[&0].clone())
+    world.context.board.read(|status| status.lanes[&0].clone())
 }
 
 /// Time goes by in steps of 10 ms, and the lane with it.
@@ -35,7 +35,7 @@ fn a_batch_that_cannot_succeed_is_written_less_and_less_often_and_failing_stands
     let mut lane = world.lane(0);
     pass(&world, &mut lane, SECOND_MS, || {});
     pass(&world, &mut lane, 100 * SECOND_MS, || {
-        let reasons = world.company.board.read(reasons_not_ready);
+        let reasons = world.context.board.read(reasons_not_ready);
         assert!(reasons.iter().any(|reason| reason.contains("commit: ")), "failing is said all the while: {reasons:?}");
     });
     let aborted = lane_status(&world).transactions.aborted;
@@ -86,7 +86,7 @@ fn a_slice_of_deadlines_that_was_not_taken_in_time_is_halved_too() {
     (0..3).for_each(|_| world.broker.inject(Fault::TimedOut));
     let mut slices = Vec::new();
     pass(&world, &mut lane, 120 * SECOND_MS, || {
-        let told = world.company.board.read(|status| status.partitions[&P0].timers_fired);
+        let told = world.context.board.read(|status| status.partitions[&P0].timers_fired);
         slices.push(told);
     });
     slices.dedup();

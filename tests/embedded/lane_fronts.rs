@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tideline::broker::memory::{Memory, MemoryProducer, MemorySettings, MemorySource};
-use tideline::broker::{Broker, CommitNote, Front, OffsetCommit, Polled, Producer, Reach, Source, Transaction};
+use tideline::broker::{
+    Broker, CommitNote, ForwardProgress, ForwardWatermark, OffsetCommit, Polled, Producer, Source, Transaction,
+};
 use tideline::domain::{Input, PartitionId, Partitioner, Timestamp};
 use tideline::pipeline::tally::Tally;
 use tideline::runtime::{Lane, Mode};
@@ -19,7 +21,7 @@ fn to_the_end(options: &mut Options) {
 
 fn tally(world: &World, input: Input) -> Tally {
     let mut sum = Tally::default();
-    world.company.board.read(|status| {
+    world.context.board.read(|status| {
         let inputs = status.partitions.values().filter_map(|partition| partition.inputs.get(input.index()));
         inputs.for_each(|input| sum += input.tally);
     });
@@ -138,7 +140,7 @@ fn of_many_records_on_wrong_partitions_one_warning_is_noted() {
     });
     feed_history(&world, Partitioner::Consistent);
     world.run_to_the_end(vec![world.lane(0)]).unwrap();
-    assert_eq!(world.company.board.read(|status| status.misrouted.clone()), [APP.index()].into());
+    assert_eq!(world.context.board.read(|status| status.misrouted.clone()), [APP.index()].into());
     let Tally { rekeyed, fits, .. } = tally(&world, APP);
     assert_eq!(fits[1], rekeyed, "each lies where librdkafka's partitioner puts it");
 }
@@ -166,7 +168,7 @@ impl Other {
                     partition = partitions.first().copied().filter(|_| partitions.len() == 1);
                 }
             }
-            let is_ready = world.company.board.read(tideline::runtime::Status::is_ready);
+            let is_ready = world.context.board.read(tideline::runtime::Status::is_ready);
             if let Some(partition) = partition.filter(|_| is_ready) {
                 let producer = world.broker.producer("other").unwrap();
                 return Self { source, producer, partition, forwarded: 0 };
@@ -176,10 +178,10 @@ impl Other {
     }
 
     /// Forwards one more, and stands there.
-    fn tell(&mut self, reach: Reach) {
+    fn tell(&mut self, reach: ForwardWatermark) {
         self.forwarded += 1;
         let note = CommitNote { transactional_id: "other".into(), number: self.forwarded };
-        let front = Front { reach, forwarded: self.forwarded };
+        let front = ForwardProgress { reach, forwarded: self.forwarded };
         let offset = OffsetCommit { input: REKEY, partition: self.partition, offset: 0, note, front };
         let mut transaction = self.producer.begin().unwrap();
         transaction.send_offsets(&[offset], &self.source.generation().unwrap()).unwrap();
@@ -187,7 +189,7 @@ impl Other {
     }
 }
 
-const STANDING: Reach = Reach::Through(Timestamp::of_millis(START_MS));
+const STANDING: ForwardWatermark = ForwardWatermark::Through(Timestamp::of_millis(START_MS));
 
 /// A lane beside another member that stands still, and has an event beyond its front.
 fn beside_one_that_stands_still() -> (World, Lane<Memory>, Other) {
@@ -236,14 +238,14 @@ fn what_lies_before_the_front_of_another_is_handled_and_when_it_moves_so_is_the_
         lane.step().unwrap();
     }
     assert_eq!(tally(&world, APP).consumed, 1);
-    other.tell(Reach::End);
+    other.tell(ForwardWatermark::End);
     world.step_until(&mut lane, "the event beyond", |world| has_passed(world, &other));
 }
 
 #[test]
 fn a_front_that_stands_still_for_longer_than_patience_is_named_and_passed_over() {
     let (world, mut lane, mut other) = beside_one_that_stands_still();
-    let passed_over = |world: &World| world.company.board.read(|status| status.lanes[&0].passed_over.clone());
+    let passed_over = |world: &World| world.context.board.read(|status| status.lanes[&0].passed_over.clone());
     let mut was_held = false;
     let mut after_ms = 0;
     while passed_over(&world).is_empty() {
@@ -255,13 +257,13 @@ fn a_front_that_stands_still_for_longer_than_patience_is_named_and_passed_over()
         world.time.advance_ms(1);
         after_ms += 1;
         lane.step().unwrap();
-        was_held |= world.company.board.read(|it| it.partitions[&own(&other)].held_by) == Some(other.partition);
+        was_held |= world.context.board.read(|it| it.partitions[&own(&other)].held_by) == Some(other.partition);
     }
     assert_eq!(passed_over(&world), [other.partition]);
     assert!((119_000..122_000).contains(&after_ms), "stream.patience is 120 s, it was {after_ms} ms");
     assert!(was_held, "the partition says for whom it waits");
     world.step_until(&mut lane, "it goes on", |world| has_passed(world, &other));
-    other.tell(Reach::Through(Timestamp::of_millis(START_MS + 1)));
+    other.tell(ForwardWatermark::Through(Timestamp::of_millis(START_MS + 1)));
     world.step_until(&mut lane, "one that moves is waited for again", |world| passed_over(world).is_empty());
 }
 
@@ -276,7 +278,7 @@ fn where_nothing_is_forwarded_no_transaction_is_made_for_a_front() {
         world.time.advance_ms(1);
         lane.step().unwrap();
     }
-    let committed = world.company.board.read(|status| status.lanes[&0].transactions.committed);
+    let committed = world.context.board.read(|status| status.lanes[&0].transactions.committed);
     assert_eq!(committed, 1, "the payment's");
 }
 
@@ -298,6 +300,6 @@ fn a_history_on_the_wrong_partitions_is_worked_through_in_few_transactions() {
     }
     world.run_to_the_end(vec![world.lane(0)]).unwrap();
     assert_eq!(world.dead_letters(), 0);
-    let committed = world.company.board.read(|status| status.lanes[&0].transactions.committed);
+    let committed = world.context.board.read(|status| status.lanes[&0].transactions.committed);
     assert!(committed < 500, "{committed} transactions for {RECORDS} records");
 }

@@ -13,7 +13,7 @@ fn the_generation_of_a_batch_is_taken_when_its_first_record_is_handled() {
     let user = &users_on(P0, 1, 1)[0];
     world.feed(APP, &payment(user, "a", 0));
     let spy = Spy::new(world.broker.clone());
-    let mut lane = Lane::new(spy.clone(), world.job.clone(), world.company.clone(), 0).unwrap();
+    let mut lane = Lane::new(spy.clone(), world.job.clone(), world.context.clone(), 0).unwrap();
     for _ in 0..2_000 {
         world.time.advance_ms(1);
         lane.step().unwrap();

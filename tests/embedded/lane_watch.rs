@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use tideline::broker::Broker;
 use tideline::domain::PartitionId;
-use tideline::runtime::status::Cures;
-use tideline::runtime::{Call, Cause, Clock, Company, Lane, LaneError, Stall, Watchdog};
+use tideline::runtime::board::status::Cures;
+use tideline::runtime::{Call, Cause, Clock, Lane, LaneContext, LaneError, Stall, Watchdog};
 
 use super::spy::{At, Spy};
 use testkit::lane_world::*;
@@ -31,8 +31,8 @@ impl Watched {
         });
         world.feed(APP, &payment(&users_on(P0, 1, 1)[0], "first", 0));
         let spy = Spy::new(world.broker.clone());
-        let lane = Lane::new(spy.clone(), world.job.clone(), world.company.clone(), 0).unwrap();
-        let watchdog = Watchdog::new(spy.clone(), world.job.clone(), world.company.clone());
+        let lane = Lane::new(spy.clone(), world.job.clone(), world.context.clone(), 0).unwrap();
+        let watchdog = Watchdog::new(spy.clone(), world.job.clone(), world.context.clone());
         let mut watched = Self { world, spy, lane, watchdog };
         watched.pass(1_000);
         assert_eq!(watched.world.lag(), 0);
@@ -52,11 +52,11 @@ impl Watched {
     }
 
     fn stalls(&self) -> Vec<Stall> {
-        self.world.company.board.read(|status| status.stalls.clone())
+        self.world.context.board.read(|status| status.stalls.clone())
     }
 
     fn cures(&self) -> Cures {
-        self.world.company.board.read(|status| status.cures)
+        self.world.context.board.read(|status| status.cures)
     }
 }
 
@@ -69,7 +69,7 @@ fn what_has_nothing_to_do_is_not_named() {
 
 /// When the partition last came forward.
 fn moved_ms(watched: &Watched) -> u64 {
-    watched.world.company.board.read(|status| status.partitions[&P0].moved_ms)
+    watched.world.context.board.read(|status| status.partitions[&P0].moved_ms)
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn deadlines_that_fire_are_a_step_forward_and_time_that_follows_the_clock_is_non
     for _ in 0..100 {
         watched.pass(100);
         steps.push(moved_ms(&watched));
-        fired.push(watched.world.company.board.read(|status| status.partitions[&P0].timers_fired));
+        fired.push(watched.world.context.board.read(|status| status.partitions[&P0].timers_fired));
     }
     steps.dedup();
     fired.dedup();
@@ -184,27 +184,27 @@ fn an_input_that_is_waited_for_is_named() {
 }
 
 /// Lanes on threads, with the watchdog beside them, until `done`.
-fn run_until(spy: &Spy, world: &World, company: &Company, mut done: impl FnMut(&Company) -> bool) {
+fn run_until(spy: &Spy, world: &World, context: &LaneContext, mut done: impl FnMut(&LaneContext) -> bool) {
     std::thread::scope(|scope| {
         let lanes =
-            scope.spawn(|| tideline::runtime::run(spy, &world.job, 1, &company.clock, &company.board, &company.stop));
+            scope.spawn(|| tideline::runtime::run(spy, &world.job, 1, &context.clock, &context.board, &context.stop));
         let since = Instant::now();
-        while !done(company) {
+        while !done(context) {
             let has_ended = lanes.is_finished();
             if has_ended || since.elapsed() > PATIENCE {
-                company.stop.stop();
-                panic!("never came; ended: {has_ended}; {:?}", company.board);
+                context.stop.stop();
+                panic!("never came; ended: {has_ended}; {:?}", context.board);
             }
             std::thread::yield_now();
         }
-        company.stop.stop();
+        context.stop.stop();
         lanes.join().unwrap().unwrap();
     });
 }
 
-fn hung(company: &Company, partition: Option<PartitionId>, call: &str) -> bool {
+fn hung(context: &LaneContext, partition: Option<PartitionId>, call: &str) -> bool {
     let is_it = |stall: &Stall| stall.cause == Cause::HungCall && stall.partition == partition && stall.detail == call;
-    company.board.read(|status| status.stalls.iter().any(is_it))
+    context.board.read(|status| status.stalls.iter().any(is_it))
 }
 
 #[test]
@@ -216,19 +216,19 @@ fn a_call_that_does_not_return_is_named_while_it_lasts() {
     for (at, partition, call) in
         [(At::Committed(P1), Some(P1), "committed_offsets"), (At::SendOffsets, None, "send_offsets")]
     {
-        let company = Company { clock: Clock::system(), ..world.again(1, |_| {}).company };
+        let context = LaneContext { clock: Clock::system(), ..world.again(1, |_| {}).context };
         let spy = Spy::new(world.broker.clone());
         spy.shut(at);
         let mut was_named = false;
         if at == At::SendOffsets {
             world.feed(APP, &payment(&users_on(P0, 2, 1)[0], "b", DAY_MS));
         }
-        run_until(&spy, &world, &company, |company| {
-            if !was_named && hung(company, partition, call) {
+        run_until(&spy, &world, &context, |context| {
+            if !was_named && hung(context, partition, call) {
                 was_named = true;
                 spy.open(at);
             }
-            was_named && !hung(company, partition, call)
+            was_named && !hung(context, partition, call)
         });
     }
 }
@@ -240,10 +240,10 @@ fn a_call_that_never_returns_ends_the_run_which_names_it() {
         options.settings.patience = Duration::from_millis(300);
     });
     world.feed(APP, &payment(&users_on(P0, 2, 1)[0], "a", 0));
-    let company = Company { clock: Clock::system(), ..world.again(1, |_| {}).company };
+    let context = LaneContext { clock: Clock::system(), ..world.again(1, |_| {}).context };
     let spy = Spy::new(world.broker.clone());
     spy.shut(At::SendOffsets);
-    let ended = tideline::runtime::run(&spy, &world.job, 2, &company.clock, &company.board, &company.stop);
+    let ended = tideline::runtime::run(&spy, &world.job, 2, &context.clock, &context.board, &context.stop);
     let Err(LaneError::Hung { call: Call::SendOffsets, waited, .. }) = ended else { panic!("{ended:?}") };
     assert!(waited > world.job.settings.patience);
     spy.open(At::SendOffsets);

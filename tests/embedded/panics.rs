@@ -16,7 +16,7 @@ use tideline::emit::header;
 use tideline::ingest::RejectReason;
 use tideline::pipeline::tally::Tally;
 use tideline::record::{Header, Message, Offset};
-use tideline::runtime::{Lane, Stepped};
+use tideline::runtime::{Lane, StepOutcome};
 use tideline::state::PartitionRecord;
 
 use testkit::lane_world::*;
@@ -129,8 +129,8 @@ impl Broker for Touchy {
         self.log.describe_topics()
     }
 
-    fn fronts(&self) -> Result<Vec<Option<tideline::broker::Front>>, BrokerError> {
-        self.log.fronts()
+    fn forward_progress(&self) -> Result<Vec<Option<tideline::broker::ForwardProgress>>, BrokerError> {
+        self.log.forward_progress()
     }
 
     fn rekey_end(&self, partition: PartitionId) -> Result<Offset, BrokerError> {
@@ -221,15 +221,15 @@ struct Ran {
 fn run(fuse: Fuse) -> Ran {
     let world = fed(false);
     let broker = Touchy { log: world.broker.clone(), fuse, at: 2, burnt: Arc::default() };
-    let mut lane = Lane::new(broker.clone(), world.job.clone(), world.company.clone(), 0).unwrap();
+    let mut lane = Lane::new(broker.clone(), world.job.clone(), world.context.clone(), 0).unwrap();
     for _ in 0..20_000 {
         if world.lag() == 0 {
             break;
         }
         world.time.advance_ms(1);
-        assert_eq!(lane.step().unwrap(), Stepped::GoOn);
+        assert_eq!(lane.step().unwrap(), StepOutcome::Continue);
     }
-    assert_eq!(world.lag(), 0, "the partition stands still: {:?}", world.company.board);
+    assert_eq!(world.lag(), 0, "the partition stands still: {:?}", world.context.board);
     Ran { world, burnt: broker.burnt.load(Ordering::Relaxed) }
 }
 
@@ -241,7 +241,7 @@ fn outputs(world: &World) -> Vec<Value> {
 }
 
 fn tally(world: &World, input: Input) -> Tally {
-    world.company.board.read(|status| {
+    world.context.board.read(|status| {
         let mut sum = Tally::default();
         status.partitions.values().for_each(|partition| sum += partition.inputs[input.index()].tally);
         sum

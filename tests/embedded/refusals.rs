@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tideline::broker::memory::{Memory, MemorySettings};
-use tideline::broker::{Broker, CommitNote, Front, OffsetCommit, Producer, Source, Transaction};
+use tideline::broker::{Broker, CommitNote, ForwardProgress, OffsetCommit, Producer, Source, Transaction};
 use tideline::domain::Input;
 use tideline::record::Offset;
 use tideline::runtime::Lane;
@@ -34,7 +34,10 @@ pub fn move_offset(world: &World, input: Input, offset: Offset) {
     let note = CommitNote { transactional_id: "somebody".into(), number: 1 };
     let mut transaction = producer.begin().unwrap();
     transaction
-        .send_offsets(&[OffsetCommit { input, partition: P0, offset, note, front: Front::default() }], &generation)
+        .send_offsets(
+            &[OffsetCommit { input, partition: P0, offset, note, front: ForwardProgress::default() }],
+            &generation,
+        )
         .unwrap();
     transaction.commit().unwrap();
 }
@@ -48,7 +51,7 @@ pub fn refusal(world: &World) -> String {
             return error.to_string();
         }
     }
-    panic!("nothing is refused; {:?}", world.company.board);
+    panic!("nothing is refused; {:?}", world.context.board);
 }
 
 fn check(tamper: impl FnOnce(&World), named: &[&str]) {

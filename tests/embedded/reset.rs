@@ -8,7 +8,7 @@ use tideline::broker::Broker;
 use tideline::broker::memory::{Fault, Memory, MemorySettings};
 use tideline::domain::{PartitionId, Timestamp};
 use tideline::runtime::Clock;
-use tideline::runtime::reset::{Done, Impossible, ResetError, Resetter, Survey, Target};
+use tideline::runtime::operator::reset::{Done, Impossible, ResetError, Resetter, Survey, Target};
 
 use super::refusals::{folded, log, move_offset, refusal};
 use testkit::lane_world::*;
@@ -84,7 +84,7 @@ fn from_given_offsets_only_what_lies_behind_them_is_folded() {
     let target = Target::From(BTreeMap::from([(P0, from)]));
     assert_eq!(reset(&world, P0, &target).unwrap().positions, [2, 1, 0], "the end where there is nothing so late");
     let user = goes_on(&world);
-    let held = user.company.board.read(|status| status.partitions[&P0].store.clone()).unwrap();
+    let held = user.context.board.read(|status| status.partitions[&P0].store.clone()).unwrap();
     let id = tideline::domain::UserId::new("u1").unwrap();
     assert_eq!(held.user(&id).unwrap().unwrap().history.days().len(), 2);
 }
@@ -174,7 +174,7 @@ fn what_was_forwarded_is_read_again_only_where_it_is_not_forwarded_again() {
 fn while_anybody_is_served_nothing_is_reset() {
     let world = folded(log());
     let mut lane = world.lane(0);
-    world.step_until(&mut lane, "served", |world| world.company.board.read(tideline::runtime::Status::is_ready));
+    world.step_until(&mut lane, "served", |world| world.context.board.read(tideline::runtime::Status::is_ready));
     let changelog = world.changelog(P0);
     let refused = join(&world, Duration::from_millis(1)).map(drop);
     assert!(matches!(refused, Err(ResetError::OthersLive { owned: 0, all: 1, .. })), "{refused:?}");

@@ -36,14 +36,14 @@ fn headers_fill_the_buffer_of_an_input() {
     // The other input has no end, so the merge waits for it.
     let spy = Spy::new(world.broker.clone());
     spy.mute(MERCHANT);
-    let mut lane = Lane::new(spy, world.job.clone(), world.company.clone(), 0).unwrap();
+    let mut lane = Lane::new(spy, world.job.clone(), world.context.clone(), 0).unwrap();
     let mut most = 0;
     for _ in 0..2_000 {
         world.time.advance_ms(1);
         lane.step().unwrap();
         most = most.max(
             world
-                .company
+                .context
                 .board
                 .read(|status| status.partitions.get(&P0).and_then(|it| it.inputs.first()).map_or(0, |it| it.waiting)),
         );

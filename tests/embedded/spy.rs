@@ -11,8 +11,8 @@ use tideline::broker::memory::{
     Memory, MemoryChangelog, MemoryGeneration, MemoryMessage, MemoryProducer, MemorySource, MemoryTransaction,
 };
 use tideline::broker::{
-    Bounds, Broker, BrokerError, BrokerTime, Committed, ErrorClass, Front, OffsetCommit, Polled, Producer, Source,
-    Standing, TopicDescription, Topics, Transaction, TransactionError,
+    Bounds, Broker, BrokerError, BrokerTime, Committed, ErrorClass, ForwardProgress, OffsetCommit, Polled, Producer,
+    Source, Standing, TopicDescription, Topics, Transaction, TransactionError,
 };
 use tideline::domain::{Input, PartitionId};
 use tideline::record::{Lent, Offset};
@@ -170,8 +170,8 @@ impl Broker for Spy {
         self.log.ends(partition)
     }
 
-    fn fronts(&self) -> Result<Vec<Option<Front>>, BrokerError> {
-        self.log.fronts()
+    fn forward_progress(&self) -> Result<Vec<Option<ForwardProgress>>, BrokerError> {
+        self.log.forward_progress()
     }
 
     fn rekey_end(&self, partition: PartitionId) -> Result<Offset, BrokerError> {

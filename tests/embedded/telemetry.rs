@@ -10,7 +10,7 @@ use tideline::domain::{PartitionId, Timestamp};
 use tideline::engine::OutputReason;
 use tideline::ingest;
 use tideline::pipeline::tally::{OutputType, Tally};
-use tideline::runtime::status::{
+use tideline::runtime::board::status::{
     Cures, InputStatus, LaneStatus, Left, PartitionStatus, Phase, RestoreStage, Transactions,
 };
 use tideline::runtime::{Board, Cause, Clock, ClockStanding, IdleWait, Stall, Status};

@@ -7,8 +7,8 @@ use tideline::broker::memory::{Memory, MemorySettings};
 use tideline::broker::{Broker, Producer, Transaction};
 use tideline::domain::PartitionId;
 use tideline::record::Outgoing;
-use tideline::runtime::reset::{Impossible, ResetError, Resetter, Survey, Target};
-use tideline::runtime::status::{Left, PartitionStatus, Phase};
+use tideline::runtime::board::status::{Left, PartitionStatus, Phase};
+use tideline::runtime::operator::reset::{Impossible, ResetError, Resetter, Survey, Target};
 use tideline::runtime::{Clock, Lane, LaneError, TopicWatch, examine};
 use tideline::telemetry::{Names, reasons_not_ready, render};
 
@@ -26,8 +26,8 @@ impl Watched {
     fn new() -> Self {
         let world = folded(log()).again(1, |_| {});
         let mut lane = world.lane(0);
-        world.step_until(&mut lane, "served", |world| world.company.board.read(tideline::runtime::Status::is_ready));
-        let watch = TopicWatch::new(world.broker.clone(), world.job.clone(), world.company.clone());
+        world.step_until(&mut lane, "served", |world| world.context.board.read(tideline::runtime::Status::is_ready));
+        let watch = TopicWatch::new(world.broker.clone(), world.job.clone(), world.context.clone());
         let mut watched = Self { world, lane, watch };
         watched.pass(5_000);
         watched
@@ -43,7 +43,7 @@ impl Watched {
     }
 
     fn status(&self) -> PartitionStatus {
-        self.world.company.board.read(|status| status.partitions[&P0].clone())
+        self.world.context.board.read(|status| status.partitions[&P0].clone())
     }
 
     /// Why the partition is left; nothing while it is served.
@@ -83,16 +83,16 @@ impl Watched {
             (changelog, committed),
             "nothing is committed"
         );
-        self.world.company.board.read(|status| {
+        self.world.context.board.read(|status| {
             assert!(reasons_not_ready(status).iter().any(|reason| reason.contains(&cause)), "{status:?}");
-            let text = render(status, &Names::of(&self.world.job), self.world.company.clock.wall());
+            let text = render(status, &Names::of(&self.world.job), self.world.context.clock.wall());
             assert!(text.contains(r#"tideline_partition_phase{partition="0",phase="unserved"} 1"#), "{text}");
         });
         self
     }
 }
 
-fn reset(world: &World, target: &Target) -> Result<tideline::runtime::reset::Done, ResetError> {
+fn reset(world: &World, target: &Target) -> Result<tideline::runtime::operator::reset::Done, ResetError> {
     let mut resetter = Resetter::join(&world.broker, &world.job, "reset", &Clock::system(), Duration::from_secs(20))?;
     let done = resetter.reset(P0, target, true);
     resetter.close();
@@ -119,9 +119,9 @@ fn check_refused(world: &World, named: &[&str]) {
 fn check_all_is_read(world: &World, expected: u64) {
     let after = world.again(1, |_| {});
     let mut lane = after.lane(0);
-    after.step_until(&mut lane, "served", |world| world.company.board.read(tideline::runtime::Status::is_ready));
+    after.step_until(&mut lane, "served", |world| world.context.board.read(tideline::runtime::Status::is_ready));
     after.drain(&mut lane);
-    let consumed = after.company.board.read(|status| status.partitions[&P0].inputs[APP.index()].tally.consumed);
+    let consumed = after.context.board.read(|status| status.partitions[&P0].inputs[APP.index()].tally.consumed);
     assert_eq!(consumed, expected);
 }
 
@@ -359,15 +359,15 @@ fn a_clean_stop_commits_the_end_that_was_read_so_that_an_aborted_tail_may_go() {
     let again = world.again(1, |_| {});
     let mut lane = again.lane(0);
     again.step_until(&mut lane, "read to the end", |world| {
-        world.company.board.read(|status| {
+        world.context.board.read(|status| {
             status
                 .partitions
                 .get(&P0)
                 .is_some_and(|it| it.inputs.first().is_some_and(|input| input.end_offset == Some(6)))
         })
     });
-    again.company.stop.stop();
-    while lane.step().unwrap() == tideline::runtime::Stepped::GoOn {}
+    again.context.stop.stop();
+    while lane.step().unwrap() == tideline::runtime::StepOutcome::Continue {}
     lane.close();
     assert_eq!(world.committed(P0)[0].offset, 6, "two records and a marker");
     world.broker.delete_records("app", P0, 6).unwrap();

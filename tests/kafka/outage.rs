@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tideline::broker::kafka::{GroupProtocol, KafkaBroker, KafkaProducer, KafkaSource};
 use tideline::broker::{
-    Broker, CommitNote, Front, OffsetCommit, Polled, Producer, Source, Transaction, TransactionError,
+    Broker, CommitNote, ForwardProgress, OffsetCommit, Polled, Producer, Source, Transaction, TransactionError,
 };
 use tideline::domain::{Input, PartitionId};
 use tideline::record::{Message, Offset, Outgoing};
@@ -147,7 +147,7 @@ impl Copier {
                 partition,
                 offset,
                 note: note.clone(),
-                front: Front::default(),
+                front: ForwardProgress::default(),
             })
             .collect();
         transaction.send_offsets(&offsets, &generation)?;

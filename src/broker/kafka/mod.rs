@@ -38,8 +38,8 @@ use crate::domain::{Input, PartitionId, Timestamp};
 use crate::record::Offset;
 
 use super::{
-    Bounds, Broker, BrokerError, BrokerTime, Committed, ErrorClass, Front, Marks, Peek, Standing, TopicDescription,
-    Topics,
+    Bounds, Broker, BrokerError, BrokerTime, Committed, ErrorClass, ForwardProgress, Marks, Peek, Standing,
+    TopicDescription, Topics,
 };
 
 pub use claim::Claim;
@@ -193,8 +193,8 @@ impl Broker for KafkaBroker {
         Ok(described.collect())
     }
 
-    fn fronts(&self) -> Result<Vec<Option<Front>>, BrokerError> {
-        self.observers.fronts(&self.settings, &self.topics)
+    fn forward_progress(&self) -> Result<Vec<Option<ForwardProgress>>, BrokerError> {
+        self.observers.forward_progress(&self.settings, &self.topics)
     }
 
     fn rekey_end(&self, partition: PartitionId) -> Result<Offset, BrokerError> {

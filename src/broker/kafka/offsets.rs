@@ -11,7 +11,7 @@ use rdkafka::config::FromClientConfigAndContext as _;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
-use crate::broker::{BrokerError, CommitNote, Committed, ErrorClass, Front, Topics};
+use crate::broker::{BrokerError, CommitNote, Committed, ErrorClass, ForwardProgress, Topics};
 use crate::domain::{Input, PartitionId, Timestamp, TopicId};
 use crate::record::Offset;
 
@@ -99,7 +99,11 @@ impl Observers {
     }
 
     /// By partition, its front as last committed: `rekey` has every partition, and each commit writes to all inputs alike.
-    pub fn fronts(&self, settings: &KafkaSettings, topics: &Topics) -> Result<Vec<Option<Front>>, BrokerError> {
+    pub fn forward_progress(
+        &self,
+        settings: &KafkaSettings,
+        topics: &Topics,
+    ) -> Result<Vec<Option<ForwardProgress>>, BrokerError> {
         let client = self.client(settings, Isolation::Uncommitted)?;
         let (rekey, partitions) = (topics.rekey(), 0..topics.partitions);
         retry(settings, &format!("read the fronts in group {}", settings.group_id), || {
@@ -117,7 +121,7 @@ impl Observers {
                         element.error()?;
                         has_all &= !element.metadata().is_empty();
                     }
-                    fronts.push(found.map(|element| Front::parse(element.metadata())));
+                    fronts.push(found.map(|element| ForwardProgress::parse(element.metadata())));
                 }
                 if has_all {
                     break;

@@ -472,7 +472,7 @@ mod tests {
     use rdkafka::mocking::{MockCluster, MockCoordinator};
 
     use super::*;
-    use crate::broker::{CommitNote, Front};
+    use crate::broker::{CommitNote, ForwardProgress};
     use crate::domain::{Input, PartitionId};
 
     /// The coordinator of the group goes away and is not replaced.
@@ -492,8 +492,13 @@ mod tests {
         let member: BaseConsumer = settings.observer(Isolation::Committed).create().expect("a consumer");
         let generation = KafkaGeneration(Arc::new(member.group_metadata().expect("of a group")));
         let note = CommitNote { transactional_id: "lane".into(), number: 1 };
-        let offsets =
-            [OffsetCommit { input: Input(0), partition: PartitionId(0), offset: 1, note, front: Front::default() }];
+        let offsets = [OffsetCommit {
+            input: Input(0),
+            partition: PartitionId(0),
+            offset: 1,
+            note,
+            front: ForwardProgress::default(),
+        }];
 
         let mut producer = KafkaProducer::take(settings, topics, "lane").expect("a producer");
         let mut transaction = producer.begin().expect("begin");

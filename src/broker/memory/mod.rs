@@ -14,7 +14,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::{
-    Bounds, Broker, BrokerError, BrokerTime, CommitNote, Committed, ErrorClass, Front, Peek, Standing,
+    Bounds, Broker, BrokerError, BrokerTime, CommitNote, Committed, ErrorClass, ForwardProgress, Peek, Standing,
     TopicDescription, Topics,
 };
 use crate::domain::{Input, PartitionId};
@@ -360,11 +360,13 @@ impl Broker for Memory {
         Ok(self.describe())
     }
 
-    fn fronts(&self) -> Result<Vec<Option<Front>>, BrokerError> {
+    fn forward_progress(&self) -> Result<Vec<Option<ForwardProgress>>, BrokerError> {
         let state = self.shared.lock();
         let rekey = self.topics.rekey_input();
         let of = |partition| state.offsets.get(&(PartitionId(partition), rekey));
-        Ok((0..self.topics.partitions).map(|it| of(it).map(|stored| Front::parse(&stored.metadata))).collect())
+        Ok((0..self.topics.partitions)
+            .map(|it| of(it).map(|stored| ForwardProgress::parse(&stored.metadata)))
+            .collect())
     }
 
     fn rekey_end(&self, partition: PartitionId) -> Result<Offset, BrokerError> {

@@ -13,7 +13,7 @@ use super::{Totals, reasons_not_ready};
 use crate::domain::{Stage, Timestamp};
 use crate::ingest::RejectReason;
 use crate::pipeline::tally::Tally;
-use crate::runtime::status::{InputStatus, LaneStatus, PartitionStatus, Phase};
+use crate::runtime::board::status::{InputStatus, LaneStatus, PartitionStatus, Phase};
 use crate::runtime::{Cause, ClockStanding, IdleWait, Job, Status};
 
 /// A metric's name, unit and text.

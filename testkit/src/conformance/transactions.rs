@@ -141,14 +141,14 @@ pub fn committed_offsets_carry_the_front_of_their_partition<H: Harness>() {
     let harness = H::fresh(2, 2);
     let member = Member::alone(&harness);
     let mut producer = producer(&harness, "lane");
-    let fronts = || patiently::<H, _>("fronts", || harness.broker().fronts());
-    assert_eq!(fronts(), [None, None]);
+    let forward_progress = || patiently::<H, _>("fronts", || harness.broker().forward_progress());
+    assert_eq!(forward_progress(), [None, None]);
     for number in 1..3 {
         let generation = member.source.generation().expect("generation");
         let mut transaction = producer.begin().expect("begin");
         // An offset that does not change carries it as well.
         transaction.send_offsets(&[commit_of(I1, P1, 0, number)], &generation).expect("send_offsets");
-        let pending = fronts();
+        let pending = forward_progress();
         assert_eq!(
             pending[1],
             (number > 1).then(|| front(number - 1)),
@@ -157,8 +157,8 @@ pub fn committed_offsets_carry_the_front_of_their_partition<H: Harness>() {
         transaction.commit().expect("commit");
         // A commit returns before its marker has reached the group's offsets: until then the front before it is told.
         let deadline = std::time::Instant::now() + H::PATIENCE;
-        while fronts() != [None, Some(front(number))] {
-            assert!(std::time::Instant::now() < deadline, "the commit never showed: {:?}", fronts());
+        while forward_progress() != [None, Some(front(number))] {
+            assert!(std::time::Instant::now() < deadline, "the commit never showed: {:?}", forward_progress());
         }
     }
 }

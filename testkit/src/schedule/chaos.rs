@@ -5,8 +5,8 @@ use std::time::Duration;
 use tideline::broker::Broker as _;
 use tideline::broker::memory::{Fault, Memory};
 use tideline::domain::PartitionId;
-use tideline::runtime::status::{LaneStatus, Phase};
-use tideline::runtime::{Lane, LaneError, Stepped, TopicWatch};
+use tideline::runtime::board::status::{LaneStatus, Phase};
+use tideline::runtime::{Lane, LaneError, StepOutcome, TopicWatch};
 
 use super::Counts;
 use super::dice::Dice;
@@ -61,7 +61,7 @@ struct Process {
 impl Process {
     /// Says whether it is in the middle of slices, as of before its last step.
     fn look(&mut self, index: usize) -> bool {
-        let told = self.world.company.board.read(|status| status.lanes[&index].clone());
+        let told = self.world.context.board.read(|status| status.lanes[&index].clone());
         let was_between_slices = self.is_between_slices;
         if told.transactions.committed > self.told.transactions.committed {
             self.is_between_slices = told.slices > self.told.slices;
@@ -72,7 +72,7 @@ impl Process {
 
     fn is_restoring(&self) -> bool {
         let restoring = |phase: &Phase| matches!(phase, Phase::Restoring { .. });
-        self.world.company.board.read(|status| status.partitions.values().any(|it| restoring(&it.phase)))
+        self.world.context.board.read(|status| status.partitions.values().any(|it| restoring(&it.phase)))
     }
 }
 
@@ -162,13 +162,13 @@ impl<'a> Chaos<'a> {
         process.topics.look();
         let faults = self.world.broker.waiting_faults().len();
         match process.lane.step() {
-            Ok(Stepped::GoOn) => {
+            Ok(StepOutcome::Continue) => {
                 let was_between_slices = process.look(index);
                 if was_between_slices && self.world.broker.waiting_faults().len() < faults {
                     self.count("fault between slices");
                 }
             }
-            Ok(Stepped::Done) => {
+            Ok(StepOutcome::Done) => {
                 assert!(process.is_stopping, "lane {index} ended by itself");
                 self.end(index).unwrap().close();
                 self.count("restart");
@@ -178,7 +178,7 @@ impl<'a> Chaos<'a> {
                 assert!(!refusal.to_string().contains("assignor"), "{refusal}");
                 drop(self.end(index));
             }
-            Err(error) => panic!("lane {index}: {error}; {:?}", process.world.company.board),
+            Err(error) => panic!("lane {index}: {error}; {:?}", process.world.context.board),
         }
     }
 
@@ -186,7 +186,7 @@ impl<'a> Chaos<'a> {
         let world = self.world.again(LANES, |_| {});
         let lane = world.lane(index);
         let told = LaneStatus::default();
-        let topics = TopicWatch::new(world.broker.clone(), world.job.clone(), world.company.clone());
+        let topics = TopicWatch::new(world.broker.clone(), world.job.clone(), world.context.clone());
         self.processes[index] =
             Some(Process { world, lane, topics, is_stopping: false, told, is_between_slices: false });
     }
@@ -194,7 +194,7 @@ impl<'a> Chaos<'a> {
     /// What a process told of itself is counted when it ends.
     fn end(&mut self, index: usize) -> Option<Lane<Memory>> {
         let Process { world, lane, .. } = self.processes[index].take()?;
-        world.company.board.read(|status| {
+        world.context.board.read(|status| {
             let lane = &status.lanes[&index];
             let fired: u64 = status.partitions.values().map(|partition| partition.timers_fired).sum();
             let rekey = status.partitions.values().filter_map(|partition| partition.inputs.get(REKEY.index()));
@@ -266,7 +266,7 @@ impl<'a> Chaos<'a> {
     /// A clean stop; it is started again later.
     fn restart(&mut self, index: usize) {
         if let Some(process) = &mut self.processes[index] {
-            process.world.company.stop.stop();
+            process.world.context.stop.stop();
             process.is_stopping = true;
         }
     }
@@ -290,7 +290,7 @@ impl<'a> Chaos<'a> {
     pub fn left(&self) -> usize {
         let of = |process: &Process| {
             let left = |phase: &Phase| matches!(phase, Phase::Unserved(_));
-            process.world.company.board.read(|status| status.partitions.values().filter(|it| left(&it.phase)).count())
+            process.world.context.board.read(|status| status.partitions.values().filter(|it| left(&it.phase)).count())
         };
         self.processes.iter().flatten().map(of).sum()
     }
@@ -341,7 +341,7 @@ impl<'a> Chaos<'a> {
                 return;
             }
         }
-        let boards: Vec<_> = self.processes.iter().flatten().map(|process| &process.world.company.board).collect();
+        let boards: Vec<_> = self.processes.iter().flatten().map(|process| &process.world.context.board).collect();
         panic!("not everything is consumed: {} records left; {boards:#?}", self.world.lag());
     }
 

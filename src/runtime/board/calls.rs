@@ -1,0 +1,113 @@
+//! Calls to the client that have not returned yet, noted on the board by whoever makes them.
+//!
+//! The client does not honour its time-outs (44 s were seen for 3 s), and a thread inside of a call can't look at a clock: so
+//! calls are watched over from outside.
+
+use crate::domain::PartitionId;
+use crate::runtime::board::status::Board;
+use crate::runtime::clock::Clock;
+
+/// What was called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Call {
+    Poll,
+    /// Letting a partition flow from an offset: a seek.
+    Start,
+    Begin,
+    Send,
+    SendOffsets,
+    Commit,
+    Abort,
+    /// Asking where inputs end.
+    Ends,
+    /// Taking the lane's own transactional id.
+    TakeId,
+    OpenWriters,
+    Fence,
+    CommittedOffsets,
+    OpenChangelog,
+    ReadChangelog,
+    DescribeTopics,
+    /// Asking where inputs begin and end.
+    Bounds,
+    /// Asking how far all partitions have forwarded, and where `rekey` ends.
+    ForwardProgress,
+    /// Asking for the broker's time.
+    Time,
+    /// Appending to logs, so that they are compacted.
+    Touch,
+}
+
+impl Call {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Poll => "poll",
+            Self::Start => "start",
+            Self::Begin => "begin",
+            Self::Send => "send",
+            Self::SendOffsets => "send_offsets",
+            Self::Commit => "commit",
+            Self::Abort => "abort",
+            Self::Ends => "ends",
+            Self::TakeId => "take_id",
+            Self::OpenWriters => "open_writers",
+            Self::Fence => "fence",
+            Self::CommittedOffsets => "committed_offsets",
+            Self::OpenChangelog => "open_changelog",
+            Self::ReadChangelog => "read_changelog",
+            Self::DescribeTopics => "describe_topics",
+            Self::Bounds => "bounds",
+            Self::ForwardProgress => "fronts",
+            Self::Time => "time",
+            Self::Touch => "touch",
+        }
+    }
+}
+
+/// A call that has not returned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpenCall {
+    pub call: Call,
+    pub lane: usize,
+    /// The partition that waits for it; none: the whole lane does.
+    pub partition: Option<PartitionId>,
+    /// On the monotonic clock.
+    pub since_ms: u64,
+}
+
+/// Notes a call for as long as it is held.
+#[must_use]
+pub(in crate::runtime) struct Calling {
+    board: Board,
+    number: u64,
+}
+
+impl Calling {
+    pub fn note(board: &Board, clock: &Clock, lane: usize, partition: Option<PartitionId>, call: Call) -> Self {
+        let open = OpenCall { call, lane, partition, since_ms: clock.monotonic_ms() };
+        let number = board.write(|status| {
+            status.calls_made += 1;
+            status.calls.insert(status.calls_made, open);
+            status.calls_made
+        });
+        Self { board: board.clone(), number }
+    }
+}
+
+impl Calling {
+    /// The call has returned, and another follows.
+    pub fn goes_on_with(&mut self, call: Call, clock: &Clock) {
+        let since_ms = clock.monotonic_ms();
+        self.board.write(|status| {
+            if let Some(open) = status.calls.get_mut(&self.number) {
+                (open.call, open.since_ms) = (call, since_ms);
+            }
+        });
+    }
+}
+
+impl Drop for Calling {
+    fn drop(&mut self) {
+        self.board.write(|status| status.calls.remove(&self.number));
+    }
+}

@@ -1,0 +1,7 @@
+//! What a process knows of itself, as plain data: lanes and watches write it, telemetry and the readiness page read it.
+//!
+//! Must not know: who judges it (`watch`), or how a lane works (`lane`).
+
+pub(super) mod calls;
+pub mod status;
+pub(super) mod topic_faults;

@@ -1,0 +1,218 @@
+//! What lanes tell of themselves: plain data, written once a batch, read by telemetry and by the readiness page.
+//!
+//! Counters only grow while the process lives, and show only what is committed. No user ids.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::domain::{PartitionId, Timestamp};
+use crate::engine::Users;
+use crate::pipeline::tally::{OutputCounts, Tally};
+use crate::runtime::board::calls::OpenCall;
+use crate::runtime::lane::idle::IdleWait;
+use crate::runtime::recovery::identity::Identities;
+use crate::runtime::watch::stall::Stall;
+use crate::runtime::watch::timekeeper::ClockStanding;
+use crate::state::Population;
+
+/// Where lanes write and telemetry reads. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Board(Arc<Mutex<Status>>);
+
+impl Board {
+    /// Looks at everything as it stands. Lanes wait while `look` runs: copy what is needed.
+    pub fn read<T>(&self, look: impl FnOnce(&Status) -> T) -> T {
+        look(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(in crate::runtime) fn write<T>(&self, change: impl FnOnce(&mut Status) -> T) -> T {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(in crate::runtime) fn partition(&self, partition: PartitionId, change: impl FnOnce(&mut PartitionStatus)) {
+        self.write(|status| change(status.partitions.entry(partition).or_default()));
+    }
+
+    pub(in crate::runtime) fn lane(&self, lane: usize, change: impl FnOnce(&mut LaneStatus)) {
+        self.write(|status| change(status.lanes.entry(lane).or_default()));
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Status {
+    pub lanes: BTreeMap<usize, LaneStatus>,
+    /// Those that this process owns or has owned.
+    pub partitions: BTreeMap<PartitionId, PartitionStatus>,
+    /// Calls to the client that have not returned, by number.
+    pub calls: BTreeMap<u64, OpenCall>,
+    /// Noted so far.
+    pub calls_made: u64,
+    /// What stands still, as the watchdog last found it.
+    pub stalls: Vec<Stall>,
+    pub cures: Cures,
+    /// Inputs of which it was said that their records lie on the wrong partitions.
+    pub misrouted: BTreeSet<usize>,
+    /// How the machine's clock stands to the broker's.
+    pub clock: ClockStanding,
+}
+
+/// What the watchdog has done about what was left open.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Cures {
+    /// Writers whose id was taken.
+    pub fenced: u64,
+    /// Lanes of this process that were told to take their own id anew.
+    pub renewed: u64,
+}
+
+impl Status {
+    /// Whether every lane was assigned something or nothing, and every partition of it is served.
+    pub fn is_ready(&self) -> bool {
+        let served = |phase: &Phase| matches!(phase, Phase::Serving | Phase::Away);
+        !self.lanes.is_empty()
+            && self.lanes.values().all(|lane| lane.is_assigned)
+            && self.partitions.values().all(|partition| served(&partition.phase))
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct LaneStatus {
+    /// Whether the group has answered.
+    pub is_assigned: bool,
+    /// Of revoked partitions, kept until it is clear which come back.
+    pub parked: usize,
+    pub transactions: Transactions,
+    /// Committed ones that held a slice of timers, with more to come.
+    pub slices: u64,
+    /// Records consumed, and records written, by committed batches.
+    pub batch_records: u64,
+    pub batch_writes: u64,
+    /// Milliseconds spent in committed transactions, from begin to install.
+    pub commit_ms: u64,
+    /// Of the last committed batch.
+    pub last_batch_records: u64,
+    pub last_commit_ms: u64,
+    pub restores: u64,
+    pub restored_records: u64,
+    pub restore_ms: u64,
+    /// Partitions that came back while their state was parked: no restore was needed.
+    pub returns: u64,
+    /// Predecessors whose transactional id was taken, because they had something open.
+    pub fenced: u64,
+    /// Partitions whose front has not moved for too long: nobody waits for them.
+    pub passed_over: Vec<PartitionId>,
+    /// Why the lane is held up, if it is.
+    pub trouble: Option<String>,
+}
+
+/// Transactions by what became of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Transactions {
+    pub committed: u64,
+    pub aborted: u64,
+    /// The producer was fenced or failed for good.
+    pub fatal: u64,
+    /// The outcome was not learnt, and had to be settled.
+    pub unknown: u64,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct PartitionStatus {
+    pub lane: usize,
+    pub phase: Phase,
+    /// On the monotonic clock: since when it is this process's, and when it last came forward: consumed, fired timers, read
+    /// its changelog.
+    pub assigned_ms: u64,
+    pub moved_ms: u64,
+    /// The input that the merge waits for.
+    pub waits_for: Option<usize>,
+    /// The partition whose front must move before it goes on.
+    pub held_by: Option<PartitionId>,
+    /// Its changelog was cut while it was read.
+    pub is_truncated: bool,
+    pub stream_time: Option<Timestamp>,
+    pub watermark: Option<Timestamp>,
+    /// Why stream time does not follow the clock, though nothing comes.
+    pub idle_wait: Option<IdleWait>,
+    pub population: Population,
+    pub users: u64,
+    pub timers: u64,
+    pub timers_fired: u64,
+    /// By input, `rekey` last.
+    pub inputs: Vec<InputStatus>,
+    pub outputs: OutputCounts,
+    /// The committed users, to be looked up.
+    pub store: Option<Arc<Users>>,
+    /// The topics that its state is made from.
+    pub identities: Identities,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Phase {
+    /// Not this process's.
+    #[default]
+    Away,
+    /// Its state is being made sure of; `remaining`: records left to read, at most, where that is known.
+    Restoring {
+        stage: RestoreStage,
+        remaining: u64,
+    },
+    Serving,
+    /// Left alone, with the reason.
+    Unserved(String),
+}
+
+/// What a restore is about, in the order in which it comes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RestoreStage {
+    /// Until others have come to an end.
+    #[default]
+    Waiting,
+    /// Looking for predecessors that have something open, and fencing them.
+    Fencing,
+    /// Asking for the group's offsets.
+    Offsets,
+    /// Reading the changelog.
+    Reading,
+}
+
+impl RestoreStage {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting for its turn",
+            Self::Fencing => "fencing predecessors",
+            Self::Offsets => "asking for the group's offsets",
+            Self::Reading => "reading its changelog",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct InputStatus {
+    pub tally: Tally,
+    /// The next offset to be read, as committed.
+    pub next_offset: i64,
+    /// Behind the last that came.
+    pub read_to: i64,
+    /// Where its end was last told, if it was.
+    pub end_offset: Option<i64>,
+    pub is_silent: bool,
+    /// Whether all of it was read that there is.
+    pub is_at_end: bool,
+    /// Whether it is not being read, since enough of it waits.
+    pub is_paused: bool,
+    /// Records that wait in the merge.
+    pub waiting: usize,
+    /// Of an unserved partition whose topics have changed.
+    pub left: Option<Left>,
+}
+
+/// What became of an input of a partition that was left because its topics have changed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Left {
+    /// Committed between the last look that found all as it was and the one that didn't: from there to before `next_offset`.
+    /// It may be of either topic.
+    pub between_from: i64,
+    /// Records that are there, or will be, and that this process doesn't read.
+    pub unread: u64,
+}

@@ -1,0 +1,703 @@
+//! Who may go on from what: pure judgements over committed offsets and partition records.
+//!
+//! Everything that decides whether memory may be trusted stands here, as functions of values, so that it can be read and
+//! tested in one place. Offsets have gaps: nothing here counts on the next offset being one more.
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::broker::{Bounds, CommitNote, Committed, Ending, TopicDescription, Topics};
+use crate::domain::{Input, Partitioner, Timestamp, TopicId};
+use crate::record::Offset;
+use crate::rules::Rules;
+use crate::runtime::recovery::identity::{self, Identities, Place, Sameness};
+use crate::state::partition_record::UnreadableRecord;
+use crate::state::{InputPosition, PartitionRecord, Population};
+
+/// What became of a transaction in one partition, once no producer of its id is left that could change it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// What is in hand may be installed.
+    Committed,
+    /// What is in hand must be forgotten; what is committed is as it was.
+    NotCommitted,
+    /// Somebody else has written: nothing in memory may be trusted.
+    Unknown,
+}
+
+/// Settles a transaction that was `sent` by the notes that the group's offsets of a partition now carry. `before` is the
+/// note they carried before it: none where nobody had ever committed.
+pub fn verdict(sent: &CommitNote, before: Option<&CommitNote>, found: &[Committed]) -> Verdict {
+    match sole_note(found) {
+        Notes::Of(note) if note == sent => Verdict::Committed,
+        Notes::Of(note) if Some(note) == before => Verdict::NotCommitted,
+        Notes::Nobodys if before.is_none() => Verdict::NotCommitted,
+        _ => Verdict::Unknown,
+    }
+}
+
+/// Whether parked state is still the truth: the last transaction on the partition is the one that wrote it.
+pub fn is_current(written: Option<&CommitNote>, positions: &[Offset], found: &[Committed]) -> bool {
+    match sole_note(found) {
+        Notes::Nobodys => written.is_none(),
+        Notes::Of(note) => {
+            Some(note) == written && found.iter().all(|it| positions.get(it.input.index()) == Some(&it.offset))
+        }
+        Notes::Mixed => false,
+    }
+}
+
+/// How a transaction was ended for its coordinator, of which a part hangs in the changelog: by the notes of the group's
+/// offsets, beside the record before that part. Each transaction writes both; so offsets of another one than the record's are
+/// those of the one that hangs.
+pub fn ending_of_hanging(record: Option<&PartitionRecord>, writer: &str, found: &[Committed]) -> Ending {
+    let Notes::Of(last) = sole_note(found) else { return Ending::Abort };
+    let is_recorded = record.is_some_and(|record| note_of(record) == *last);
+    if !is_recorded && *last.transactional_id == *writer { Ending::Commit } else { Ending::Abort }
+}
+
+/// The transaction that wrote a record.
+pub fn note_of(record: &PartitionRecord) -> CommitNote {
+    CommitNote { transactional_id: record.transactional_id.as_str().into(), number: record.transaction_number }
+}
+
+enum Notes<'a> {
+    Nobodys,
+    /// All offsets carry this one.
+    Of(&'a CommitNote),
+    Mixed,
+}
+
+/// Every transaction commits all inputs of a partition, so all of them carry the same note.
+fn sole_note(found: &[Committed]) -> Notes<'_> {
+    let Some(first) = found.first() else { return Notes::Nobodys };
+    match &first.note {
+        Some(note) if found.iter().all(|committed| committed.note.as_ref() == Some(note)) => Notes::Of(note),
+        _ => Notes::Mixed,
+    }
+}
+
+/// Why a partition's state can't be gone on from.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("its changelog holds {users} users but no partition record; `tideline reset` starts it anew")]
+    StateWithoutRecord { users: usize },
+    #[error(
+        "the group has committed offsets but its changelog has no partition record: the changelog was deleted, made anew or \
+         cut; `tideline reset` starts it anew"
+    )]
+    OffsetsWithoutRecord,
+    #[error(
+        "the group's offset of {topic} is {committed}, ahead of the partition record's {recorded}: somebody else has moved \
+         it, or the changelog was cut; `tideline reset --offsets-only` goes on from the record, `tideline reset` starts anew"
+    )]
+    OffsetsAhead { topic: Arc<str>, committed: Offset, recorded: Offset },
+    #[error(
+        "the group's offset of {topic} is {committed}, behind the partition record's {recorded}: somebody has moved it back, \
+         but what lies between is folded already; `tideline reset --offsets-only` goes on from the record, `tideline reset` \
+         folds the past anew"
+    )]
+    OffsetsBehind { topic: Arc<str>, committed: Offset, recorded: Offset },
+    #[error(
+        "its state was written at offset {recorded} of {topic}, where the group has none: the topic was deleted since, or the \
+         offset has expired (the brokers' `offsets.retention.minutes`, counted while the group has no member); which, can't be \
+         told, for the id of the topic stands in no record yet. If {topic} is surely the same, `tideline reset --offsets-only \
+         --accept-loss` goes on from the record; else `tideline reset` starts anew"
+    )]
+    OffsetsGone { topic: Arc<str>, recorded: Offset },
+    #[error(
+        "{topic} begins at offset {earliest}, behind {recorded}, the next to be read, and ends at {end}: retention or \
+         DeleteRecords took what lay between before it was read. (Aborted records at the end of an input are no loss; after a \
+         kill they can't be told from one.) `tideline reset --offsets-only --accept-loss` goes on without it"
+    )]
+    InputTruncated { topic: Arc<str>, recorded: Offset, earliest: Offset, end: Offset },
+    #[error(
+        "{topic} ends at offset {end}, before {recorded}, the next to be read (it begins at {earliest}): it was cut, as by an \
+         unclean election of a leader, or made anew, and what is written until it reaches {recorded} would be lost; `tideline \
+         reset` folds what it holds, `tideline reset --offsets-only --accept-loss` keeps the users and says where it goes on"
+    )]
+    BeyondTheEnd { topic: Arc<str>, recorded: Offset, earliest: Offset, end: Offset },
+    #[error(
+        "the broker has refused offset {recorded} of {topic} as out of range, though it holds {earliest} to {end} now: it was \
+         cut and has grown since; `tideline reset --offsets-only --accept-loss` goes on at {recorded}, `tideline reset` folds \
+         what it holds"
+    )]
+    OutOfRange { topic: Arc<str>, recorded: Offset, earliest: Offset, end: Offset },
+    #[error(
+        "{topic} was deleted and made anew: its id is {found}, its state was read from {recorded}{}. `tideline reset` folds \
+         what the new one holds, `tideline reset --offsets-only --accept-loss` keeps the users and reads it from its start",
+        place.as_ref().map(|place| format!("; {place}")).unwrap_or_default()
+    )]
+    TopicRecreated { topic: Arc<str>, recorded: TopicId, found: TopicId, place: Option<Place> },
+    #[error(
+        "{topic} was deleted and made anew: its id is {found}, its state was written to {recorded}, which held the rest of it; \
+         `tideline reset` starts it anew"
+    )]
+    ChangelogRecreated { topic: Arc<str>, recorded: TopicId, found: TopicId },
+    #[error(
+        "there is no topic {topic}: it was deleted, or this client may not see it; make it (`tideline topics --create`), then \
+         start: a run says what follows"
+    )]
+    TopicGone { topic: Arc<str> },
+    #[error(
+        "{topic} has {found} partitions, {configured} are configured, and keys lie elsewhere now: give every input, rekey and \
+         the changelog {found}, set topics.partitions to that (of an input that is not keyed: inputs[].partitions alone), \
+         then `tideline reset` folds anew what the inputs still hold"
+    )]
+    PartitionsChanged { topic: Arc<str>, configured: i32, found: i32 },
+    #[error("its state was written with {what} {recorded}, now it is {configured}; `tideline reset` starts it anew")]
+    Changed { what: &'static str, recorded: String, configured: String },
+    #[error("its state was written with an input {0:?} that is configured no longer; `tideline reset` starts it anew")]
+    InputGone(String),
+    #[error(
+        "the rules of generation {generation} are {configured}, but its state was written with {recorded}: other rules under one \
+         generation; raise rules.generation to apply them, or configure the rules of that state"
+    )]
+    OtherRules { generation: u32, recorded: String, configured: String },
+    #[error(
+        "its state was written with rules of generation {recorded}, this member's are of generation {configured}: give it those \
+         rules, or stop it"
+    )]
+    RulesBehind { recorded: u32, configured: u32 },
+    #[error(
+        "its changelog holds {found} users where its record counts {recorded}: it was cut (its cleanup.policy must be compact \
+         alone); put the lost records back, or `tideline reset` starts it anew"
+    )]
+    Cut { recorded: u64, found: u64 },
+    #[error(
+        "its stream time is {stream_time}, ahead of {whose} ({now}) by more than stream.max_skew: a wrong clock, or `run --until`, \
+         has moved it there, or this machine's clock is behind; set the clock right, wait until then, or `tideline reset` \
+         starts it anew"
+    )]
+    AheadOfClock { stream_time: Timestamp, now: Timestamp, whose: &'static str },
+    #[error("{0}")]
+    Unreadable(String),
+}
+
+impl Refusal {
+    /// Whether the rest of the process may go on: a member with older rules leaves the partition unserved.
+    pub fn is_local(&self) -> bool {
+        matches!(self, Self::RulesBehind { .. })
+    }
+
+    /// Whether it is about topics that changed under the application: a run that serves lives on, to say so.
+    pub fn is_of_topics(&self) -> bool {
+        matches!(
+            self,
+            Self::InputTruncated { .. }
+                | Self::BeyondTheEnd { .. }
+                | Self::OutOfRange { .. }
+                | Self::TopicRecreated { .. }
+                | Self::ChangelogRecreated { .. }
+                | Self::TopicGone { .. }
+                | Self::PartitionsChanged { .. }
+        )
+    }
+
+    /// The topic that it is about, where it is about one.
+    pub fn topic(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::InputTruncated { topic, .. }
+            | Self::BeyondTheEnd { topic, .. }
+            | Self::OutOfRange { topic, .. }
+            | Self::TopicRecreated { topic, .. }
+            | Self::ChangelogRecreated { topic, .. }
+            | Self::TopicGone { topic }
+            | Self::PartitionsChanged { topic, .. } => Some(topic),
+            _ => None,
+        }
+    }
+}
+
+impl From<UnreadableRecord> for Refusal {
+    fn from(error: UnreadableRecord) -> Self {
+        Self::Unreadable(error.to_string())
+    }
+}
+
+/// Whether users are gone from a changelog that its record still counts: then it was cut, by retention or by hand.
+pub fn cut(record: &PartitionRecord, found: &Population) -> Option<Refusal> {
+    let count = |population: &Population| population.by_stage.iter().sum::<u64>();
+    let (recorded, found) = (count(&record.population), count(found));
+    (found < recorded).then_some(Refusal::Cut { recorded, found })
+}
+
+/// Stream time that lies ahead of the clock was not moved there by events: they are dead then. It would make all later ones too
+/// old.
+pub fn not_ahead(
+    record: Option<&PartitionRecord>,
+    now: Timestamp,
+    max_skew_ms: i64,
+    whose: &'static str,
+) -> Result<(), Refusal> {
+    match record.and_then(|record| record.stream_time) {
+        Some(stream_time) if stream_time.since(now) > max_skew_ms => {
+            Err(Refusal::AheadOfClock { stream_time, now, whose })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What a restored partition is judged against.
+#[derive(Debug, Clone, Copy)]
+pub struct Expected<'a> {
+    pub topics: &'a Topics,
+    pub partitioner: Partitioner,
+    pub zone: &'a str,
+    pub generation: u32,
+    pub digest: &'a str,
+    pub digest_scheme: u32,
+}
+
+/// Where a partition starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Start {
+    /// As written, with its inputs in the order of the configuration; none where the partition has no history.
+    pub record: Option<PartitionRecord>,
+    /// By input. None: the input was never read, it starts at its earliest.
+    pub positions: Vec<Option<Offset>>,
+    /// Who wrote the partition last.
+    pub written: Option<CommitNote>,
+    /// Who committed the group's offsets, where that was before the record.
+    pub overtaken: Option<CommitNote>,
+    /// Whether the group has none where the record has one, though the topic is the same: they have expired.
+    pub has_expired: bool,
+    /// The topics that it was made from, with what is told of them now.
+    pub identities: Identities,
+}
+
+/// What the cluster says now.
+#[derive(Debug, Clone, Copy)]
+pub struct Now<'a> {
+    /// By input, `rekey` last, then the changelog.
+    pub topics: &'a [TopicDescription],
+    /// By input.
+    pub bounds: &'a [Bounds],
+}
+
+/// Judges what a changelog and the group's offsets say of a partition, and what the cluster says of its topics. The record is
+/// the truth; whatever contradicts it is refused.
+pub fn judge(
+    record: Option<PartitionRecord>,
+    users: usize,
+    found: &[Committed],
+    now: Now<'_>,
+    expected: Expected<'_>,
+) -> Result<Start, Refusal> {
+    identity::unfit(now.topics).map_or(Ok(()), Err)?;
+    let Some(record) = record else {
+        return match (users, found) {
+            (0, []) => {
+                let positions = vec![None; expected.topics.inputs.len()];
+                let identities = Identities::default().updated(now.topics);
+                Ok(Start { record: None, positions, written: None, overtaken: None, has_expired: false, identities })
+            }
+            (0, _) => Err(Refusal::OffsetsWithoutRecord),
+            _ => Err(Refusal::StateWithoutRecord { users }),
+        };
+    };
+    unchanged("zone", &record.zone, &expected.zone)?;
+    unchanged("a horizon in days of", &record.horizon_days, &Rules::HORIZON_DAYS)?;
+    unchanged("a partition count of", &record.partitions, &expected.topics.partitions)?;
+    unchanged("topics.partitioner", &record.partitioner, &expected.partitioner)?;
+    same_rules(&record, expected)?;
+    let record = PartitionRecord { inputs: in_order(&record.inputs, expected.topics)?, ..record };
+    let positions: Vec<_> =
+        record.inputs.iter().map(|input| (input.next_offset >= 0).then_some(input.next_offset)).collect();
+    let known = Identities::of(&record);
+    identity::recreated(&known, now.topics, &positions, now.bounds).map_or(Ok(()), Err)?;
+    identity::out_of_bounds(&positions, now.bounds, expected.topics).map_or(Ok(()), Err)?;
+    let written = Some(note_of(&record));
+    let overtaken = overtaken(found, written.as_ref(), &positions).cloned();
+    let mut has_expired = false;
+    if overtaken.is_none() {
+        let is_same = |input| known.sameness(input, now.topics) == Sameness::Same;
+        has_expired = agree(&positions, found, expected.topics, is_same)?;
+    }
+    let identities = known.updated(now.topics);
+    Ok(Start { record: Some(record), positions, written, overtaken, has_expired, identities })
+}
+
+/// Who committed the offsets, if that was an earlier transaction of ours than the record's, whose own hung and were dropped
+/// ([`crate::broker::Broker::drop_pending`]). The record is the truth. Whoever else moves offsets leaves no note.
+fn overtaken<'a>(
+    found: &'a [Committed],
+    written: Option<&CommitNote>,
+    positions: &[Option<Offset>],
+) -> Option<&'a CommitNote> {
+    let is_behind =
+        |it: &Committed| positions.get(it.input.index()).is_some_and(|&recorded| Some(it.offset) <= recorded);
+    match sole_note(found) {
+        Notes::Of(note) if Some(note) != written && found.iter().all(is_behind) => Some(note),
+        _ => None,
+    }
+}
+
+/// Every transaction commits a partition's record and the offsets of all its inputs together, and both are read when nobody
+/// can write any more. So they are equal, or somebody has changed the one without the other. Says whether any has expired: it
+/// is gone, though its topic is the same. (Kafka drops the offsets of a topic that is deleted.)
+fn agree(
+    positions: &[Option<Offset>],
+    found: &[Committed],
+    topics: &Topics,
+    is_same: impl Fn(Input) -> bool,
+) -> Result<bool, Refusal> {
+    let mut has_expired = false;
+    for (input, &recorded) in (0u8..).map(Input).zip(positions) {
+        let topic = topics.input(input).clone();
+        match (recorded, found.iter().find(|committed| committed.input == input)) {
+            // An input that was never read: it has no offset, or one that skips nothing.
+            (None, None) => {}
+            (None, Some(&Committed { offset: committed, .. })) if committed > 0 => {
+                return Err(Refusal::OffsetsAhead { topic, committed, recorded: 0 });
+            }
+            (None, Some(_)) => {}
+            (Some(_), None) if is_same(input) => has_expired = true,
+            (Some(recorded), None) => return Err(Refusal::OffsetsGone { topic, recorded }),
+            (Some(recorded), Some(&Committed { offset: committed, .. })) => match committed.cmp(&recorded) {
+                Ordering::Less => return Err(Refusal::OffsetsBehind { topic, committed, recorded }),
+                Ordering::Greater => return Err(Refusal::OffsetsAhead { topic, committed, recorded }),
+                Ordering::Equal => {}
+            },
+        }
+    }
+    Ok(has_expired)
+}
+
+fn unchanged<A: PartialEq<B> + ToString, B: ToString>(
+    what: &'static str,
+    recorded: &A,
+    configured: &B,
+) -> Result<(), Refusal> {
+    if recorded == configured {
+        return Ok(());
+    }
+    Err(Refusal::Changed { what, recorded: recorded.to_string(), configured: configured.to_string() })
+}
+
+fn same_rules(record: &PartitionRecord, expected: Expected<'_>) -> Result<(), Refusal> {
+    let (recorded, configured) = (record.rules_generation, expected.generation);
+    if recorded > configured {
+        return Err(Refusal::RulesBehind { recorded, configured });
+    }
+    // Of another scheme's digest nothing can be said: it is for whoever changes rules to raise the generation.
+    let is_comparable = record.digest_scheme == expected.digest_scheme;
+    if recorded == configured && is_comparable && record.rules_digest != expected.digest {
+        let recorded = record.rules_digest.clone();
+        return Err(Refusal::OtherRules { generation: configured, recorded, configured: expected.digest.to_owned() });
+    }
+    Ok(())
+}
+
+/// The positions of a record in the order of the configured inputs; a new input has none (a negative offset).
+pub(in crate::runtime) fn in_order(recorded: &[InputPosition], topics: &Topics) -> Result<Vec<InputPosition>, Refusal> {
+    let mut by_topic: BTreeMap<&str, &InputPosition> =
+        recorded.iter().map(|input| (input.topic.as_str(), input)).collect();
+    let ordered = topics.inputs.iter().map(|topic| {
+        by_topic.remove(&**topic).cloned().unwrap_or_else(|| InputPosition {
+            topic: topic.as_ref().to_owned(),
+            next_offset: -1,
+            ..InputPosition::default()
+        })
+    });
+    let ordered = ordered.collect();
+    match by_topic.pop_first() {
+        Some((gone, _)) => Err(Refusal::InputGone(gone.to_owned())),
+        None => Ok(ordered),
+    }
+}
+
+/// The positions of a start, with the earliest where an input was never read.
+pub fn positions(start: &Start, bounds: &[Bounds]) -> Vec<Offset> {
+    let positions = start.positions.iter().enumerate();
+    positions.map(|(at, position)| position.unwrap_or_else(|| bounds.get(at).map_or(0, |it| it.earliest))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn note(id: &str, number: u64) -> CommitNote {
+        CommitNote { transactional_id: id.into(), number }
+    }
+
+    fn found(notes: &[Option<CommitNote>]) -> Vec<Committed> {
+        let numbered = notes.iter().zip(0u8..);
+        numbered.map(|(note, input)| Committed { input: Input(input), offset: 7, note: note.clone() }).collect()
+    }
+
+    #[test]
+    fn an_outcome_is_settled_by_the_note_that_stands() {
+        let (ours, older, other) = (note("a", 2), note("a", 1), note("b", 2));
+        for (case, before, notes, expected) in [
+            ("ours", Some(&older), vec![Some(ours.clone()), Some(ours.clone())], Verdict::Committed),
+            ("as before", Some(&older), vec![Some(older.clone()), Some(older.clone())], Verdict::NotCommitted),
+            ("nothing, as before", None, vec![], Verdict::NotCommitted),
+            ("nothing, but there was something", Some(&older), vec![], Verdict::Unknown),
+            ("another's", Some(&older), vec![Some(other.clone())], Verdict::Unknown),
+            ("another's on a fresh partition", None, vec![Some(other)], Verdict::Unknown),
+            ("not tideline's", Some(&older), vec![None], Verdict::Unknown),
+            ("mixed", Some(&older), vec![Some(ours.clone()), Some(older.clone())], Verdict::Unknown),
+            ("one is gone", Some(&older), vec![Some(ours.clone()), None], Verdict::Unknown),
+        ] {
+            assert_eq!(verdict(&ours, before, &found(&notes)), expected, "{case}");
+        }
+    }
+
+    #[test]
+    fn parked_state_is_current_only_if_it_was_written_last() {
+        let (ours, other) = (note("a", 2), note("b", 9));
+        for (case, written, positions, notes, expected) in [
+            ("ours", Some(&ours), [7, 7], vec![Some(ours.clone()), Some(ours.clone())], true),
+            ("never written", None, [0, 0], vec![], true),
+            ("another wrote", Some(&ours), [7, 7], vec![Some(other.clone()), Some(other.clone())], false),
+            ("another wrote first", None, [0, 0], vec![Some(other.clone()), Some(other)], false),
+            ("offsets were reset", Some(&ours), [7, 8], vec![Some(ours.clone()), Some(ours.clone())], false),
+            ("offsets are gone", Some(&ours), [7, 7], vec![], false),
+        ] {
+            assert_eq!(is_current(written, &positions, &found(&notes)), expected, "{case}");
+        }
+    }
+
+    fn topics() -> Topics {
+        Topics::of(&["app", "sms", "rekey"], 4)
+    }
+
+    fn expected(topics: &Topics) -> Expected<'_> {
+        let partitioner = Partitioner::Murmur2;
+        Expected { topics, partitioner, zone: "UTC", generation: 3, digest: "d", digest_scheme: 2 }
+    }
+
+    fn record() -> PartitionRecord {
+        let input = |topic: &str, next_offset| InputPosition {
+            topic: topic.to_owned(),
+            next_offset,
+            ..InputPosition::default()
+        };
+        PartitionRecord {
+            inputs: vec![input("sms", 5), input("app", 9), input("rekey", 0)],
+            zone: "UTC".to_owned(),
+            horizon_days: Rules::HORIZON_DAYS,
+            partitions: 4,
+            rules_generation: 3,
+            rules_digest: "d".to_owned(),
+            digest_scheme: 2,
+            transactional_id: "a".to_owned(),
+            transaction_number: 8,
+            ..PartitionRecord::default()
+        }
+    }
+
+    /// Topics whose ids are their places, and what they hold.
+    fn told() -> (Vec<TopicDescription>, Vec<Bounds>) {
+        let topics = topics();
+        let all = topics.inputs.iter().chain([&topics.changelog]).zip(1u8..);
+        let described = all.map(|(topic, at)| TopicDescription {
+            topic: topic.clone(),
+            id: TopicId::new(&[at; 16]),
+            partitions: 4,
+            configured: 4,
+        });
+        (described.collect(), vec![Bounds { earliest: 0, end: 100 }; topics.inputs.len()])
+    }
+
+    /// As a partition with that record is judged, when the group has these offsets, by input.
+    fn judged(change: impl FnOnce(&mut PartitionRecord), offsets: &[Option<Offset>]) -> Result<Start, Refusal> {
+        let mut record = record();
+        change(&mut record);
+        let of_input = |(&offset, input)| Some(Committed { input: Input(input), offset: offset?, note: None });
+        let found: Vec<_> = offsets.iter().zip(0u8..).filter_map(of_input).collect();
+        let topics = topics();
+        let (described, bounds) = told();
+        let now = Now { topics: &described, bounds: &bounds };
+        judge(Some(record), 1, &found, now, expected(&topics))
+    }
+
+    fn from(earliest: [Offset; 3]) -> [Bounds; 3] {
+        earliest.map(|earliest| Bounds { earliest, end: 100 })
+    }
+
+    const AS_RECORDED: [Option<Offset>; 3] = [Some(9), Some(5), Some(0)];
+
+    #[test]
+    fn a_partition_starts_from_its_record_whatever_order_its_inputs_have_now() {
+        let start = judged(|_| {}, &AS_RECORDED).unwrap();
+        assert_eq!(start.positions, AS_RECORDED);
+        assert_eq!(start.written, Some(note("a", 8)));
+        assert_eq!(positions(&start, &from([9, 0, 0])), [9, 5, 0]);
+        // An input that is new has no offset yet; who wants to read it from its start may have said so.
+        for offset_of_the_new in [None, Some(0)] {
+            let start = judged(|record| drop(record.inputs.remove(0)), &[Some(9), offset_of_the_new, Some(0)]).unwrap();
+            assert_eq!(start.positions, [Some(9), None, Some(0)]);
+            assert_eq!(positions(&start, &from([1, 2, 0])), [9, 2, 0]);
+        }
+        let older_rules = judged(|record| record.rules_generation = 2, &AS_RECORDED);
+        assert!(older_rules.is_ok(), "the engine re-evaluates");
+    }
+
+    #[test]
+    fn a_digest_of_another_scheme_is_not_compared_but_the_generation_is() {
+        let earlier = |generation| {
+            move |record: &mut PartitionRecord| {
+                (record.rules_digest, record.digest_scheme) = ("print".to_owned(), 0);
+                record.rules_generation = generation;
+            }
+        };
+        assert!(judged(earlier(3), &AS_RECORDED).is_ok());
+        assert!(judged(earlier(2), &AS_RECORDED).is_ok());
+        let refusal = judged(earlier(4), &AS_RECORDED).unwrap_err();
+        assert_eq!(refusal, Refusal::RulesBehind { recorded: 4, configured: 3 });
+    }
+
+    #[test]
+    fn a_record_that_is_newer_than_the_groups_offsets_is_the_truth_if_they_are_ours() {
+        let judged = |note: Option<CommitNote>, offsets: [Offset; 3]| {
+            let topics = topics();
+            let of_input = |(&offset, input)| Committed { input: Input(input), offset, note: note.clone() };
+            let found: Vec<_> = offsets.iter().zip(0u8..).map(of_input).collect();
+            let (described, bounds) = told();
+            judge(Some(record()), 1, &found, Now { topics: &described, bounds: &bounds }, expected(&topics))
+                .map(|start| (start.positions, start.overtaken))
+        };
+        let earlier = Some(note("b", 3));
+        assert_eq!(judged(earlier.clone(), [8, 5, 0]), Ok((AS_RECORDED.to_vec(), earlier.clone())));
+        assert_eq!(judged(Some(note("a", 8)), [9, 5, 0]), Ok((AS_RECORDED.to_vec(), None)));
+        for (case, note, offsets) in [
+            ("moved back by somebody else", None, [8, 5, 0]),
+            ("of the record's own transaction", Some(note("a", 8)), [8, 5, 0]),
+            ("ahead", earlier, [8, 6, 0]),
+        ] {
+            assert!(judged(note, offsets).is_err(), "{case}");
+        }
+    }
+
+    #[test]
+    fn what_hangs_is_ended_as_the_offsets_say_that_it_was() {
+        let (recorded, hanging, other) = (note("a", 8), note("a", 9), note("b", 3));
+        for (case, record, notes, expected) in [
+            ("it was committed", Some(record()), vec![Some(hanging.clone()), Some(hanging.clone())], Ending::Commit),
+            ("it was not", Some(record()), vec![Some(recorded.clone()), Some(recorded)], Ending::Abort),
+            ("the first of all was committed", None, vec![Some(hanging.clone())], Ending::Commit),
+            ("the first of all was not", None, vec![], Ending::Abort),
+            ("another's", Some(record()), vec![Some(other)], Ending::Abort),
+            ("mixed", Some(record()), vec![Some(hanging), None], Ending::Abort),
+        ] {
+            assert_eq!(ending_of_hanging(record.as_ref(), "a", &found(&notes)), expected, "{case}");
+        }
+    }
+
+    /// As the record is judged where the second input has these bounds and id.
+    fn judged_where(bounds: Bounds, id: u8, recorded: Option<u8>, offset: Option<Offset>) -> Result<Start, Refusal> {
+        let (mut described, mut all) = told();
+        described[1].id = TopicId::new(&[id; 16]);
+        all[1] = bounds;
+        let mut record = record();
+        // `sms` comes first there.
+        record.inputs[0].topic_id = recorded.and_then(|byte| TopicId::new(&[byte; 16]));
+        let found = [(Input(0), Some(9)), (Input(1), offset), (Input(2), Some(0))];
+        let found =
+            found.into_iter().filter_map(|(input, offset)| Some(Committed { input, offset: offset?, note: None }));
+        let topics = topics();
+        let expected = expected(&topics);
+        judge(Some(record), 1, &found.collect::<Vec<_>>(), Now { topics: &described, bounds: &all }, expected)
+    }
+
+    const HELD: Bounds = Bounds { earliest: 0, end: 100 };
+
+    #[test]
+    fn what_was_never_read_is_not_passed_over() {
+        let refusal = judged_where(Bounds { earliest: 6, end: 9 }, 2, Some(2), Some(5)).unwrap_err();
+        assert_eq!(refusal, Refusal::InputTruncated { topic: "sms".into(), recorded: 5, earliest: 6, end: 9 });
+        assert!(refusal.to_string().contains("sms begins at offset 6, behind 5"), "{refusal}");
+    }
+
+    #[test]
+    fn a_position_beyond_the_end_is_refused() {
+        let refusal = judged_where(Bounds { earliest: 0, end: 3 }, 2, Some(2), Some(5)).unwrap_err();
+        assert!(refusal.to_string().contains("sms ends at offset 3, before 5"), "{refusal}");
+        assert!(judged_where(Bounds { earliest: 0, end: 5 }, 2, Some(2), Some(5)).is_ok());
+    }
+
+    #[test]
+    fn a_topic_that_was_made_anew_is_refused_wherever_it_ends_and_whatever_the_group_says() {
+        for end in [3, 5, 100] {
+            for offset in [Some(5), None] {
+                let refusal = judged_where(Bounds { earliest: 0, end }, 7, Some(2), offset).unwrap_err();
+                assert!(refusal.to_string().contains("sms was deleted and made anew"), "{end}: {refusal}");
+                assert!(!refusal.to_string().contains("assignor"), "{refusal}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_offset_that_is_gone_has_expired_where_the_topic_is_the_same() {
+        let start = judged_where(HELD, 2, Some(2), None).unwrap();
+        assert!(start.has_expired);
+        assert_eq!(start.positions, AS_RECORDED);
+        let refusal = judged_where(HELD, 2, None, None).unwrap_err();
+        assert_eq!(refusal, Refusal::OffsetsGone { topic: "sms".into(), recorded: 5 });
+    }
+
+    #[test]
+    fn a_record_without_ids_takes_over_those_of_now() {
+        let start = judged_where(HELD, 2, None, Some(5)).unwrap();
+        assert_eq!(start.identities.inputs[1].id, TopicId::new(&[2; 16]));
+        assert_eq!(start.identities.changelog, TopicId::new(&[4; 16]));
+    }
+
+    #[test]
+    fn a_changelog_with_fewer_users_than_its_record_counts_was_cut() {
+        let of = |users| Population { by_tier: Vec::new(), by_stage: [users, 1, 0, 0] };
+        let record = PartitionRecord { population: of(4), ..record() };
+        assert_eq!(cut(&record, &of(4)), None);
+        let refusal = cut(&record, &of(3)).unwrap();
+        assert!(refusal.to_string().contains("4 users where its record counts 5"), "{refusal}");
+    }
+
+    #[test]
+    fn what_contradicts_the_record_is_refused() {
+        type Change = fn(&mut PartitionRecord);
+        let same: Change = |_| {};
+        let cases: [(Change, [Option<Offset>; 3], &str); 15] = [
+            (|record| record.zone = "Asia/Shanghai".to_owned(), AS_RECORDED, "zone"),
+            (|record| record.horizon_days = 90, AS_RECORDED, "horizon"),
+            (|record| record.partitions = 8, AS_RECORDED, "partition count"),
+            (
+                |record| record.partitioner = Partitioner::Consistent,
+                AS_RECORDED,
+                "topics.partitioner consistent, now it is murmur2",
+            ),
+            (|record| record.rules_generation = 4, AS_RECORDED, "rules of generation 4"),
+            (|record| record.rules_digest = "e".to_owned(), AS_RECORDED, "written with e"),
+            (|record| record.rules_digest = "e".to_owned(), AS_RECORDED, "raise rules.generation"),
+            (|record| record.inputs[0].topic = "fax".to_owned(), AS_RECORDED, "\"fax\""),
+            (same, [Some(9), Some(6), Some(0)], "offset of sms is 6, ahead of the partition record's 5"),
+            (same, [Some(9), Some(5), Some(1)], "offset of rekey is 1, ahead of the partition record's 0"),
+            (|record| drop(record.inputs.remove(0)), [Some(9), Some(1), Some(0)], "offset of sms is 1, ahead"),
+            (same, [Some(8), Some(5), Some(0)], "offset of app is 8, behind the partition record's 9"),
+            (same, [Some(0), Some(0), Some(0)], "offset of app is 0, behind the partition record's 9"),
+            (same, [None, None, None], "at offset 9 of app, where the group has none"),
+            (same, [Some(9), Some(5), None], "at offset 0 of rekey, where the group has none"),
+        ];
+        for (change, offsets, named) in cases {
+            let refusal = judged(change, &offsets).unwrap_err();
+            assert!(refusal.to_string().contains(named), "{named:?} is not in {refusal}");
+        }
+    }
+
+    #[test]
+    fn without_a_record_only_an_untouched_partition_starts() {
+        let topics = topics();
+        let expected = expected(&topics);
+        let (described, bounds) = told();
+        let now = Now { topics: &described, bounds: &bounds };
+        let start = judge(None, 0, &[], now, expected).unwrap();
+        assert_eq!((start.record.clone(), start.written.clone()), (None, None));
+        assert_eq!(positions(&start, &from([0, 4, 0])), [0, 4, 0]);
+        for (users, offsets) in [(1, &[][..]), (0, &[Some(note("a", 1))]), (1, &[None])] {
+            let refusal = judge(None, users, &found(offsets), now, expected).unwrap_err();
+            assert!(refusal.to_string().contains("tideline reset"), "{refusal}");
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! Taking the lane's transactional id, and learning what became of a transaction that was left in doubt.
+//!
+//! Both may take long, so they are a background task: the lane polls on and answers the group. Meanwhile nothing is handled, written
+//! or restored. A partition that is revoked leaves the doubt with it: whoever owns it next restores it.
+//!
+//! The order: take the id (what an earlier holder had open is aborted, and nothing of it can come any more), only then ask
+//! for the offsets; their notes tell which transaction was the last. Offsets that hung were dropped with the taking: then the
+//! changelog tells. What still hangs of a transaction (see [`Broker::release`]) the next one would commit or abort as itself:
+//! so it is ended first, as it was for its coordinator. Where that was an abort, without looking: outputs that hang can't be
+//! told from those of others.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::broker::{Broker, BrokerError, ChangelogReader as _, ChangelogRecord, CommitNote, Committed, Ending};
+use crate::domain::PartitionId;
+use crate::runtime::LaneError;
+use crate::runtime::board::calls::Call;
+use crate::runtime::lane::failures::Activity;
+use crate::runtime::lane::{Lane, LoopTurn};
+use crate::runtime::recovery::ownership::{Verdict, note_of, verdict};
+use crate::runtime::recovery::restore::TaskContext;
+use crate::runtime::tasks::{BackgroundTask, Task};
+use crate::state::PartitionRecord;
+
+/// A transaction whose outcome must be learnt before anything of its partitions is handled.
+#[derive(Debug)]
+pub(in crate::runtime) struct Unsettled {
+    pub note: CommitNote,
+    /// Those that it wrote about.
+    pub written: BTreeSet<PartitionId>,
+    /// Those of them that the lane still owns.
+    pub partitions: BTreeSet<PartitionId>,
+}
+
+pub(in crate::runtime) struct Recovery<B: Broker> {
+    context: TaskContext<B>,
+    producer: Option<B::Producer>,
+    /// The transaction in doubt, and all partitions that it wrote about.
+    doubt: Option<(CommitNote, BTreeSet<PartitionId>)>,
+    /// Partitions that transactions which are known as committed wrote about.
+    committed: BTreeSet<PartitionId>,
+    /// Whether offsets of the transaction in doubt hung, and so say nothing of it; none before that was asked.
+    hung: Option<bool>,
+    /// Whose offsets are still to be read, and those that were.
+    unread: BTreeSet<PartitionId>,
+    found: CommittedOffsets,
+    /// Whether the transaction in doubt is known as committed.
+    is_committed: bool,
+    /// Partitions in which something of ours may still be open, by how it must end; none before the offsets are known.
+    hanging: Option<Vec<(Ending, BTreeSet<PartitionId>)>>,
+}
+
+/// By partition the group's offsets; none where somebody else keeps them from being read.
+type CommittedOffsets = BTreeMap<PartitionId, Option<Vec<Committed>>>;
+
+/// The id, the offsets, and whether the transaction in doubt was committed.
+type Recovered<P> = (P, CommittedOffsets, bool);
+
+impl<B: Broker> Task for Recovery<B> {
+    type Output = Recovered<B::Producer>;
+
+    fn step(&mut self) -> Result<Option<Self::Output>, LaneError> {
+        let Some(producer) = self.producer.take() else {
+            self.producer = Some(self.take_id()?);
+            return Ok(None);
+        };
+        if let Some(&partition) = self.unread.first() {
+            self.producer = Some(producer);
+            let found = self.committed(partition)?;
+            self.unread.remove(&partition);
+            self.found.insert(partition, found);
+            return Ok(None);
+        }
+        let hanging = match self.hanging.take() {
+            Some(hanging) => hanging,
+            None => self.find_hanging()?,
+        };
+        let Some((ending, partitions)) = hanging.last() else {
+            return Ok(Some((producer, std::mem::take(&mut self.found), self.is_committed)));
+        };
+        // To end it takes the id; it is taken anew afterwards.
+        drop(producer);
+        self.end(partitions, *ending)?;
+        self.hanging = Some(hanging[..hanging.len() - 1].to_vec());
+        Ok(None)
+    }
+
+    /// Recoveries are not recalled: whatever the group does, the lane needs its id.
+    fn reset(&mut self, _output: Option<Self::Output>) {}
+}
+
+impl<B: Broker> Recovery<B> {
+    /// Takes the id. Whether offsets hang can be told only then, when the coordinator is done with all that came before, and
+    /// before they are dropped.
+    fn take_id(&mut self) -> Result<B::Producer, LaneError> {
+        let _calling = self.context.calling(None, Call::TakeId);
+        let broker = &self.context.broker;
+        let mut producer = broker.producer(&self.context.own_id)?;
+        if let (None, Some(&partition)) = (self.hung, self.doubt.as_ref().and_then(|(_, written)| written.first())) {
+            self.hung = Some(broker.standing(partition)?.is_pending);
+        }
+        broker.drop_pending(&mut producer)?;
+        Ok(producer)
+    }
+
+    fn committed(&self, partition: PartitionId) -> Result<Option<Vec<Committed>>, LaneError> {
+        let _calling = self.context.calling(None, Call::CommittedOffsets);
+        match self.context.broker.committed(partition) {
+            Ok(found) => Ok(Some(found)),
+            // Another has something open there: whatever it is, memory can't be trusted.
+            Err(BrokerError::NoProgress { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn find_hanging(&mut self) -> Result<Vec<(Ending, BTreeSet<PartitionId>)>, LaneError> {
+        let mut committed = self.committed.clone();
+        let mut aborted = BTreeSet::new();
+        if let Some((note, written)) = self.doubt.as_ref().filter(|_| self.found.values().any(Option::is_some)) {
+            let is_committed = self.was_committed(note, written)?;
+            if is_committed {
+                committed.extend(written);
+            } else {
+                // Where an earlier one hangs as well, both end alike: they can't be told apart.
+                committed.retain(|partition| !written.contains(partition));
+                aborted.clone_from(written);
+            }
+            self.is_committed = is_committed;
+        }
+        let mut hanging = BTreeSet::new();
+        let outputs_hang = !committed.is_empty() && self.outputs_are_open()?;
+        for partition in committed {
+            if outputs_hang || self.is_open(partition)? {
+                hanging.insert(partition);
+            }
+        }
+        let all = [(Ending::Abort, aborted), (Ending::Commit, hanging)];
+        Ok(all.into_iter().filter(|(_, partitions)| !partitions.is_empty()).collect())
+    }
+
+    /// Of the transaction in doubt: its offsets say so, or if they hung, the record of a partition that it wrote about.
+    fn was_committed(&self, note: &CommitNote, written: &BTreeSet<PartitionId>) -> Result<bool, LaneError> {
+        let mut found = self.found.values().flatten();
+        if found.any(|found| verdict(note, None, found) == Verdict::Committed) {
+            return Ok(true);
+        }
+        for &partition in written.iter().filter(|_| self.hung == Some(true)) {
+            if !self.is_open(partition)? && self.last_written(partition)?.as_ref() == Some(note) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether something of ours stands open in a partition of the changelog.
+    fn is_open(&self, partition: PartitionId) -> Result<bool, LaneError> {
+        let _calling = self.context.calling(Some(partition), Call::OpenWriters);
+        Ok(self.context.broker.open_writers(partition)?.contains(&self.context.own_id))
+    }
+
+    /// Whether something stands open in an output, whoever's it is.
+    fn outputs_are_open(&self) -> Result<bool, LaneError> {
+        let _calling = self.context.calling(None, Call::OpenWriters);
+        let broker = &self.context.broker;
+        for topic in broker.topics().outputs() {
+            if !broker.open_partitions(topic)?.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The last transaction that shows in a partition of the changelog.
+    fn last_written(&self, partition: PartitionId) -> Result<Option<CommitNote>, LaneError> {
+        let _calling = self.context.calling(Some(partition), Call::ReadChangelog);
+        let mut changelog = self.context.broker.changelog(partition)?;
+        let timeout = self.context.clock.wait(self.context.job.settings.restore_timeout);
+        let mut record = None;
+        let mut take = |it: ChangelogRecord<'_>| {
+            if it.key == PartitionRecord::KEY {
+                record = it.value.map(PartitionRecord::decode);
+            }
+        };
+        while !changelog.read(timeout, &mut take)?.done {}
+        // One that can't be read is the restore's to name.
+        Ok(record.and_then(Result::ok).map(|record| note_of(&record)))
+    }
+
+    fn end(&self, partitions: &BTreeSet<PartitionId>, ending: Ending) -> Result<(), LaneError> {
+        tracing::info!(?partitions, ?ending, "end what may hang under our id, as its coordinator has");
+        let _calling = self.context.calling(None, Call::Fence);
+        Ok(self.context.broker.release(&self.context.own_id, partitions, ending)?)
+    }
+}
+
+impl<B: Broker> Lane<B> {
+    /// Whether nothing may be written, since the id is not held or an outcome is in doubt.
+    pub(in crate::runtime) fn must_recover(&self) -> bool {
+        self.unsettled.is_some() || self.producer.is_none()
+    }
+
+    /// Goes on with taking the id and asking for offsets; with both in hand it settles what was in doubt.
+    pub(in crate::runtime) fn recover(&mut self, now_ms: u64) -> Result<(), LaneError> {
+        let (execution, index) = (self.execution, self.index);
+        let mut task = self.recovery.take().unwrap_or_else(|| {
+            let doubt = self.unsettled.as_ref();
+            BackgroundTask::new(Recovery {
+                context: self.task_context(),
+                producer: None,
+                doubt: doubt.map(|it| (it.note.clone(), it.written.clone())),
+                committed: self.committed_to.clone(),
+                hung: None,
+                unread: doubt.map(|it| it.written.clone()).unwrap_or_default(),
+                found: CommittedOffsets::new(),
+                is_committed: false,
+                hanging: None,
+            })
+        });
+        match task.advance(execution, || format!("recover-{index}")) {
+            Ok(None) => {
+                self.recovery = Some(task);
+                Ok(())
+            }
+            Err(error) => {
+                self.recovery = Some(task);
+                self.failed(Activity::Recover, error, now_ms)
+            }
+            Ok(Some((producer, found, is_committed))) => {
+                self.producer = Some(producer);
+                self.committed_to.clear();
+                self.succeeded(Activity::Recover);
+                // Whatever is decided: first hear whether the partitions are still ours.
+                self.next = LoopTurn::Poll;
+                self.settle(found, is_committed, now_ms)
+            }
+        }
+    }
+
+    /// Installs what was committed, rolls back what was not, and restores where somebody else has written.
+    fn settle(&mut self, mut found: CommittedOffsets, is_committed: bool, now_ms: u64) -> Result<(), LaneError> {
+        // Without those that were revoked since the offsets were asked for.
+        let Some(Unsettled { note, written, partitions }) = self.unsettled.take() else { return Ok(()) };
+        for partition in partitions {
+            let found = found.remove(&partition).flatten();
+            let Some(serving) = self.serving(partition) else { continue };
+            let before = serving.written.clone();
+            let mut verdict = found.map_or(Verdict::Unknown, |found| verdict(&note, before.as_ref(), &found));
+            // Its offsets hung, and were dropped.
+            let offsets_lag = is_committed && verdict == Verdict::NotCommitted;
+            if offsets_lag {
+                verdict = Verdict::Committed;
+            }
+            tracing::info!(partition = partition.0, number = note.number, ?verdict, "settled");
+            let only = BTreeSet::from([partition]);
+            match verdict {
+                Verdict::Committed => {
+                    self.committed_to.extend(&written);
+                    self.install(&only, &note);
+                    self.succeeded(Activity::Commit);
+                    if let Some(serving) = self.serving(partition) {
+                        serving.overtaken = offsets_lag.then(|| before.unwrap_or(note.clone()));
+                    }
+                }
+                Verdict::NotCommitted => self.roll_back(&only, now_ms)?,
+                Verdict::Unknown => {
+                    let restoring = self.restoring(partition, None, now_ms);
+                    self.hold_restoring(partition, restoring);
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,10 @@
+//! What is watched from outside of the lanes, so that one that hangs keeps nobody from hearing of it: partitions that stall,
+//! topics that change, clocks that differ, records on the wrong partitions.
+//!
+//! Must not know: a lane. It reads the board and asks the broker.
+
+pub(super) mod misrouted;
+pub(super) mod stall;
+pub(super) mod timekeeper;
+pub(super) mod topic_watch;
+pub(super) mod watchdog;

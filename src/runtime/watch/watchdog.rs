@@ -1,0 +1,392 @@
+//! Watches over what stands still: names it, with its cause, in the log, on the board and so in metrics and `/readyz`; and ends
+//! what somebody has left open in a partition of ours.
+//!
+//! It looks at the board and asks the broker, never a lane: one that hangs is named all the same. Asking may block, so it is
+//! a background task.
+//!
+//! May break it: fencing a living owner. So only what stands open twice at the same place, in a partition that has been ours
+//! and has not come forward for `stall_after`, is ended; each partition rarely. An id of this process is not fenced: its lane
+//! is told to take it anew.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::broker::{Broker, BrokerError, Standing};
+use crate::domain::PartitionId;
+use crate::runtime::LaneError;
+use crate::runtime::board::calls::OpenCall;
+use crate::runtime::board::status::{Board, PartitionStatus, Phase};
+use crate::runtime::context::LaneContext;
+use crate::runtime::job::Job;
+use crate::runtime::settings::millis;
+use crate::runtime::tasks::{BackgroundTask, Execution, Task};
+use crate::runtime::watch::stall::{
+    Cause, LeftOpen, PartitionSnapshot, Stall, is_at_end, is_waiting, left_open, undelivered,
+};
+
+/// Partitions that one inquiry asks about, at most.
+const ASKED_AT_ONCE: usize = 16;
+/// Between two cures of a partition, in multiples of `stall_after`.
+const CURE_REST: u64 = 4;
+
+/// Transactional ids of this process that their lanes must take anew. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct ReinitRequests(Arc<Mutex<BTreeSet<Arc<str>>>>);
+
+impl ReinitRequests {
+    fn request(&self, id: Arc<str>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
+    }
+
+    pub(in crate::runtime) fn take(&self, id: &str) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(id)
+    }
+}
+
+/// Call [`Self::look`] now and then.
+pub struct Watchdog<B: Broker> {
+    broker: B,
+    job: Arc<Job>,
+    context: LaneContext,
+    execution: Execution,
+    watched: BTreeMap<PartitionId, Watched>,
+    inquiry: Option<BackgroundTask<Inquiry<B>>>,
+    /// What was named last, and how.
+    named: BTreeMap<(usize, Option<PartitionId>), Cause>,
+}
+
+/// What is remembered of an assigned partition.
+#[derive(Debug, Default)]
+struct Watched {
+    assigned_ms: u64,
+    idle_ms: u64,
+    clear_ms: u64,
+    asked_ms: u64,
+    cured_ms: Option<u64>,
+    /// The latest first.
+    standings: [Option<Standing>; 2],
+}
+
+/// The board at one moment, without what is of no use here.
+struct BoardSnapshot {
+    /// Those assigned to lanes to which the group has answered.
+    partitions: BTreeMap<PartitionId, PartitionStatus>,
+    troubles: BTreeMap<usize, String>,
+    calls: Vec<OpenCall>,
+    lanes: Vec<usize>,
+}
+
+impl<B: Broker> Watchdog<B> {
+    pub fn new(broker: B, job: Arc<Job>, context: LaneContext) -> Self {
+        let execution = if context.clock.is_simulated() { Execution::Inline } else { Execution::Thread };
+        Self { broker, job, context, execution, watched: BTreeMap::new(), inquiry: None, named: BTreeMap::new() }
+    }
+
+    /// Looks now and then until it is over, or a call has hung for so long that only the end of the process can help.
+    pub(in crate::runtime) fn watch(mut self, is_over: &AtomicBool) -> Option<LaneError> {
+        let pause = (self.job.settings.stall_after / 4).clamp(Duration::from_millis(5), Duration::from_secs(1));
+        while !is_over.load(Ordering::Relaxed) {
+            self.look();
+            if let Some(error) = self.hung_for_good() {
+                return Some(error);
+            }
+            std::thread::park_timeout(pause);
+        }
+        None
+    }
+
+    fn hung_for_good(&self) -> Option<LaneError> {
+        let now_ms = self.context.clock.monotonic_ms();
+        let oldest =
+            self.context.board.read(|status| status.calls.values().min_by_key(|open| open.since_ms).copied())?;
+        let waited = Duration::from_millis(now_ms.saturating_sub(oldest.since_ms));
+        let OpenCall { lane, call, .. } = oldest;
+        let advice = Cause::HungCall.advice();
+        (waited > self.job.settings.patience).then_some(LaneError::Hung { lane, call, waited, advice })
+    }
+
+    /// Takes in what the broker has said, names what stands still, and asks about what may.
+    pub fn look(&mut self) {
+        let now_ms = self.context.clock.monotonic_ms();
+        self.hear(now_ms);
+        let seen = self.context.board.read(BoardSnapshot::of);
+        self.remember(&seen, now_ms);
+        let stalls = self.stalls(&seen, now_ms);
+        self.name(stalls);
+        self.ask(&seen, now_ms);
+        self.hear(now_ms);
+    }
+
+    fn after_ms(&self) -> u64 {
+        millis(self.job.settings.stall_after)
+    }
+
+    /// Forgets what is assigned no longer, or anew.
+    fn remember(&mut self, seen: &BoardSnapshot, now_ms: u64) {
+        self.watched.retain(|id, watched| {
+            seen.partitions.get(id).is_some_and(|status| status.assigned_ms == watched.assigned_ms)
+        });
+        for (&id, status) in &seen.partitions {
+            let watched = self.watched.entry(id).or_insert_with(|| Watched {
+                assigned_ms: status.assigned_ms,
+                idle_ms: now_ms,
+                clear_ms: now_ms,
+                asked_ms: now_ms,
+                ..Watched::default()
+            });
+            if !is_waiting(status) {
+                watched.idle_ms = now_ms;
+            }
+        }
+    }
+
+    fn stalls(&self, seen: &BoardSnapshot, now_ms: u64) -> Vec<Stall> {
+        let after_ms = self.after_ms();
+        let hung = |open: &&OpenCall| now_ms.saturating_sub(open.since_ms) >= after_ms;
+        let of_lanes = seen.calls.iter().filter(|open| open.partition.is_none()).filter(hung).map(|open| Stall {
+            lane: open.lane,
+            partition: None,
+            cause: Cause::HungCall,
+            detail: open.call.as_str().to_owned(),
+            lasted_ms: now_ms.saturating_sub(open.since_ms),
+        });
+        let mut stalls: Vec<_> = of_lanes.collect();
+        let hung_lanes: BTreeSet<_> = stalls.iter().map(|stall| stall.lane).collect();
+        for (&id, status) in &seen.partitions {
+            let Some(watched) = self.watched.get(&id).filter(|_| !hung_lanes.contains(&status.lane)) else { continue };
+            let known = self.known(seen, id, status, watched);
+            if let Some(lasted_ms) = known.stood_ms(now_ms).filter(|&stood_ms| stood_ms >= after_ms) {
+                let (cause, detail) = known.cause(now_ms, after_ms);
+                stalls.push(Stall { lane: status.lane, partition: Some(id), cause, detail, lasted_ms });
+            }
+        }
+        stalls
+    }
+
+    fn known<'a>(
+        &'a self,
+        seen: &'a BoardSnapshot,
+        id: PartitionId,
+        status: &'a PartitionStatus,
+        watched: &'a Watched,
+    ) -> PartitionSnapshot<'a> {
+        let calls = seen.calls.iter().filter(|open| open.partition == Some(id));
+        let [now, before] = &watched.standings;
+        PartitionSnapshot {
+            status,
+            call: calls.min_by_key(|open| open.since_ms),
+            trouble: seen.troubles.get(&status.lane).map(String::as_str),
+            standings: [now.as_ref(), before.as_ref()],
+            idle_ms: watched.idle_ms,
+            clear_ms: watched.clear_ms,
+            topics: &self.job.topics.inputs,
+        }
+    }
+
+    /// To the log what is new and what is over; to the board what is.
+    fn name(&mut self, stalls: Vec<Stall>) {
+        let mut named = BTreeMap::new();
+        for stall in &stalls {
+            let Stall { lane, partition, cause, detail, lasted_ms } = stall;
+            if self.named.remove(&(*lane, *partition)) != Some(*cause) {
+                let (partition, cause) = (partition.map(|it| it.0), cause.as_str());
+                let advice = stall.cause.advice();
+                tracing::warn!(lane, ?partition, cause, detail, lasted_ms, advice, "partition stalled");
+            }
+            named.insert((*lane, *partition), *cause);
+        }
+        for ((lane, partition), cause) in std::mem::replace(&mut self.named, named) {
+            if !self.named.contains_key(&(lane, partition)) {
+                tracing::info!(lane, partition = ?partition.map(|it| it.0), cause = cause.as_str(), "partition recovered");
+            }
+        }
+        self.context.board.write(|status| status.stalls = stalls);
+    }
+
+    /// Asks the broker about what has not come forward for a while: half of the bound where something is to be done, so that
+    /// it has said the same twice by then.
+    fn ask(&mut self, seen: &BoardSnapshot, now_ms: u64) {
+        if self.inquiry.is_some() {
+            return;
+        }
+        let after_ms = self.after_ms();
+        let mut questions = Vec::new();
+        for (&id, status) in &seen.partitions {
+            let Some(watched) = self.watched.get(&id) else { continue };
+            let came_forward_ms = self.known(seen, id, status, watched).came_forward_ms();
+            let is_suspect = !is_at_end(status) || is_waiting(status) || watched.is_doubtful(status);
+            let pause_ms = if is_suspect { after_ms / 2 } else { after_ms };
+            if now_ms.saturating_sub(came_forward_ms.max(watched.asked_ms)) < pause_ms {
+                continue;
+            }
+            let is_rested = watched.cured_ms.is_none_or(|cured_ms| now_ms - cured_ms >= CURE_REST * after_ms);
+            let may_cure = is_rested && now_ms.saturating_sub(came_forward_ms) >= after_ms;
+            let before = watched.standings[0].clone();
+            questions.push(Question { partition: id, assigned_ms: status.assigned_ms, before, may_cure });
+        }
+        questions.truncate(ASKED_AT_ONCE);
+        if questions.is_empty() {
+            return;
+        }
+        let own = seen.lanes.iter().map(|lane| format!("{}-{lane}", self.job.settings.name).into()).collect();
+        self.inquiry = Some(BackgroundTask::new(Inquiry {
+            broker: self.broker.clone(),
+            context: self.context.clone(),
+            own,
+            questions,
+            answers: Vec::new(),
+        }));
+    }
+
+    /// Takes in what an inquiry has brought, if it is back.
+    fn hear(&mut self, now_ms: u64) {
+        while let Some(inquiry) = &mut self.inquiry {
+            let answers = match inquiry.advance(self.execution, || "watchdog-inquiry".to_owned()) {
+                Ok(None) if self.execution == Execution::Inline => continue,
+                Ok(None) => return,
+                Ok(Some(answers)) => answers,
+                Err(error) => {
+                    tracing::warn!(error = &error as &(dyn std::error::Error + 'static), "the watchdog can't ask");
+                    Vec::new()
+                }
+            };
+            self.inquiry = None;
+            for answer in answers {
+                let Some(watched) = self.watched.get_mut(&answer.partition) else { continue };
+                let status = self.context.board.read(|status| status.partitions.get(&answer.partition).cloned());
+                watched.take_in(answer, status.as_ref(), now_ms);
+            }
+        }
+    }
+}
+
+impl Watched {
+    fn take_in(&mut self, answer: Answer, status: Option<&PartitionStatus>, now_ms: u64) {
+        self.asked_ms = now_ms;
+        if answer.is_cured {
+            self.cured_ms = Some(now_ms);
+        }
+        // Without an answer nothing is known any more.
+        let before = answer.standing.is_some().then(|| self.standings[0].take()).flatten();
+        self.standings = [answer.standing, before];
+        if status.is_some_and(|status| !self.is_doubtful(status)) {
+            self.clear_ms = now_ms;
+        }
+    }
+
+    /// Whether the broker, when last asked, had more than was read, or something open.
+    fn is_doubtful(&self, status: &PartitionStatus) -> bool {
+        let Some(standing) = &self.standings[0] else { return false };
+        left_open([Some(standing), Some(standing)]).is_some() || undelivered(status, standing).is_some()
+    }
+}
+
+impl BoardSnapshot {
+    fn of(status: &crate::runtime::Status) -> Self {
+        let is_assigned = |lane: usize| status.lanes.get(&lane).is_some_and(|lane| lane.is_assigned);
+        let ours = status.partitions.iter().filter(|(_, it)| it.phase != Phase::Away && is_assigned(it.lane));
+        let troubles = status.lanes.iter().filter_map(|(&lane, told)| Some((lane, told.trouble.clone()?)));
+        Self {
+            partitions: ours.map(|(&id, status)| (id, status.clone())).collect(),
+            troubles: troubles.collect(),
+            calls: status.calls.values().copied().collect(),
+            lanes: status.lanes.keys().copied().collect(),
+        }
+    }
+}
+
+/// What the broker is asked about, away from everybody else.
+struct Inquiry<B> {
+    broker: B,
+    context: LaneContext,
+    /// The transactional ids of this process.
+    own: Vec<Arc<str>>,
+    questions: Vec<Question>,
+    answers: Vec<Answer>,
+}
+
+struct Question {
+    partition: PartitionId,
+    /// Which assignment it is about.
+    assigned_ms: u64,
+    before: Option<Standing>,
+    may_cure: bool,
+}
+
+struct Answer {
+    partition: PartitionId,
+    standing: Option<Standing>,
+    /// Whether anything was done about it.
+    is_cured: bool,
+}
+
+impl<B: Broker> Task for Inquiry<B> {
+    type Output = Vec<Answer>;
+
+    fn step(&mut self) -> Result<Option<Self::Output>, LaneError> {
+        let Some(question) = self.questions.pop() else { return Ok(Some(std::mem::take(&mut self.answers))) };
+        let partition = question.partition;
+        let mut answer = Answer { partition, standing: None, is_cured: false };
+        match self.broker.standing(partition) {
+            Err(error) => tracing::warn!(partition = partition.0, "the watchdog gets no answer: {error}"),
+            Ok(standing) => {
+                let open = left_open([Some(&standing), question.before.as_ref()]);
+                if question.may_cure && open.is_some_and(LeftOpen::is_ours_to_end) {
+                    answer.is_cured = true;
+                    if let Err(error) = self.cure(&question, &standing) {
+                        tracing::warn!(partition = partition.0, "what was left open can't be ended: {error}");
+                    }
+                }
+                answer.standing = Some(standing);
+            }
+        }
+        self.answers.push(answer);
+        Ok(None)
+    }
+
+    fn reset(&mut self, _output: Option<Self::Output>) {}
+}
+
+impl<B: Broker> Inquiry<B> {
+    /// Ends what stands open. Where nobody has signed it, the last to commit are the best guess.
+    fn cure(&self, question: &Question, standing: &Standing) -> Result<(), BrokerError> {
+        let mut writers = self.broker.open_writers(question.partition)?;
+        if writers.is_empty() && standing.is_pending {
+            let notes = standing.committed.iter().filter_map(|committed| committed.note.as_ref());
+            let last: BTreeSet<_> = notes.map(|note| note.transactional_id.clone()).collect();
+            writers = last.into_iter().collect();
+        }
+        for writer in writers {
+            // Asking took time: whoever owns the partition now may be the writer.
+            if !is_still_ours(&self.context.board, question) {
+                return Ok(());
+            }
+            let partition = question.partition.0;
+            if self.own.contains(&writer) {
+                tracing::warn!(
+                    partition,
+                    writer = &*writer,
+                    "a lane of this process must reinitialise its transactional id"
+                );
+                self.context.reinit_requests.request(writer);
+                self.context.board.write(|status| status.cures.renewed += 1);
+            } else {
+                tracing::warn!(partition, writer = &*writer, "fence what was left open");
+                self.broker.fence(&writer)?;
+                self.context.board.write(|status| status.cures.fenced += 1);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_still_ours(board: &Board, question: &Question) -> bool {
+    board.read(|status| {
+        status.partitions.get(&question.partition).is_some_and(|it| {
+            let is_assigned = status.lanes.get(&it.lane).is_some_and(|lane| lane.is_assigned);
+            is_assigned && it.phase != Phase::Away && it.assigned_ms == question.assigned_ms
+        })
+    })
+}
