@@ -141,7 +141,7 @@ impl<B: Broker> Lane<B> {
             // A partition that can't be restored yet does not keep the others waiting.
             Activity::Restore(_) | Activity::Start(_) => {}
             Activity::Poll | Activity::Recover | Activity::Finish | Activity::QueryProgress => {
-                self.not_before_ms = now_ms + first_ms
+                self.not_before_ms = now_ms + first_ms;
             }
         }
         Ok(())
