@@ -1,6 +1,6 @@
 //! The one place where history, rules and timers meet: an event or a time goes in through `handle_*`, effects come out.
 //!
-//! A [`Partition`] is what is committed and, over it, an overlay of what is in hand. Everything folds into the overlay;
+//! A [`Partition`] is what is committed and, over it, an overlay of what is not committed yet. Everything folds into the overlay;
 //! [`Partition::install`] is called after the transaction's success and by nobody else, [`Partition::discard`] after an abort.
 //!
 //! Must not know: topics and bytes of outputs, offsets, the broker, the clock.
@@ -8,10 +8,11 @@
 mod announce;
 mod clock;
 mod effect;
-mod hand;
+mod overlay;
 mod partition;
 mod store;
 mod table_slice;
+mod timers;
 
 use std::sync::Arc;
 

@@ -38,7 +38,7 @@ impl<M: Message> PartitionTask<M> {
 
     /// What of it a transaction that was not taken in time was too much of.
     pub(crate) fn batch_size(&self) -> BatchSize {
-        BatchSize { records: self.consumed(), bytes: self.staged_bytes(), effects: self.engine.fired_in_hand() }
+        BatchSize { records: self.consumed(), bytes: self.staged_bytes(), effects: self.engine.fired_uncommitted() }
     }
 
     /// Whether every input is at its end and all of it has been handled.

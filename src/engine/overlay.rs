@@ -1,40 +1,49 @@
-//! What is in hand: the overlay that a batch folds into, over what is committed.
+//! The overlay: what a batch has changed and no transaction has committed yet.
 //!
-//! A key is decoded when it is first touched and encoded once, when the batch is written. Slots and their memory are used
-//! again from batch to batch. Nothing in here is true before the transaction that writes it has succeeded.
+//! ```text
+//!   load(key)    committed value --decode--> slot ----+
+//!   apply, fire                       slot.user folds |  slots[0..used], found by hash
+//!   changed(slot)           population, own timers <--+
+//!   encode()     slot.user --encode--> slot.encoded --> the transaction --> install() | discard()
+//! ```
+//!
+//! A key is decoded once a batch, when it is first loaded, and encoded once, when the batch is written. Slots and their memory
+//! are used again from batch to batch. Nothing in here is true before the transaction that writes it has succeeded.
 
 use std::collections::BTreeSet;
 
 use hashbrown::HashTable;
 
 use super::clock::StreamClock;
+use super::store::key::{Key, Place, Timer};
 use super::store::{Users, hash};
+use super::timers::Timers;
 use crate::domain::{Stage, Tier, Timestamp};
 use crate::state::codec::{self, Kind};
 use crate::state::{Population, StateError, User};
-use crate::timers::{Key, Place, Timer, Timers};
 
-/// The place of a touched key in the hand.
+/// The index of a loaded key in the overlay.
 pub(super) type Slot = usize;
 
-/// What a key stands for.
+/// What a key holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Content {
     #[default]
     Absent,
     User,
-    /// Remembers that a user was erased, and when, until the given time.
+    /// Remembers that a user was erased, and when, until `forget_at`.
     Erasure {
         erased_at: Timestamp,
         forget_at: Timestamp,
     },
 }
 
+/// One loaded key: what is committed of it, and what the batch has made of it.
 #[derive(Debug)]
-pub(super) struct Touched {
+pub(super) struct StagedEntry {
     pub key: Key,
     pub hash: u64,
-    /// Where it stands in the store, if it is committed.
+    /// Its place in the store, if it is committed.
     pub place: Option<Place>,
     pub content: Content,
     /// Meaningful where `content` is a user.
@@ -42,17 +51,17 @@ pub(super) struct Touched {
     pub rules_generation: u32,
     /// Whether it differs from what is committed.
     pub dirty: bool,
-    /// Where its committed timer stands.
-    pub held: Option<Timestamp>,
-    /// Its earliest timer, committed or in hand, that was not taken yet.
-    armed: Option<Timestamp>,
-    /// Where the population in hand counts it.
+    /// When its committed timer is due.
+    pub committed_timer: Option<Timestamp>,
+    /// Its earliest timer, committed or of the overlay, that was not taken yet.
+    next_timer: Option<Timestamp>,
+    /// As what the uncommitted population counts it.
     counted: Option<(Tier, Stage)>,
     /// Its value once encoded; empty for a tombstone. The memory is used again.
     encoded: Vec<u8>,
 }
 
-impl Touched {
+impl StagedEntry {
     pub fn deadline(&self) -> Option<Timestamp> {
         match self.content {
             Content::Absent => None,
@@ -71,8 +80,9 @@ impl Touched {
     }
 }
 
+/// The uncommitted part of a partition.
 #[derive(Debug)]
-pub(super) struct Hand {
+pub(super) struct Overlay {
     pub clock: StreamClock,
     pub population: Population,
     /// Deadlines fired and users re-evaluated.
@@ -83,7 +93,7 @@ pub(super) struct Hand {
     pub is_firing: bool,
     /// Erasures remembered, so that most look-ups for one need not be made.
     pub erasures: usize,
-    slots: Vec<Touched>,
+    slots: Vec<StagedEntry>,
     used: usize,
     index: HashTable<Slot>,
     timers: BTreeSet<Timer>,
@@ -93,7 +103,7 @@ pub(super) struct Hand {
     pub last_fired: Option<Timer>,
 }
 
-impl Hand {
+impl Overlay {
     pub fn new(clock: StreamClock, population: Population) -> Self {
         Self {
             clock,
@@ -111,7 +121,7 @@ impl Hand {
         }
     }
 
-    /// Forgets what was touched; clock, population and counts are the caller's to set.
+    /// Forgets every loaded key; clock, population and counts are the caller's to set.
     pub fn clear(&mut self) {
         self.fired = 0;
         self.is_firing = false;
@@ -122,57 +132,61 @@ impl Hand {
         self.last_fired = None;
     }
 
-    pub fn slot(&mut self, slot: Slot) -> &mut Touched {
+    pub fn slot(&mut self, slot: Slot) -> &mut StagedEntry {
         &mut self.slots[slot]
     }
 
-    pub fn touched(&self) -> &[Touched] {
+    pub fn entries(&self) -> &[StagedEntry] {
         &self.slots[..self.used]
     }
 
-    /// The last committed timer that was taken: those up to it must be armed anew when the hand is installed.
+    /// Committed timers up to this one were taken; install arms their keys again.
     pub fn taken_until(&self) -> Option<Timestamp> {
         self.taken.as_ref().map(|(at, _)| *at)
     }
 
-    /// Finds a key, or decodes it from what is committed.
-    pub fn touch(&mut self, key: &[u8], users: &Users) -> Result<Slot, StateError> {
+    /// The slot of a key: the one that it was loaded into before, else a new one, decoded from what is committed. A key that is not
+    /// committed is loaded as [`Content::Absent`].
+    ///
+    /// # Errors
+    /// The committed bytes are damaged or of an unknown version, or the key is longer than 64 bytes.
+    pub fn load(&mut self, key: &[u8], users: &Users) -> Result<Slot, StateError> {
         let hash = hash(key);
         if let Some(slot) = self.find(hash, key) {
             return Ok(slot);
         }
         let key = Key::new(key).ok_or(StateError::Damaged("a key too long"))?;
         let slot = self.next_slot();
-        let touched = &mut self.slots[slot];
-        touched.dirty = false;
-        touched.encoded.clear();
-        (touched.key, touched.hash) = (key, hash);
+        let entry = &mut self.slots[slot];
+        entry.dirty = false;
+        entry.encoded.clear();
+        (entry.key, entry.hash) = (key, hash);
         let table = users.read();
-        touched.place = table.find(hash, &key);
-        match touched.place {
+        entry.place = table.find(hash, &key);
+        match entry.place {
             Some(place) => {
-                let held = table.held(place);
-                touched.held = held.armed();
-                let header = held.header()?;
-                touched.rules_generation = header.rules_generation;
-                touched.content = match header.kind {
+                let stored = table.entry(place);
+                entry.committed_timer = stored.timer_at();
+                let header = stored.header()?;
+                entry.rules_generation = header.rules_generation;
+                entry.content = match header.kind {
                     Kind::User => {
-                        codec::decode_user(held.value(), &mut touched.user)?;
+                        codec::decode_user(stored.value(), &mut entry.user)?;
                         Content::User
                     }
                     Kind::Erasure => {
-                        let erased_at = codec::decode_erasure(held.value())?;
+                        let erased_at = codec::decode_erasure(stored.value())?;
                         Content::Erasure { erased_at, forget_at: header.deadline.unwrap_or(Timestamp::NEVER) }
                     }
                 };
             }
             None => {
-                touched.held = None;
-                touched.content = Content::Absent;
+                entry.committed_timer = None;
+                entry.content = Content::Absent;
             }
         }
-        touched.armed = touched.held;
-        touched.counted = touched.standing();
+        entry.next_timer = entry.committed_timer;
+        entry.counted = entry.standing();
         let slots = &self.slots;
         self.index.insert_unique(hash, slot, |&slot| slots[slot].hash);
         self.used += 1;
@@ -186,7 +200,7 @@ impl Hand {
 
     fn next_slot(&mut self) -> Slot {
         if self.used == self.slots.len() {
-            self.slots.push(Touched {
+            self.slots.push(StagedEntry {
                 key: Key::default(),
                 hash: 0,
                 place: None,
@@ -194,8 +208,8 @@ impl Hand {
                 user: User::default(),
                 rules_generation: 0,
                 dirty: false,
-                held: None,
-                armed: None,
+                committed_timer: None,
+                next_timer: None,
                 counted: None,
                 encoded: Vec::new(),
             });
@@ -203,29 +217,32 @@ impl Hand {
         self.used
     }
 
-    /// To be called after a change: counts the user where it stands now, and arms its timer if it is due earlier.
+    /// Call after each change of a slot: counts the user by what it is now, and arms its timer if it is due earlier.
     pub fn changed(&mut self, slot: Slot) {
-        let touched = &mut self.slots[slot];
-        touched.dirty = true;
-        touched.encoded.clear();
-        let now = touched.standing();
-        let before = std::mem::replace(&mut touched.counted, now);
+        let entry = &mut self.slots[slot];
+        entry.dirty = true;
+        entry.encoded.clear();
+        let now = entry.standing();
+        let before = std::mem::replace(&mut entry.counted, now);
         count(&mut self.population, before, -1);
         count(&mut self.population, now, 1);
         self.arm(slot);
     }
 
-    /// Makes sure that a timer stands at or before the key's deadline.
+    /// Makes sure that a timer is armed at or before the key's deadline.
     fn arm(&mut self, slot: Slot) {
-        let touched = &mut self.slots[slot];
-        let Some(due) = touched.deadline() else { return };
-        if touched.armed.is_none_or(|armed| due < armed) {
-            self.timers.insert((due, touched.key));
-            touched.armed = Some(due);
+        let entry = &mut self.slots[slot];
+        let Some(due) = entry.deadline() else { return };
+        if entry.next_timer.is_none_or(|at| due < at) {
+            self.timers.insert((due, entry.key));
+            entry.next_timer = Some(due);
         }
     }
 
-    /// Takes the next key that is due by `until`, in order of (deadline, key); its deadline is the time given with it.
+    /// Takes the next key that is due by `until`, in order of (deadline, key), and returns it with its deadline.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
     pub fn take_due(
         &mut self,
         until: Timestamp,
@@ -234,10 +251,10 @@ impl Hand {
     ) -> Result<Option<(Timestamp, Slot)>, StateError> {
         loop {
             let first = committed.first_after(self.taken.as_ref(), until, |place| users.read().timer(place));
-            let in_hand = self.timers.first().copied().filter(|(at, _)| *at <= until);
-            let from_committed = match (first, in_hand) {
+            let uncommitted = self.timers.first().copied().filter(|(at, _)| *at <= until);
+            let from_committed = match (first, uncommitted) {
                 (None, None) => return Ok(None),
-                (Some(first), Some(in_hand)) => first <= in_hand,
+                (Some(first), Some(uncommitted)) => first <= uncommitted,
                 (first, _) => first.is_some(),
             };
             let timer = if from_committed { first } else { self.timers.pop_first() };
@@ -245,10 +262,10 @@ impl Hand {
             let slot = match self.find(hash(&key), &key) {
                 Some(slot) => slot,
                 None if move_on(at, &key, users, committed)? => continue,
-                None => self.touch(&key, users)?,
+                None => self.load(&key, users)?,
             };
-            if self.slots[slot].armed == Some(at) {
-                self.slots[slot].armed = None;
+            if self.slots[slot].next_timer == Some(at) {
+                self.slots[slot].next_timer = None;
             }
             let due = self.slots[slot].deadline() == Some(at);
             if from_committed {
@@ -264,12 +281,12 @@ impl Hand {
 
     /// Encodes what is dirty, each key once.
     pub fn encode(&mut self) {
-        let dirty = self.slots[..self.used].iter_mut().filter(|touched| touched.dirty);
-        for touched in dirty.filter(|touched| touched.encoded.is_empty()) {
-            let (generation, out) = (touched.rules_generation, &mut touched.encoded);
-            match touched.content {
+        let dirty = self.slots[..self.used].iter_mut().filter(|entry| entry.dirty);
+        for entry in dirty.filter(|entry| entry.encoded.is_empty()) {
+            let (generation, out) = (entry.rules_generation, &mut entry.encoded);
+            match entry.content {
                 Content::Absent => {}
-                Content::User => codec::encode_user(&touched.user, generation, out),
+                Content::User => codec::encode_user(&entry.user, generation, out),
                 Content::Erasure { erased_at, forget_at } => {
                     codec::encode_erasure(erased_at, forget_at, generation, out);
                 }
@@ -278,11 +295,14 @@ impl Hand {
     }
 }
 
-/// Moves the committed timer of a key that nobody has touched right away, if it isn't due yet. Says whether it did.
+/// Moves the committed timer of a key that is not loaded to its deadline at once, if that is later. Returns whether it did.
+///
+/// The one write to what is committed in the middle of a batch. It is sound whether or not the batch commits: a timer may lie
+/// anywhere at or before the deadline, and only the committed deadline decides.
 fn move_on(at: Timestamp, key: &Key, users: &Users, committed: &mut Timers) -> Result<bool, StateError> {
     let mut table = users.write();
     let Some(place) = table.find(hash(key), key) else { return Ok(false) };
-    let due = table.held(place).header()?.deadline;
+    let due = table.entry(place).header()?.deadline;
     if due == Some(at) {
         return Ok(false);
     }
@@ -291,7 +311,7 @@ fn move_on(at: Timestamp, key: &Key, users: &Users, committed: &mut Timers) -> R
     Ok(true)
 }
 
-/// Adds to, or takes from, the users who stand at a tier and a stage.
+/// Adds `by` to the users of a tier and a stage.
 pub(super) fn count(population: &mut Population, standing: Option<(Tier, Stage)>, by: i64) {
     let Some((tier, stage)) = standing else { return };
     let tier = usize::from(tier.0);

@@ -1,90 +1,31 @@
-//! Who is due next.
+//! Who is due next: the timers of one partition.
 //!
-//! Every user with a deadline is armed at it *or before it*. A deadline that moves later (as with nearly every payment) leaves the
-//! timer where it is: who takes it compares it with the user's real deadline and arms anew. So an event rarely touches this structure.
+//! ```text
+//!              near_until (an hour's start)
+//!   near: in order of (deadline, key)  |  far: by hour, unordered places
+//!   ----------------------------------- ---------------------------------
+//!   09:58 "u7"  10:02 "u1"  10:41 "u3" | 11h: [4, 9]  12h: [2]  next week: [1, 4]
+//! ```
 //!
-//! Only the timers of the hours that have begun are kept in order. The others lie unordered by hour, four bytes each, and say
-//! nothing but whose they are: when their hour comes, the store tells when exactly, or that they have moved away since.
+//! A timer is armed at its user's deadline *or before it*. A deadline that moves later (as with nearly every payment) leaves
+//! the timer where it is: whoever takes the timer compares it with the deadline and arms it again. So an event rarely changes
+//! this structure. When an hour of `far` begins, the store says when each place is due, or that it has moved away since.
 //!
-//! Must not know: why somebody is due. May break if a deadline moves earlier without a call of [`Timers::rearm`], or if the
-//! store is asked before it was told where a timer stands.
+//! Must not know: why somebody is due. May break if a deadline moves earlier without [`Timers::rearm`].
 
-use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::{Bound, Deref};
+use std::ops::Bound;
 
-use crate::domain::{HOUR_MS, Timestamp, UserId};
+use super::store::key::{Key, Place, Timer};
+use crate::domain::{HOUR_MS, Timestamp};
 
-/// A key of the store, inline: a user's id, or what remembers an erasure.
-#[derive(Clone, Copy)]
-pub struct Key {
-    length: u8,
-    bytes: [u8; Self::MAX_BYTES],
-}
-
-impl Key {
-    const MAX_BYTES: usize = UserId::MAX_BYTES;
-
-    /// `None` when it is too long.
-    pub fn new(key: &[u8]) -> Option<Self> {
-        let mut bytes = [0; Self::MAX_BYTES];
-        bytes.get_mut(..key.len())?.copy_from_slice(key);
-        Some(Self { length: key.len() as u8, bytes })
-    }
-}
-
-impl Default for Key {
-    fn default() -> Self {
-        Self { length: 0, bytes: [0; Self::MAX_BYTES] }
-    }
-}
-
-impl Deref for Key {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        &self.bytes[..usize::from(self.length)]
-    }
-}
-
-impl PartialEq for Key {
-    fn eq(&self, other: &Self) -> bool {
-        **self == **other
-    }
-}
-
-impl Eq for Key {}
-
-impl PartialOrd for Key {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Key {
-    fn cmp(&self, other: &Self) -> Ordering {
-        (**self).cmp(other)
-    }
-}
-
-impl std::fmt::Debug for Key {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "\"{}\"", self.escape_ascii())
-    }
-}
-
-/// Where a key stands in the store.
-pub type Place = u32;
-
-/// A timer: when, and whose. Ordered by both.
-pub type Timer = (Timestamp, Key);
-
+/// The armed timers of a partition, at most one a key.
 #[derive(Debug)]
 pub struct Timers {
     /// All timers before `near_until`, in order.
     near: BTreeSet<Timer>,
     near_until: Timestamp,
-    /// By hour, whose timers may stand there: one entry for each time that somebody was armed there.
+    /// By hour since 1970, the places whose timers may lie in it: one entry for each time that one was armed there.
     far: BTreeMap<i64, Vec<Place>>,
     far_entries: usize,
     armed: usize,
@@ -103,10 +44,10 @@ impl Default for Timers {
 }
 
 impl Timers {
-    /// More entries that lead nowhere than that are cleared away, once they outnumber the others.
+    /// Above this number stale entries of `far` are cleared away, once they outnumber the others.
     const STALE_ENTRIES: usize = 10_000;
 
-    /// Moves a user's timer from where it stood, if it had one, to `to`. The store must say the same from now on.
+    /// Moves a key's timer from `from` (`None`: it had none) to `to` (`None`: disarmed). The store must say the same from now on.
     pub fn rearm(&mut self, place: Place, key: &Key, from: Option<Timestamp>, to: Option<Timestamp>) {
         if from == to {
             return;
@@ -128,12 +69,12 @@ impl Timers {
         }
     }
 
-    /// The first timer after `after`, up to and including `until`. `whose` asks the store for the timer of a place.
+    /// The first timer after `after`, up to and including `until`. `timer_of` asks the store for the timer of a place.
     pub fn first_after(
         &mut self,
         after: Option<&Timer>,
         until: Timestamp,
-        whose: impl Fn(Place) -> Option<Timer>,
+        timer_of: impl Fn(Place) -> Option<Timer>,
     ) -> Option<Timer> {
         loop {
             let next = match after {
@@ -147,23 +88,21 @@ impl Timers {
             let (begun, places) = first.remove_entry();
             self.far_entries -= places.len();
             self.near_until = Timestamp::of_millis((begun + 1).saturating_mul(HOUR_MS));
-            self.near.extend(places.into_iter().filter_map(&whose).filter(|(at, _)| hour(*at) == begun));
+            self.near.extend(places.into_iter().filter_map(&timer_of).filter(|(at, _)| hour(*at) == begun));
         }
     }
 
-    /// Whether entries that lead nowhere outnumber the timers; then [`Self::clear`] and arm all anew.
+    /// Whether stale entries outnumber the timers; then call [`Self::clear`] and arm all again.
     pub fn is_cluttered(&self) -> bool {
         self.far_entries > 2 * self.armed + Self::STALE_ENTRIES
     }
 
+    /// Timers armed.
     pub fn len(&self) -> usize {
         self.armed
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.armed == 0
-    }
-
+    /// Disarms all.
     pub fn clear(&mut self) {
         *self = Self::default();
     }
