@@ -8,7 +8,7 @@ use serde_json::Value;
 use tideline::domain::{
     Body, Channel, DAY_MS, Event, EventId, HOUR_MS, MessageEvent, Origin, Source, Timestamp, Token, UserId,
 };
-use tideline::engine::{Engine, Partition, Signal};
+use tideline::engine::{Announcement, Engine, Partition};
 use tideline::rules::{Rules, Ruleset};
 use tideline::state::{InputPosition, PartitionRecord};
 
@@ -52,7 +52,7 @@ fn payment(user: &str, id: u64, hours: i64) -> Event {
     }
 }
 
-fn outputs(signals: &[Signal]) -> Vec<Value> {
+fn outputs(signals: &[Announcement]) -> Vec<Value> {
     let emitter = emitter(&Engine::new(settings(Rules::default())).unwrap());
     signals.iter().map(|signal| json_of(signal, &emitter)).collect()
 }
