@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use tideline::broker::memory::{Fault, Isolation, Memory, MemorySettings};
+use tideline::broker::Isolation;
+use tideline::broker::memory::{Fault, Memory, MemorySettings};
 use tideline::broker::{Broker, Committed, Producer, Topics, Transaction};
 use tideline::domain::{Input, Origin, PartitionId, Source, Timestamp, partition_of};
 use tideline::emit::{Output, OutputFormat};

@@ -1,7 +1,8 @@
 //! Cases in which tideline was seen wrong, by lanes on the embedded log.
 
 use serde_json::Value;
-use tideline::broker::memory::{Isolation, Memory, MemorySettings};
+use tideline::broker::Isolation;
+use tideline::broker::memory::{Memory, MemorySettings};
 use tideline::config::Config;
 use tideline::domain::{PartitionId, Timestamp};
 use tideline::record::{Message as _, Outgoing};

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use serde_json::Value;
-use tideline::broker::memory::{Isolation, Memory, MemorySettings};
+use tideline::broker::Isolation;
+use tideline::broker::memory::{Memory, MemorySettings};
 use tideline::config::Config;
 use tideline::domain::{PartitionId, Timestamp};
 use tideline::engine::Engine;

@@ -1,6 +1,7 @@
 //! A lane on the embedded log: what one batch does, what each failure leaves, what is resumed and what is refused.
 
-use tideline::broker::memory::{Fault, Isolation, Memory};
+use tideline::broker::Isolation;
+use tideline::broker::memory::{Fault, Memory};
 use tideline::broker::{Broker, Committed};
 use tideline::domain::{Input, PartitionId, Timestamp};
 use tideline::pipeline::tally::Tally;
@@ -375,7 +376,7 @@ fn offsets_that_hang_end_as_their_transaction_did_before_the_next() {
         for fault in [Fault::OutcomeUnknown { applied }, Fault::OffsetsHang] {
             world.broker.inject(fault);
         }
-        let is_pending = || [P0, P1].map(|partition| world.broker.standing(partition).unwrap().is_pending);
+        let is_pending = || [P0, P1].map(|partition| world.broker.partition_offsets(partition).unwrap().is_pending);
         world.step_until(&mut lane, "the offsets hang", |world| world.broker.waiting_faults().is_empty());
         assert!(applied || is_pending() == [false; 2], "they are dropped as the id is taken");
         world.step_until(&mut lane, "they end", |_| is_pending() == [false; 2]);
@@ -457,10 +458,10 @@ fn move_offset(
     input: Input,
     offset: i64,
 ) {
-    use tideline::broker::{CommitNote, ForwardProgress, OffsetCommit, Producer, Source, Transaction};
+    use tideline::broker::{CommitMetadata, ForwardProgress, OffsetCommit, Producer, Source, Transaction};
     source.poll(std::time::Duration::ZERO, &mut Vec::new()).unwrap();
     let generation = source.generation().unwrap();
-    let note = CommitNote { transactional_id: "somebody".into(), number: 1 };
+    let note = CommitMetadata { transactional_id: "somebody".into(), number: 1 };
     let mut transaction = producer.begin().unwrap();
     transaction
         .send_offsets(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tideline::broker::memory::Isolation;
+use tideline::broker::Isolation;
 use tideline::broker::{Broker as _, BrokerTime, Topics};
 use tideline::domain::Timestamp;
 use tideline::record::Message;

@@ -160,7 +160,7 @@ fn an_open_transaction_of_an_inputs_producer_is_named_and_left_alone() {
 #[test]
 fn pending_offsets_are_named_and_the_last_to_commit_is_fenced_but_rarely() {
     let mut watched = Watched::new(|_| {});
-    let mut standing = watched.world.broker.standing(P0).unwrap();
+    let mut standing = watched.world.broker.partition_offsets(P0).unwrap();
     for committed in &mut standing.committed {
         committed.note.as_mut().unwrap().transactional_id = "ghost".into();
     }

@@ -1,7 +1,7 @@
 //! Keys and headers count: for what waits, for what is read, and for what is written of a record that is too large.
 
 use tideline::broker::Broker;
-use tideline::broker::memory::Isolation;
+use tideline::broker::Isolation;
 use tideline::emit::header;
 use tideline::record::{Message, Outgoing, text_header};
 use tideline::runtime::Lane;

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use tideline::broker::Broker;
-use tideline::broker::memory::{Isolation, Memory, MemoryMessage};
+use tideline::broker::Isolation;
+use tideline::broker::memory::{Memory, MemoryMessage};
 use tideline::domain::Input;
 use tideline::emit::header;
 use tideline::record::{Message, Offset};

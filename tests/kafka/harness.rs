@@ -87,14 +87,15 @@ impl KafkaHarness {
     /// A commit returns before its records can be read. So what is open is waited for, but not for long: laws keep
     /// transactions open, too.
     fn read(&self, topic: &str, partition: PartitionId, isolation: Isolation) -> Vec<Stored> {
-        use tideline::broker::kafka::Isolation as Shown;
         let read = |settings: &KafkaSettings, shown, to| read_partition(settings, topic, partition, shown, to);
         let records = match isolation {
-            Isolation::Uncommitted => read(&self.settings, Shown::Uncommitted, Shown::Uncommitted),
-            Isolation::Committed => {
+            Isolation::ReadUncommitted => read(&self.settings, Isolation::ReadUncommitted, Isolation::ReadUncommitted),
+            Isolation::ReadCommitted => {
                 let hasty = KafkaSettings { no_progress_bound: Duration::from_secs(2), ..self.settings.clone() };
-                match read(&hasty, Shown::Committed, Shown::Uncommitted) {
-                    Err(BrokerError::NoProgress { .. }) => read(&self.settings, Shown::Committed, Shown::Committed),
+                match read(&hasty, Isolation::ReadCommitted, Isolation::ReadUncommitted) {
+                    Err(BrokerError::NoProgress { .. }) => {
+                        read(&self.settings, Isolation::ReadCommitted, Isolation::ReadCommitted)
+                    }
                     records => records,
                 }
             }

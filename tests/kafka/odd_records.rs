@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
-use tideline::broker::kafka::{Isolation, KafkaMessage, PlainProducer, read_partition};
+use tideline::broker::Isolation;
+use tideline::broker::kafka::{KafkaMessage, PlainProducer, read_partition};
 use tideline::config::Config;
 use tideline::domain::{PartitionId, partition_of};
 use tideline::emit::header;
@@ -48,7 +49,7 @@ fn produce(config: &Config, records: Vec<(Vec<u8>, Vec<OwnedHeader>, Vec<u8>)>) 
 /// Of all partitions of a topic.
 fn read(config: &Config, topic: &str) -> Vec<KafkaMessage> {
     let of = |partition| {
-        let (shown, to) = (Isolation::Committed, Isolation::Uncommitted);
+        let (shown, to) = (Isolation::ReadCommitted, Isolation::ReadUncommitted);
         read_partition(&config.kafka_settings(), topic, PartitionId(partition), shown, to).unwrap()
     };
     (0..config.topics.partitions).flat_map(of).collect()

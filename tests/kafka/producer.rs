@@ -31,7 +31,7 @@ fn a_record_that_is_not_written_fails_the_commit() {
     let mut transaction = producer.begin().expect("the producer lives on");
     transaction.send(record(&topics.changelog, P0, "k", "kept")).expect("send");
     transaction.commit().expect("commit");
-    assert_eq!(values(&harness.read(&topics.changelog, P0, Isolation::Committed)), ["kept"]);
+    assert_eq!(values(&harness.read(&topics.changelog, P0, Isolation::ReadCommitted)), ["kept"]);
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn a_transaction_that_outlived_its_time_is_fatal_and_the_id_can_be_taken_again()
     transaction.send(record(&topics.changelog, P0, "k", "too late")).expect("send");
     // The broker gives it up when its time has passed; then nothing is open any more.
     let deadline = Instant::now() + Classic::PATIENCE;
-    while harness.read(&topics.changelog, P0, Isolation::Uncommitted).is_empty() {
+    while harness.read(&topics.changelog, P0, Isolation::ReadUncommitted).is_empty() {
         assert!(Instant::now() < deadline, "the record never arrived");
     }
     while !harness.broker().open_writers(P0).expect("open writers").is_empty() {
@@ -75,7 +75,7 @@ fn a_transaction_that_outlived_its_time_is_fatal_and_the_id_can_be_taken_again()
     let mut transaction = second.begin().expect("begin");
     transaction.send(record(&topics.changelog, P0, "k", "kept")).expect("send");
     transaction.commit().expect("commit");
-    assert_eq!(values(&harness.read(&topics.changelog, P0, Isolation::Committed)), ["kept"]);
+    assert_eq!(values(&harness.read(&topics.changelog, P0, Isolation::ReadCommitted)), ["kept"]);
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn a_restore_behind_an_open_transaction_fails_and_names_it() {
     let mut transaction = producer.begin().expect("begin");
     transaction.send(record(&changelog, P0, "k", "open")).expect("send");
     let deadline = Instant::now() + Classic::PATIENCE;
-    while harness.read(&changelog, P0, Isolation::Uncommitted).is_empty() {
+    while harness.read(&changelog, P0, Isolation::ReadUncommitted).is_empty() {
         assert!(Instant::now() < deadline, "the record never arrived");
     }
     let mut reader = harness.broker().changelog(P0).expect("open the changelog");

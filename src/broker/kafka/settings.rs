@@ -11,10 +11,11 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
 
 use crate::broker::rights::{Lacking, Right};
-use crate::broker::{BrokerError, ClientProperties};
+use crate::broker::{BrokerError, ClientProperties, Isolation};
 use crate::domain::PartitionId;
 
-use super::{guard, triage};
+use super::client_properties;
+use super::triage;
 
 /// How a member of the consumer group joins and is watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -129,14 +130,6 @@ impl Default for KafkaSettings {
     }
 }
 
-/// What a consumer may see of transactions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Isolation {
-    Committed,
-    /// Also what is open or aborted: true ends of a log, offsets that a pending commit would hide.
-    Uncommitted,
-}
-
 impl KafkaSettings {
     /// By whose name the broker knows this client, as far as the configuration says. A value of it is not shown.
     pub(super) fn principal(&self) -> String {
@@ -163,13 +156,13 @@ impl KafkaSettings {
 
     /// Why a client couldn't be made, without the properties' values.
     pub(super) fn creation_error(&self, what: impl fmt::Display, error: &KafkaError) -> BrokerError {
-        let reason = self.client.without_values(&guard::plain(error));
+        let reason = self.client.without_values(&client_properties::plain(error));
         BrokerError::Client { what: what.to_string(), reason, class: triage::of_client(error) }
     }
 
     /// Reads inputs on behalf of a member, outside of the group.
-    pub(super) fn companion(&self, member: &str) -> ClientConfig {
-        let mut config = self.consumer(Isolation::Committed);
+    pub(super) fn ungrouped(&self, member: &str) -> ClientConfig {
+        let mut config = self.consumer(Isolation::ReadCommitted);
         // A position that is out of range is an error: going on elsewhere would pass over what was never read.
         config.set("auto.offset.reset", "error").set("enable.partition.eof", "true").set("client.id", member);
         config
@@ -177,7 +170,7 @@ impl KafkaSettings {
 
     /// A member of the consumer group.
     pub(super) fn member(&self, member: &str) -> ClientConfig {
-        let mut config = self.companion(member);
+        let mut config = self.ungrouped(member);
         config
             .set("max.poll.interval.ms", millis(self.max_poll_interval))
             .set("group.protocol", self.group_protocol.as_str());
@@ -196,7 +189,7 @@ impl KafkaSettings {
 
     /// A member of the group of a process's name, which reads nothing.
     pub(super) fn claimant(&self, group: &str, client: &str) -> ClientConfig {
-        let mut config = self.consumer(Isolation::Committed);
+        let mut config = self.consumer(Isolation::ReadCommitted);
         config
             .set("group.id", group)
             .set("client.id", client)
@@ -235,8 +228,8 @@ impl KafkaSettings {
             .set(
                 "isolation.level",
                 match isolation {
-                    Isolation::Committed => "read_committed",
-                    Isolation::Uncommitted => "read_uncommitted",
+                    Isolation::ReadCommitted => "read_committed",
+                    Isolation::ReadUncommitted => "read_uncommitted",
                 },
             )
             .set("fetch.wait.max.ms", millis(self.fetch_wait))
@@ -291,7 +284,7 @@ impl KafkaSettings {
         if cfg!(feature = "tls") {
             config.set("ssl.ca.location", "probe");
         }
-        for (name, value) in self.client.iter().filter(|(name, _)| !guard::is_guarded(name)) {
+        for (name, value) in self.client.iter().filter(|(name, _)| !client_properties::is_guarded(name)) {
             config.set(name, value);
         }
         config
@@ -310,7 +303,7 @@ mod tests {
     fn an_override_reaches_every_client() {
         let settings =
             KafkaSettings { client: [("security.protocol", "ssl")].into_iter().collect(), ..KafkaSettings::default() };
-        for config in [settings.member("a"), settings.transactional("t"), settings.reader(Isolation::Committed)] {
+        for config in [settings.member("a"), settings.transactional("t"), settings.reader(Isolation::ReadCommitted)] {
             assert_eq!(config.get("security.protocol"), Some("ssl"));
         }
     }

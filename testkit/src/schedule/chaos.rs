@@ -255,12 +255,12 @@ impl<'a> Chaos<'a> {
 
     /// Of a partition that never had any, offsets that hang can't be told from offsets that were deleted.
     fn can_hang(&self) -> bool {
-        let standing = |partition| self.world.broker.standing(PartitionId(partition)).unwrap();
+        let standing = |partition| self.world.broker.partition_offsets(PartitionId(partition)).unwrap();
         (0..PARTITIONS).all(|partition| !standing(partition).committed.is_empty())
     }
 
     fn hangs(&self) -> bool {
-        (0..PARTITIONS).any(|partition| self.world.broker.standing(PartitionId(partition)).unwrap().is_pending)
+        (0..PARTITIONS).any(|partition| self.world.broker.partition_offsets(PartitionId(partition)).unwrap().is_pending)
     }
 
     /// A clean stop; it is started again later.

@@ -1,20 +1,14 @@
-//! Properties of the client that a configuration may not set, and a judgement of those that it may: as librdkafka itself
-//! will judge them, without a broker.
+//! Properties of the client that a configuration may not set, and a judgement of each that it may: as librdkafka itself
+//! will judge it, without a broker. (`client/dry_run.rs` judges them together.)
 //!
 //! No text here carries a value: it may be a secret, and librdkafka's own texts do carry it.
 
 use rdkafka::ClientConfig;
-use rdkafka::config::FromClientConfigAndContext as _;
-use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::KafkaError;
-use rdkafka::producer::BaseProducer;
 use rdkafka::types::RDKafkaConfRes;
 
 use crate::broker::ClientProperties;
 use crate::nearest::nearest;
-
-use super::context::{PlainContext, ProducerWatch};
-use super::settings::{Isolation, KafkaSettings};
 
 /// Why a property can't be set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -211,43 +205,8 @@ fn refused(text: &str) -> String {
     "the client (librdkafka) doesn't take this value; its CONFIGURATION.md says which ones it does".to_owned()
 }
 
-const LACKS_TLS: &str = "needs a build with the feature `tls`: cargo build --release --features tls";
-
-/// What the client says of all its properties together: of couplings, files, mechanisms. Makes clients of each kind, and no
-/// connection.
-pub fn dry_run(settings: &KafkaSettings) -> Vec<String> {
-    let offline = |mut config: ClientConfig| {
-        config.remove("bootstrap.servers");
-        config
-    };
-    let member = offline(settings.member("check"));
-    let reader = offline(settings.reader(Isolation::Committed));
-    let producer = offline(settings.transactional("check"));
-    let consumer =
-        |config: &ClientConfig| BaseConsumer::from_config_and_context(config, PlainContext::of(settings)).err();
-    let outcomes = [
-        consumer(&member),
-        consumer(&reader),
-        BaseProducer::from_config_and_context(&producer, ProducerWatch::of(settings)).err(),
-    ];
-    let mut faults: Vec<String> = Vec::new();
-    for error in outcomes.into_iter().flatten() {
-        let text = settings.client.without_values(&plain(&error));
-        let fault = if text.contains("mechanism GSSAPI") {
-            format!(
-                "{text}; Kerberos, the default of sasl.mechanism, is in no build of tideline: set another mechanism"
-            )
-        } else if !cfg!(feature = "tls") && text.contains("openssl") {
-            format!("{text}; it {LACKS_TLS}")
-        } else {
-            text
-        };
-        if !faults.contains(&fault) {
-            faults.push(fault);
-        }
-    }
-    faults
-}
+/// What to do about a property that only a TLS build has.
+pub(super) const LACKS_TLS: &str = "needs a build with the feature `tls`: cargo build --release --features tls";
 
 /// An error of the client's without the value that its text may quote.
 pub(super) fn plain(error: &KafkaError) -> String {
@@ -260,7 +219,8 @@ pub(super) fn plain(error: &KafkaError) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::broker::kafka::GroupProtocol;
+    use crate::broker::Isolation;
+    use crate::broker::kafka::settings::{GroupProtocol, KafkaSettings};
 
     fn judged(name: &str, value: &str) -> Option<String> {
         judge(&[(name, value)].into_iter().collect()).pop().map(|(_, fault)| fault)
@@ -275,8 +235,8 @@ mod tests {
         for config in [
             classic.member("m"),
             consumer.member("m"),
-            classic.reader(Isolation::Committed),
-            classic.observer(Isolation::Committed),
+            classic.reader(Isolation::ReadCommitted),
+            classic.observer(Isolation::ReadCommitted),
             classic.transactional("t"),
             classic.claimant("g", "m"),
         ] {
@@ -344,25 +304,5 @@ mod tests {
         {
             assert_eq!(judged(name, value).as_deref(), Some(LACKS_TLS), "{name}");
         }
-        let client = |mechanism| {
-            [
-                ("security.protocol", "sasl_plaintext"),
-                ("sasl.mechanism", mechanism),
-                ("sasl.username", "u"),
-                ("sasl.password", "p"),
-            ]
-        };
-        let settings =
-            |mechanism| KafkaSettings { client: client(mechanism).into_iter().collect(), ..KafkaSettings::default() };
-        let faults = dry_run(&settings("SCRAM-SHA-512"));
-        assert!(faults.len() == 1 && faults[0].contains("the feature `tls`"), "{faults:?}");
-        assert_eq!(dry_run(&settings("PLAIN")), Vec::<String>::new());
-    }
-
-    #[test]
-    fn the_defaults_make_every_kind_of_client() {
-        assert_eq!(dry_run(&KafkaSettings::default()), Vec::<String>::new());
-        let settings = KafkaSettings { group_protocol: GroupProtocol::Consumer, ..KafkaSettings::default() };
-        assert_eq!(dry_run(&settings), Vec::<String>::new());
     }
 }

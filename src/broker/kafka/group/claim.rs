@@ -25,11 +25,11 @@ use rdkafka::groups::{GroupInfo, GroupMemberInfo};
 use crate::broker::rights::{Operation, Right};
 use crate::broker::{BrokerError, ErrorClass, Topics};
 
-use super::bound::Bound;
-use super::context::{Change, MemberContext};
-use super::native;
-use super::settings::KafkaSettings;
-use super::triage::{self, Denied};
+use crate::broker::kafka::client::context::{Change, MemberContext};
+use crate::broker::kafka::deadline::Deadline;
+use crate::broker::kafka::native;
+use crate::broker::kafka::settings::KafkaSettings;
+use crate::broker::kafka::triage::{self, Denied};
 
 /// How long one poll waits: the claim is given up that soon.
 const POLL: Duration = Duration::from_millis(100);
@@ -58,7 +58,7 @@ impl Claim {
         let failed = |error: KafkaError| settings.creation_error(format_args!("join group {group}"), &error);
         let config = settings.claimant(&group, &own);
         let consumer = BaseConsumer::from_config_and_context(&config, MemberContext::of(settings)).map_err(failed)?;
-        let keeper = Keeper {
+        let keeper = ClaimMember {
             consumer,
             settings: settings.clone(),
             name: name.to_owned(),
@@ -151,7 +151,7 @@ fn before(generation: i32, has_first: bool, others: Vec<Member>) -> Vec<Member> 
 }
 
 /// The member of the name's group, on a thread of its own.
-struct Keeper {
+struct ClaimMember {
     consumer: BaseConsumer<MemberContext>,
     settings: KafkaSettings,
     name: String,
@@ -162,7 +162,7 @@ struct Keeper {
     is_settled: bool,
 }
 
-impl Keeper {
+impl ClaimMember {
     fn keep(mut self, is_over: &AtomicBool, tell: &SyncSender<Verdict>, lost: &dyn Fn()) {
         while !is_over.load(Ordering::Relaxed) {
             match self.turn() {
@@ -219,7 +219,7 @@ impl Keeper {
 
     /// Who else is in the group, alive or not yet known to be dead.
     fn others(&self) -> Result<Vec<Member>, BrokerError> {
-        let bound = Bound::of(self.settings.retry_bound);
+        let bound = Deadline::after(self.settings.retry_bound);
         let what = || format!("describe group {}", self.group);
         loop {
             let error = match self.consumer.fetch_group_list(Some(&self.group), self.settings.call_timeout) {

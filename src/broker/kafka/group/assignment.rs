@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use crate::domain::{Input, PartitionId};
 
-use super::context::TopicPartition;
+use crate::broker::kafka::client::context::TopicPartition;
 
 /// What is assigned to this member.
 #[derive(Debug)]
-pub(super) struct Assignment {
+pub(in crate::broker::kafka) struct Assignment {
     /// Those that the group shares out.
     inputs: Vec<(Input, Arc<str>)>,
     /// Of each; those beyond belong to nobody: a topic that was given more is found by its count.

@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 
 /// How long something may take, from when this was made.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Bound {
+pub(super) struct Deadline {
     since: Instant,
     limit: Duration,
 }
 
-impl Bound {
+impl Deadline {
     #[expect(clippy::disallowed_methods, reason = "a wait for a real broker is measured in real time")]
-    pub fn of(limit: Duration) -> Self {
+    pub fn after(limit: Duration) -> Self {
         Self { since: Instant::now(), limit }
     }
 

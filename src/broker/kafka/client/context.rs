@@ -20,17 +20,17 @@ use crate::broker::ClientProperties;
 use crate::domain::Timestamp;
 use crate::record::Offset;
 
-use super::refused::{self, Refused};
-use super::settings::KafkaSettings;
 use super::throttle::Throttle;
-use super::triage;
+use super::undelivered::{self, Undelivered};
+use crate::broker::kafka::settings::KafkaSettings;
+use crate::broker::kafka::triage;
 
 /// A partition of a topic, by name.
-pub(super) type TopicPartition = (String, i32);
+pub(in crate::broker::kafka) type TopicPartition = (String, i32);
 
 /// What the group wants, to be answered outside of the callback.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Rebalance {
+pub(in crate::broker::kafka) struct Rebalance {
     pub change: Change,
     pub partitions: Vec<TopicPartition>,
     /// Partitions that move are told one by one; else every one is revoked, then the new whole is assigned.
@@ -38,7 +38,7 @@ pub(super) struct Rebalance {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Change {
+pub(in crate::broker::kafka) enum Change {
     Assign,
     /// `lost`: taken away already, others may own them.
     Revoke {
@@ -53,7 +53,7 @@ const NOT_CONNECTED: &str = "Connect to ";
 
 /// What every client of ours counts and logs.
 #[derive(Debug, Default)]
-pub(super) struct Watch {
+pub(in crate::broker::kafka) struct Watch {
     /// Events served, of whatever kind: tells an empty queue from one that held no record.
     served: AtomicU64,
     /// Failures of connections that had stood, and time-outs of requests. Told by the log, where the client was made with
@@ -115,7 +115,7 @@ impl Watch {
 
 /// Of a client that belongs to no group.
 #[derive(Debug, Default)]
-pub(super) struct PlainContext {
+pub(in crate::broker::kafka) struct PlainContext {
     pub watch: Watch,
 }
 
@@ -139,7 +139,7 @@ impl ConsumerContext for PlainContext {}
 
 /// Of a member of the consumer group.
 #[derive(Debug, Default)]
-pub(super) struct MemberContext {
+pub(in crate::broker::kafka) struct MemberContext {
     pub watch: Watch,
     rebalances: Mutex<VecDeque<Rebalance>>,
     closing: AtomicBool,
@@ -213,7 +213,7 @@ fn end_offset_in(reason: &str) -> Option<Offset> {
 /// start: a look-up of committed offsets would hang on a pending one (decision 9 of the measurements), an offset that the log
 /// doesn't hold would stop the partition for good, and a logical one is looked up again behind a seek, 500 ms later, and
 /// then moves the reader. `bound`: how long to ask for the beginnings; without one nobody will read.
-pub(super) fn answer(
+pub(in crate::broker::kafka) fn answer(
     consumer: &BaseConsumer<MemberContext>,
     rebalance: &Rebalance,
     bound: Option<Duration>,
@@ -231,7 +231,7 @@ pub(super) fn answer(
 }
 
 /// Partitions with their first offsets, asked for all at once; 0 where that isn't told in time.
-pub(super) fn beginnings(
+pub(in crate::broker::kafka) fn beginnings(
     consumer: &BaseConsumer<MemberContext>,
     partitions: &[TopicPartition],
     bound: Duration,
@@ -256,7 +256,7 @@ pub(super) fn beginnings(
     Ok(list)
 }
 
-pub(super) fn list_of(
+pub(in crate::broker::kafka) fn list_of(
     partitions: &[TopicPartition],
     offset: rdkafka::Offset,
 ) -> Result<TopicPartitionList, KafkaError> {
@@ -269,10 +269,10 @@ pub(super) fn list_of(
 
 /// Of a producer.
 #[derive(Debug, Default)]
-pub(super) struct ProducerWatch {
+pub(in crate::broker::kafka) struct ProducerWatch {
     pub watch: Watch,
     failures: AtomicU64,
-    first_failure: Mutex<Option<Refused>>,
+    first_failure: Mutex<Option<Undelivered>>,
     throttle: Throttle,
     /// The topics of those that were not written.
     failed_topics: Mutex<BTreeSet<String>>,
@@ -287,7 +287,7 @@ impl ProducerWatch {
     }
 
     /// Records that were not written since this was asked last, and why the first of them wasn't.
-    pub fn take_failures(&self) -> Option<(u64, Refused)> {
+    pub fn take_failures(&self) -> Option<(u64, Undelivered)> {
         match self.failures.swap(0, Ordering::Relaxed) {
             0 => None,
             count => Some((count, lock(&self.first_failure).take().unwrap_or_default())),
@@ -360,8 +360,8 @@ impl ProducerContext<NoCustomPartitioner> for ProducerWatch {
                 }
                 let mut first = lock(&self.first_failure);
                 // What was thrown away on account of another failure is not the cause.
-                if first.as_ref().is_none_or(|first| first.is_purged && !refused::is_purged(error)) {
-                    *first = Some(Refused::by_broker(message, error));
+                if first.as_ref().is_none_or(|first| first.is_purged && !undelivered::is_purged(error)) {
+                    *first = Some(Undelivered::by_broker(message, error));
                 }
             }
         }
@@ -369,7 +369,7 @@ impl ProducerContext<NoCustomPartitioner> for ProducerWatch {
 }
 
 /// A callback that panicked while it held the lock has left nothing half-done.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(in crate::broker::kafka) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -7,10 +7,10 @@ use rdkafka::error::KafkaError;
 use crate::broker::rights::{Lacking, Operation, Resource, Right};
 use crate::broker::{ErrorClass, TransactionError};
 
-use super::triage::{self, Denied};
+use crate::broker::kafka::triage::{self, Denied};
 
 /// What a transaction needs of that kind. Of topics it isn't told which.
-pub(super) fn right(denied: Denied, transactional_id: &str, group: &str) -> Right {
+pub(in crate::broker::kafka) fn right(denied: Denied, transactional_id: &str, group: &str) -> Right {
     match denied {
         Denied::TransactionalId => Right::on_transactional_id(transactional_id),
         Denied::Group => Right::on_group(Operation::Read, group),
@@ -20,7 +20,7 @@ pub(super) fn right(denied: Denied, transactional_id: &str, group: &str) -> Righ
 }
 
 /// What one attempt at a call came to.
-pub(super) struct Refusal {
+pub(in crate::broker::kafka) struct Refusal {
     pub class: ErrorClass,
     pub reason: String,
     pub denied: Option<Denied>,
@@ -34,7 +34,7 @@ impl From<KafkaError> for Refusal {
 
 /// What a call came to, with all its attempts.
 #[derive(Debug)]
-pub(super) struct Failure {
+pub(in crate::broker::kafka) struct Failure {
     pub call: &'static str,
     /// Retriable: the bound has passed.
     pub class: ErrorClass,

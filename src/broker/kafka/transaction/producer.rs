@@ -20,23 +20,24 @@ use rdkafka::TopicPartitionList;
 use rdkafka::config::FromClientConfigAndContext as _;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
-use rdkafka::message::OwnedHeaders;
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+use rdkafka::producer::{BaseProducer, Producer as _};
 
 use crate::broker::rights::{Lacking, Operation, Right};
 use crate::broker::{BrokerError, ErrorClass, OffsetCommit, Producer, Topics, Transaction, TransactionError};
 use crate::record::Lent;
 
-use super::aside;
-use super::bound::Bound;
-use super::context::{self, PlainContext, ProducerWatch};
 use super::failure::{Failure, Refusal, right};
-use super::native;
-use super::refused::Refused;
-use super::settings::{Isolation, KafkaSettings};
-use super::source::KafkaGeneration;
-use super::triage;
-use super::writers::{SIGNATURE, Signatures};
+use super::writers::{WRITER_HEADER, WriterHeaders};
+use crate::broker::Isolation;
+use crate::broker::kafka::admin::record_limit;
+use crate::broker::kafka::client::context::{self, PlainContext, ProducerWatch};
+use crate::broker::kafka::client::detached_call;
+use crate::broker::kafka::client::outgoing::base_record;
+use crate::broker::kafka::client::undelivered::Undelivered;
+use crate::broker::kafka::deadline::Deadline;
+use crate::broker::kafka::group::source::KafkaGeneration;
+use crate::broker::kafka::settings::KafkaSettings;
+use crate::broker::kafka::triage;
 
 /// Between two looks at how many records are unacknowledged. Waiting inside of the client spins for up to 1 ms instead.
 const DRAIN_PAUSE: Duration = Duration::from_micros(200);
@@ -57,7 +58,7 @@ pub struct KafkaProducer {
 impl KafkaProducer {
     /// Takes the id: returns when its earlier holder is fenced and what that had open is aborted. Retriable: another takes it
     /// at the same time.
-    pub(super) fn take(
+    pub(in crate::broker::kafka) fn take(
         settings: Arc<KafkaSettings>,
         topics: Arc<Topics>,
         transactional_id: &str,
@@ -71,7 +72,7 @@ impl KafkaProducer {
         let client = Arc::new(client);
         let transactional_id = transactional_id.into();
         let mut producer = Self { client, transactional_id, settings, topics, unsafe_since: None, failures: 0 };
-        let bound = Bound::of(producer.settings.retry_bound);
+        let bound = Deadline::after(producer.settings.retry_bound);
         loop {
             let Err(error) = producer.client.init_transactions(producer.settings.call_timeout) else {
                 producer.failures = producer.transport_failures();
@@ -105,7 +106,7 @@ impl KafkaProducer {
 
     /// Until every record is acknowledged or given up. Says whether that came about within the bound.
     fn drain(&self, bound: Duration) -> bool {
-        let bound = Bound::of(bound);
+        let bound = Deadline::after(bound);
         loop {
             self.client.poll(Duration::ZERO);
             if self.client.in_flight_count() == 0 {
@@ -129,9 +130,9 @@ impl KafkaProducer {
         call: &'static str,
         mut attempt: impl FnMut() -> Result<(), R>,
     ) -> Result<(), Failure> {
-        let bound = Bound::of(self.settings.retry_bound);
+        let bound = Deadline::after(self.settings.retry_bound);
         for attempts in 1.. {
-            let one = Bound::of(2 * self.settings.call_timeout);
+            let one = Deadline::after(2 * self.settings.call_timeout);
             let outcome = attempt();
             if one.is_over() {
                 tracing::warn!(call, took = ?one.elapsed(), id = &*self.transactional_id, "the client overran its time-out");
@@ -167,7 +168,7 @@ impl KafkaProducer {
         let (client, tended) = (self.client.clone(), self.client.clone());
         let send = move || client.send_offsets_to_transaction(&list, &generation, timeout);
         let bound = self.settings.transaction_timeout;
-        match aside::call(bound, send, move || serve(&tended)) {
+        match detached_call::call(bound, send, move || serve(&tended)) {
             Ok(Some(outcome)) => Ok(outcome?),
             Ok(None) => {
                 *hangs = true;
@@ -235,7 +236,8 @@ impl KafkaProducer {
         if let Some(lacking) = denied {
             return Err(TransactionError::Denied { call, lacking });
         }
-        let reason = format!("{count} records were not written, the first: {}", first.told(&self.settings));
+        let reason =
+            format!("{count} records were not written, the first: {}", record_limit::explain(first, &self.settings));
         Err(match self.client.client().fatal_error() {
             Some((_, fatal)) => TransactionError::Fatal { call, reason: format!("{fatal}; {reason}") },
             None => TransactionError::Abortable { call, reason },
@@ -246,7 +248,7 @@ impl KafkaProducer {
     fn denied_topics(&self) -> Option<Lacking> {
         let failed = self.client.context().take_unexplained();
         let needed: Vec<_> = failed.iter().map(|topic| Right::on_topic(Operation::Write, topic)).collect();
-        match super::rights::lacking(self.client.client(), &self.settings, &needed) {
+        match crate::broker::kafka::admin::rights::lacking(self.client.client(), &self.settings, &needed) {
             Ok(lacking) => lacking,
             Err(error) => {
                 tracing::debug!(%error, "the broker doesn't say what is allowed");
@@ -264,7 +266,7 @@ impl KafkaProducer {
         match self.client.client().fatal_error() {
             Some((_, reason)) => TransactionError::Fatal { call, reason },
             None => {
-                let reason = Refused::by_client(record, error, self.settings.max_message_bytes).to_string();
+                let reason = Undelivered::by_client(record, error, self.settings.max_message_bytes).to_string();
                 TransactionError::Abortable { call, reason }
             }
         }
@@ -293,7 +295,7 @@ impl Producer for KafkaProducer {
         // Whatever it is: nothing is open that could be aborted.
         self.insist(call, || self.client.begin_transaction())
             .map_err(|failure| TransactionError::Fatal { call, reason: failure.reason })?;
-        Ok(KafkaTransaction { producer: self, open: true, signatures: Signatures::default() })
+        Ok(KafkaTransaction { producer: self, open: true, writer_headers: WriterHeaders::default() })
     }
 }
 
@@ -312,7 +314,7 @@ fn serve(client: &BaseProducer<ProducerWatch>) {
 pub struct KafkaTransaction<'a> {
     producer: &'a mut KafkaProducer,
     open: bool,
-    signatures: Signatures,
+    writer_headers: WriterHeaders,
 }
 
 impl KafkaTransaction<'_> {
@@ -358,14 +360,15 @@ impl Transaction for KafkaTransaction<'_> {
 
     fn lend(&mut self, record: Lent<'_>) -> Result<(), TransactionError> {
         let producer = &*self.producer;
-        let signature = self.signatures.wants(record, &producer.topics).then_some(&*producer.transactional_id);
-        let mut outgoing = base_record(record, signature);
+        let id = Some(producer.transactional_id.as_bytes());
+        let writer = self.writer_headers.wants(record, &producer.topics).then_some((WRITER_HEADER.as_bytes(), id));
+        let mut outgoing = base_record(record, writer);
         // This is called for every record: the clock is looked at where it must be only.
         let mut full_since = None;
         loop {
             let Err((error, unsent)) = producer.client.send(outgoing) else { return Ok(()) };
             let is_full = error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull);
-            let bound = *full_since.get_or_insert_with(|| Bound::of(producer.settings.retry_bound));
+            let bound = *full_since.get_or_insert_with(|| Deadline::after(producer.settings.retry_bound));
             if !is_full || bound.is_over() {
                 return Err(producer.sort_send_error(record, &error));
             }
@@ -388,15 +391,17 @@ impl Transaction for KafkaTransaction<'_> {
 
     /// The client adds the group's offsets to a transaction with an offset only: that of a topic which nobody reads by them,
     /// by nobody of the group.
-    fn touch_offsets(&mut self) -> Result<(), TransactionError> {
-        let call = "touch_offsets";
+    fn join_offsets(&mut self) -> Result<(), TransactionError> {
+        let call = "join_offsets";
         let settings = &self.producer.settings;
-        let nobody =
-            BaseConsumer::from_config_and_context(&settings.observer(Isolation::Committed), PlainContext::of(settings))
-                .map_err(|error| {
-                    let reason = settings.creation_error("make a client of no group", &error).to_string();
-                    TransactionError::Abortable { call, reason }
-                })?;
+        let nobody = BaseConsumer::from_config_and_context(
+            &settings.observer(Isolation::ReadCommitted),
+            PlainContext::of(settings),
+        )
+        .map_err(|error| {
+            let reason = settings.creation_error("make a client of no group", &error).to_string();
+            TransactionError::Abortable { call, reason }
+        })?;
         let generation = nobody
             .group_metadata()
             .ok_or_else(|| TransactionError::Abortable { call, reason: "the client belongs to no group".into() })?;
@@ -431,31 +436,6 @@ impl Drop for KafkaTransaction<'_> {
     }
 }
 
-pub(super) fn base_record<'a>(record: Lent<'a>, signature: Option<&str>) -> BaseRecord<'a, [u8], [u8]> {
-    BaseRecord {
-        topic: record.topic,
-        partition: record.partition.map(|partition| partition.0),
-        payload: record.value,
-        key: record.key,
-        timestamp: record.timestamp,
-        headers: headers_of(record, signature),
-        delivery_opaque: (),
-    }
-}
-
-fn headers_of(record: Lent<'_>, signature: Option<&str>) -> Option<OwnedHeaders> {
-    if record.headers.is_empty() && signature.is_none() {
-        return None;
-    }
-    let signature = signature.map(|id| (SIGNATURE.as_bytes(), Some(id.as_bytes())));
-    let empty = OwnedHeaders::new_with_capacity(record.headers.len() + 1);
-    let mut headers = empty;
-    for (name, value) in record.headers.iter().copied().chain(signature) {
-        native::add_header(&mut headers, name, value);
-    }
-    Some(headers)
-}
-
 /// Without those of partitions that an input doesn't have.
 fn offset_list(settings: &KafkaSettings, topics: &Topics, offsets: &[OffsetCommit]) -> KafkaResult<TopicPartitionList> {
     let mut list = TopicPartitionList::with_capacity(offsets.len());
@@ -472,7 +452,7 @@ mod tests {
     use rdkafka::mocking::{MockCluster, MockCoordinator};
 
     use super::*;
-    use crate::broker::{CommitNote, ForwardProgress};
+    use crate::broker::{CommitMetadata, ForwardProgress};
     use crate::domain::{Input, PartitionId};
 
     /// The coordinator of the group goes away and is not replaced.
@@ -489,9 +469,9 @@ mod tests {
         let topics = Arc::new(Topics::of(&["rekey"], 1));
         cluster.coordinator(MockCoordinator::Transaction("lane".into()), 1).expect("a coordinator");
         cluster.coordinator(MockCoordinator::Group(settings.group_id.clone()), 2).expect("a coordinator");
-        let member: BaseConsumer = settings.observer(Isolation::Committed).create().expect("a consumer");
+        let member: BaseConsumer = settings.observer(Isolation::ReadCommitted).create().expect("a consumer");
         let generation = KafkaGeneration(Arc::new(member.group_metadata().expect("of a group")));
-        let note = CommitNote { transactional_id: "lane".into(), number: 1 };
+        let note = CommitMetadata { transactional_id: "lane".into(), number: 1 };
         let offsets = [OffsetCommit {
             input: Input(0),
             partition: PartitionId(0),

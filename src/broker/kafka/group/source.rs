@@ -12,26 +12,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::config::FromClientConfigAndContext as _;
-use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerGroupMetadata};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::Message as _;
 
-use crate::broker::rights::{Operation, Right};
 use crate::broker::{BrokerError, ErrorClass, Polled, Source, Topics};
 use crate::domain::{Input, PartitionId};
-use crate::record::{Message as _, Offset};
+use crate::record::Offset;
 
-use super::ahead::{self, Ahead};
 use super::assignment::Assignment;
-use super::bound::Bound;
-use super::companion::Companion;
-use super::context::{self, Change, MemberContext, Rebalance, TopicPartition};
-use super::message::KafkaMessage;
-use super::native;
-use super::settings::KafkaSettings;
-use super::triage::{self, Denied};
-use super::wake::Wake;
+use super::input_queue::InputQueue;
+use super::poll_error;
+use super::poll_signal::PollSignal;
+use super::read_ahead::{self, ReadAhead};
+use super::ungrouped_reader::UngroupedReader;
+use crate::broker::kafka::client::context::{self, Change, MemberContext, Rebalance, TopicPartition};
+use crate::broker::kafka::deadline::Deadline;
+use crate::broker::kafka::message::KafkaMessage;
+use crate::broker::kafka::native;
+use crate::broker::kafka::settings::KafkaSettings;
+use crate::broker::kafka::triage;
 
 /// More events than that, neither record nor end, are left to the next poll.
 const MAX_EVENTS_A_POLL: usize = 1_000;
@@ -39,47 +38,51 @@ const MAX_EVENTS_A_POLL: usize = 1_000;
 type Client = BaseConsumer<MemberContext>;
 
 /// Proof of membership, as the broker checks it at a commit.
-pub struct KafkaGeneration(pub(super) Arc<ConsumerGroupMetadata>);
+pub struct KafkaGeneration(pub(in crate::broker::kafka) Arc<ConsumerGroupMetadata>);
 
 pub struct KafkaSource {
     settings: Arc<KafkaSettings>,
     topics: Arc<Topics>,
     /// Before the consumer: a queue must be gone before its consumer goes.
-    flows: Vec<Flow>,
+    flows: Vec<InputQueue>,
     /// The flow that is read first, in turn.
     first: usize,
     consumer: Arc<Client>,
     /// Reads the inputs that the group doesn't share out.
-    companion: Option<Companion>,
+    ungrouped: Option<UngroupedReader>,
     /// Ends of inputs that lack a partition, to be told by the next poll.
     absent: Vec<(Input, PartitionId)>,
-    wake: Arc<Wake>,
+    wake: Arc<PollSignal>,
     assignment: Assignment,
     unanswered: Option<Rebalance>,
-    split: Option<Bound>,
+    split: Option<Deadline>,
     /// Since the poll before. Who doesn't poll for longer than that is out of the group, whatever the client says.
-    silence: Bound,
+    silence: Deadline,
 }
 
 impl KafkaSource {
-    pub(super) fn join(settings: Arc<KafkaSettings>, topics: Arc<Topics>, member: &str) -> Result<Self, BrokerError> {
+    pub(in crate::broker::kafka) fn join(
+        settings: Arc<KafkaSettings>,
+        topics: Arc<Topics>,
+        member: &str,
+    ) -> Result<Self, BrokerError> {
         let failed =
             |error: KafkaError| settings.creation_error(format_args!("join group {}", settings.group_id), &error);
         let context = MemberContext::of(&settings);
         let mut consumer = BaseConsumer::from_config_and_context(&settings.member(member), context).map_err(failed)?;
-        let wake = Arc::new(Wake::default());
+        let wake = Arc::new(PollSignal::default());
         consumer.set_nonempty_callback(wake.caller());
         let inputs = (0u8..).map(Input).zip(topics.inputs.iter().cloned());
         let (shared, aside): (Vec<_>, Vec<_>) =
             inputs.partition(|(_, topic)| !settings.narrow_inputs.contains_key(&**topic));
         let names: Vec<&str> = shared.iter().map(|(_, topic)| &**topic).collect();
         consumer.subscribe(&names).map_err(failed)?;
-        let companion = (!aside.is_empty()).then(|| Companion::new(&settings, aside, member)).transpose()?;
+        let ungrouped = (!aside.is_empty()).then(|| UngroupedReader::new(&settings, aside, member)).transpose()?;
         Ok(Self {
             assignment: Assignment::new(shared, topics.partitions),
-            companion,
+            ungrouped,
             absent: Vec::new(),
-            silence: Bound::of(settings.max_poll_interval),
+            silence: Deadline::after(settings.max_poll_interval),
             settings,
             topics,
             flows: Vec::new(),
@@ -94,14 +97,14 @@ impl KafkaSource {
     /// Answers what the poll before has handed over as revoked.
     fn let_go(&mut self) -> Result<(), BrokerError> {
         let Some(rebalance) = self.unanswered.take() else { return Ok(()) };
-        let aside = |input| self.companion.as_ref().is_some_and(|companion| companion.reads(input));
-        let gone = |flow: &Flow| {
+        let aside = |input| self.ungrouped.as_ref().is_some_and(|ungrouped| ungrouped.reads(input));
+        let gone = |flow: &InputQueue| {
             let of_flow = |topic: &str| *topic == *flow.topic || aside(flow.input);
             rebalance.partitions.iter().any(|(topic, it)| *it == flow.partition.0 && of_flow(topic))
         };
         self.flows.retain(|flow| !gone(flow));
-        if let Some(companion) = &mut self.companion {
-            rebalance.partitions.iter().try_for_each(|(_, partition)| companion.let_go(PartitionId(*partition)))?;
+        if let Some(ungrouped) = &mut self.ungrouped {
+            rebalance.partitions.iter().try_for_each(|(_, partition)| ungrouped.let_go(PartitionId(*partition)))?;
         }
         context::answer(&self.consumer, &rebalance, None)
             .map_err(|error| triage::client_error("let partitions go", &error))
@@ -117,7 +120,7 @@ impl KafkaSource {
                 // Fetched between an assignment and its pause, before anyone said from where: void.
                 None | Some(Ok(_) | Err(KafkaError::PartitionEOF(_))) => {}
                 Some(Err(error)) if triage::is_out_of_range(&error) => {}
-                Some(Err(error)) => judge(&error, &self.settings, None)?,
+                Some(Err(error)) => poll_error::judge(&error, &self.settings, None)?,
             }
             while let Some(rebalance) = self.consumer.context().next_rebalance() {
                 if self.take(rebalance, into)? {
@@ -128,8 +131,8 @@ impl KafkaSource {
                 break;
             }
         }
-        if let Some(companion) = &self.companion {
-            companion.serve()?;
+        if let Some(ungrouped) = &self.ungrouped {
+            ungrouped.serve()?;
         }
         match &self.split {
             Some(bound) if bound.is_over() => self.refuse_split(),
@@ -163,7 +166,7 @@ impl KafkaSource {
                 }
             }
         };
-        let bound = Bound::of(self.settings.no_progress_bound);
+        let bound = Deadline::after(self.settings.no_progress_bound);
         self.split = self.assignment.split().and(self.split.or(Some(bound)));
         // In steps, the rest may still come.
         if self.split.is_some() && !incremental {
@@ -223,8 +226,8 @@ impl KafkaSource {
             let (input, partition, next, client) = (flow.input, flow.partition, flow.next, self.client(flow.input));
             let waiting = || native::queue_length(client.client(), &flow.topic, partition.0);
             match flow.ahead.judge(flow.paused, records, bytes, waiting) {
-                ahead::Step::None => {}
-                ahead::Step::Hold => {
+                read_ahead::Adjustment::Keep => {}
+                read_ahead::Adjustment::Pause => {
                     let failed = |error| triage::client_error(format_args!("pause partition {partition}"), &error);
                     let names = [(flow.topic.to_string(), partition.0)];
                     let list = context::list_of(&names, rdkafka::Offset::Invalid).map_err(failed)?;
@@ -234,7 +237,7 @@ impl KafkaSource {
                     // What waits is void now, and goes when it is asked for. It is read again.
                     while flow.queue.poll(Duration::ZERO).is_some() {}
                 }
-                ahead::Step::Release => self.start_on(&[(input, next)], partition)?,
+                read_ahead::Adjustment::Resume => self.start_on(&[(input, next)], partition)?,
             }
         }
         Ok(())
@@ -242,8 +245,8 @@ impl KafkaSource {
 
     /// Who reads an input.
     fn client(&self, input: Input) -> &Arc<Client> {
-        match &self.companion {
-            Some(companion) if companion.reads(input) => &companion.consumer,
+        match &self.ungrouped {
+            Some(ungrouped) if ungrouped.reads(input) => &ungrouped.consumer,
             _ => &self.consumer,
         }
     }
@@ -255,7 +258,7 @@ impl KafkaSource {
             let (topic, partition) = &positions[0].0;
             format!("seek in partition {partition} of {topic} and its like")
         };
-        let bound = Bound::of(self.settings.retry_bound);
+        let bound = Deadline::after(self.settings.retry_bound);
         loop {
             let failure = match self.try_seek(client, positions) {
                 Ok(()) => return Ok(()),
@@ -282,7 +285,7 @@ impl KafkaSource {
         sought.elements().iter().try_for_each(rdkafka::topic_partition_list::TopicPartitionListElem::error)
     }
 
-    fn flow(&mut self, input: Input, partition: PartitionId) -> Option<&mut Flow> {
+    fn flow(&mut self, input: Input, partition: PartitionId) -> Option<&mut InputQueue> {
         self.flows.iter_mut().find(|flow| flow.input == input && flow.partition == partition)
     }
 
@@ -320,7 +323,15 @@ impl KafkaSource {
                 class: ErrorClass::Retriable,
             })?;
         queue.set_nonempty_callback(self.wake.caller());
-        self.flows.push(Flow { input, partition, topic, queue, next, paused: false, ahead: Ahead::default() });
+        self.flows.push(InputQueue {
+            input,
+            partition,
+            topic,
+            queue,
+            next,
+            paused: false,
+            ahead: ReadAhead::default(),
+        });
         Ok(())
     }
 }
@@ -330,14 +341,14 @@ impl Source for KafkaSource {
     type Generation = KafkaGeneration;
 
     fn poll(&mut self, timeout: Duration, into: &mut Vec<Polled<KafkaMessage>>) -> Result<(), BrokerError> {
-        let bound = Bound::of(timeout);
+        let bound = Deadline::after(timeout);
         self.let_go()?;
         loop {
             // Cleared before looking, so that what comes while we look wakes us.
             self.wake.clear();
             let before = into.len();
             let revoked = self.serve_group(into)?;
-            self.silence = Bound::of(self.settings.max_poll_interval);
+            self.silence = Deadline::after(self.settings.max_poll_interval);
             if revoked {
                 return Ok(());
             }
@@ -367,9 +378,9 @@ impl Source for KafkaSource {
         let has = |input| self.settings.has(self.topics.input(input), partition);
         let (positions, absent): (Vec<_>, Vec<_>) = positions.iter().copied().partition(|&(input, _)| has(input));
         self.absent.extend(absent.into_iter().map(|(input, _)| (input, partition)));
-        let Some(companion) = &mut self.companion else { return self.start_on(&positions, partition) };
-        companion.hold(partition)?;
-        let (aside, shared): (Vec<_>, Vec<_>) = positions.into_iter().partition(|&(input, _)| companion.reads(input));
+        let Some(ungrouped) = &mut self.ungrouped else { return self.start_on(&positions, partition) };
+        ungrouped.hold(partition)?;
+        let (aside, shared): (Vec<_>, Vec<_>) = positions.into_iter().partition(|&(input, _)| ungrouped.reads(input));
         self.start_on(&shared, partition)?;
         self.start_on(&aside, partition)
     }
@@ -412,97 +423,13 @@ impl Drop for KafkaSource {
     }
 }
 
-/// What waiting mends is left to the client; the rest ends the source.
-/// `topic`: whose queue told it; without one it is the group's.
-pub(super) fn judge(error: &KafkaError, settings: &KafkaSettings, topic: Option<&str>) -> Result<(), BrokerError> {
-    if let Some(denied) = triage::denied(error) {
-        let right = match (denied, topic) {
-            (Denied::Topic, Some(topic)) => Right::on_topic(Operation::Read, topic),
-            (Denied::Topic, None) => Right::on_topic(Operation::Read, "(one of the inputs)"),
-            _ => Right::on_group(Operation::Read, &settings.group_id),
-        };
-        let what = topic.map_or_else(|| "poll".to_owned(), |topic| format!("read {topic}"));
-        return Err(BrokerError::Denied { what, lacking: settings.lacking(vec![right]) });
-    }
-    match triage::of_client(error) {
-        ErrorClass::Fatal if error.rdkafka_error_code() == Some(RDKafkaErrorCode::UnreleasedInstanceId) => {
-            let what = "join the group under a lasting name whose last holder did not leave; its session must end first, \
-                        then a restart of this process succeeds";
-            Err(triage::client_error(what, error))
-        }
-        ErrorClass::Fatal => Err(triage::client_error("poll", error)),
-        _ if triage::is_transport(error) => Ok(()),
-        _ => {
-            tracing::warn!(%error, "poll");
-            Ok(())
-        }
-    }
-}
-
-/// One partition of one input that flows.
-struct Flow {
-    input: Input,
-    partition: PartitionId,
-    topic: Arc<str>,
-    queue: PartitionQueue<MemberContext>,
-    /// No record before this one is handed over.
-    next: Offset,
-    paused: bool,
-    ahead: Ahead,
-}
-
-impl Flow {
-    /// Hands over at most `limit` items, and no more once the `bytes` are used up. Says whether there may be more.
-    fn read(
-        &mut self,
-        limit: usize,
-        bytes: &mut usize,
-        context: &MemberContext,
-        settings: &KafkaSettings,
-        into: &mut Vec<Polled<KafkaMessage>>,
-    ) -> Result<bool, BrokerError> {
-        if self.paused {
-            return Ok(false);
-        }
-        let (input, partition) = (self.input, self.partition);
-        for _ in 0..limit {
-            if *bytes == 0 {
-                return Ok(true);
-            }
-            match self.queue.poll(Duration::ZERO) {
-                None => return Ok(false),
-                Some(Ok(message)) if message.offset() < self.next => {
-                    tracing::debug!(topic = &*self.topic, %partition, offset = message.offset(), "a void record");
-                }
-                Some(Ok(message)) => {
-                    self.next = message.offset() + 1;
-                    let message = KafkaMessage::copy(&message);
-                    let size = message.size();
-                    *bytes = bytes.saturating_sub(size);
-                    self.ahead.saw(size - message.value().map_or(0, <[u8]>::len));
-                    into.push(Polled::Record { input, partition, message });
-                }
-                Some(Err(KafkaError::PartitionEOF(_))) => {
-                    self.next = self.next.max(context.last_end().unwrap_or(self.next));
-                    into.push(Polled::End { input, partition, offset: self.next });
-                }
-                Some(Err(error)) if triage::is_out_of_range(&error) => {
-                    into.push(Polled::OutOfRange { input, partition });
-                }
-                Some(Err(error)) => judge(&error, settings, Some(&self.topic))?,
-            }
-        }
-        Ok(true)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use rdkafka::mocking::MockCluster;
 
     use super::*;
     use crate::broker::kafka::PlainProducer;
-    use crate::record::{Outgoing, text_header};
+    use crate::record::{Message as _, Outgoing, text_header};
 
     const I0: Input = Input(0);
     const P0: PartitionId = PartitionId(0);
@@ -525,7 +452,7 @@ mod tests {
         }
         producer.flush().expect("written");
         let mut source = KafkaSource::join(Arc::new(settings), Arc::new(topics), "member").expect("a member");
-        let bound = Bound::of(Duration::from_secs(60));
+        let bound = Deadline::after(Duration::from_secs(60));
         let mut read = 0;
         while read == 0 {
             assert!(!bound.is_over(), "nothing comes");
@@ -552,7 +479,7 @@ mod tests {
     #[test]
     fn a_poll_ends_at_its_bytes_of_keys_headers_and_values() {
         let (_cluster, mut source, first) = member(KafkaSettings { poll_bytes: 250_000, ..KafkaSettings::default() });
-        let (mut read, bound) = (first, Bound::of(Duration::from_secs(60)));
+        let (mut read, bound) = (first, Deadline::after(Duration::from_secs(60)));
         while read < RECORDS {
             assert!(!bound.is_over(), "{read} of {RECORDS}");
             let mut polled = Vec::new();
@@ -575,7 +502,7 @@ mod tests {
         let waiting = native::queue_length(source.consumer.client(), "in", 0);
         assert!(waiting <= 5, "{waiting} records of 100 KB wait");
         source.resume(I0, P0).expect("resumed");
-        let (mut read, bound) = (first, Bound::of(Duration::from_secs(60)));
+        let (mut read, bound) = (first, Deadline::after(Duration::from_secs(60)));
         while read < RECORDS {
             assert!(!bound.is_over(), "{read} of {RECORDS}");
             let mut polled = Vec::new();

@@ -11,14 +11,16 @@ use rdkafka::config::FromClientConfigAndContext as _;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
-use crate::broker::{BrokerError, CommitNote, Committed, ErrorClass, ForwardProgress, Topics};
+use crate::broker::{BrokerError, CommitMetadata, Committed, ErrorClass, ForwardProgress, Topics};
 use crate::domain::{Input, PartitionId, Timestamp, TopicId};
 use crate::record::Offset;
 
-use super::bound::Bound;
 use super::context::{self, PlainContext};
-use super::settings::{Isolation, KafkaSettings};
-use super::{native, triage};
+use crate::broker::Isolation;
+use crate::broker::kafka::deadline::Deadline;
+use crate::broker::kafka::native;
+use crate::broker::kafka::settings::KafkaSettings;
+use crate::broker::kafka::triage;
 
 /// A read now and then comes with an empty note although there is one; asked again, it tells.
 const NOTE_READS: u32 = 5;
@@ -27,7 +29,7 @@ const COMMITTED_SLICE: Duration = Duration::from_secs(2);
 
 /// Clients that are made on first use and kept.
 #[derive(Default)]
-pub(super) struct Observers {
+pub(in crate::broker::kafka) struct Observers {
     stable: Observer,
     latest: Observer,
     /// Asks about topics, whatever the others wait for.
@@ -38,7 +40,7 @@ type Observer = Mutex<Option<Arc<BaseConsumer<PlainContext>>>>;
 
 /// The first and the next offset of a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Watermarks {
+pub(in crate::broker::kafka) struct Watermarks {
     pub low: Offset,
     pub high: Offset,
 }
@@ -52,8 +54,8 @@ impl Observers {
         partition: PartitionId,
     ) -> Result<Vec<Committed>, BrokerError> {
         let what = || format!("read the committed offsets of partition {partition} in group {}", settings.group_id);
-        let client = self.client(settings, Isolation::Committed)?;
-        let bound = Bound::of(settings.no_progress_bound);
+        let client = self.client(settings, Isolation::ReadCommitted)?;
+        let bound = Deadline::after(settings.no_progress_bound);
         let mut reads = 0;
         loop {
             let slice = COMMITTED_SLICE.min(settings.call_timeout);
@@ -84,7 +86,7 @@ impl Observers {
         topics: &Topics,
         partition: PartitionId,
     ) -> Result<Vec<Committed>, BrokerError> {
-        let client = self.client(settings, Isolation::Uncommitted)?;
+        let client = self.client(settings, Isolation::ReadUncommitted)?;
         let what = format!("read the last offsets of partition {partition} in group {}", settings.group_id);
         retry(settings, &what, || {
             let mut committed = Vec::new();
@@ -104,7 +106,7 @@ impl Observers {
         settings: &KafkaSettings,
         topics: &Topics,
     ) -> Result<Vec<Option<ForwardProgress>>, BrokerError> {
-        let client = self.client(settings, Isolation::Uncommitted)?;
+        let client = self.client(settings, Isolation::ReadUncommitted)?;
         let (rekey, partitions) = (topics.rekey(), 0..topics.partitions);
         retry(settings, &format!("read the fronts in group {}", settings.group_id), || {
             let mut fronts = Vec::new();
@@ -139,14 +141,14 @@ impl Observers {
         topics: &Topics,
         partition: PartitionId,
     ) -> Result<bool, BrokerError> {
-        let client = self.client(settings, Isolation::Committed)?;
+        let client = self.client(settings, Isolation::ReadCommitted)?;
         match read_committed(&client, settings, topics, partition, COMMITTED_SLICE.min(settings.call_timeout)) {
             Ok(_) => Ok(false),
             Err(_) => self.last_committed(settings, topics, partition).map(|_| true),
         }
     }
 
-    /// With [`Isolation::Committed`], `high` is the last stable offset: an open transaction hides what comes after it.
+    /// With [`Isolation::ReadCommitted`], `high` is the last stable offset: an open transaction hides what comes after it.
     pub fn watermarks(
         &self,
         settings: &KafkaSettings,
@@ -170,7 +172,7 @@ impl Observers {
 
     /// How many partitions a topic has; none if there is no such topic.
     pub fn partitions(&self, settings: &KafkaSettings, topic: &str) -> Result<i32, BrokerError> {
-        let client = self.client(settings, Isolation::Committed)?;
+        let client = self.client(settings, Isolation::ReadCommitted)?;
         retry(settings, &format!("ask for the partitions of {topic}"), || {
             let metadata = client.fetch_metadata(Some(topic), settings.call_timeout)?;
             let Some(found) = metadata.topics().first() else { return Ok(0) };
@@ -188,7 +190,7 @@ impl Observers {
         settings: &KafkaSettings,
         names: &[&str],
     ) -> Result<Vec<(Option<TopicId>, i32)>, BrokerError> {
-        let client = kept(&self.describer, settings, Isolation::Uncommitted)?;
+        let client = kept(&self.describer, settings, Isolation::ReadUncommitted)?;
         let what = || format!("describe the topics {}", names.join(", "));
         let described = native::describe_topics(client.client(), names, settings.call_timeout)
             .map_err(|error| triage::client_error(what(), &error))?;
@@ -216,7 +218,7 @@ impl Observers {
         partition: PartitionId,
         at: Timestamp,
     ) -> Result<Vec<(Input, Offset)>, BrokerError> {
-        let client = self.client(settings, Isolation::Committed)?;
+        let client = self.client(settings, Isolation::ReadCommitted)?;
         retry(settings, &format!("ask for the offsets of {at} in partition {partition}"), || {
             let mut asked = TopicPartitionList::with_capacity(topics.inputs.len());
             for topic in topics.inputs.iter().filter(|topic| settings.has(topic, partition)) {
@@ -245,7 +247,7 @@ impl Observers {
             Err(_) => format!("the broker gives no answer ({failure})"),
             Ok(last) => {
                 let writers: Vec<String> =
-                    last.iter().filter_map(|it| it.note.as_ref()).map(CommitNote::to_string).collect();
+                    last.iter().filter_map(|it| it.note.as_ref()).map(CommitMetadata::to_string).collect();
                 let last = writers.first().map_or("nobody of ours", String::as_str);
                 format!(
                     "an open transaction holds one of them (the last to commit was {last}); \
@@ -261,8 +263,8 @@ impl Observers {
         isolation: Isolation,
     ) -> Result<Arc<BaseConsumer<PlainContext>>, BrokerError> {
         let observer = match isolation {
-            Isolation::Committed => &self.stable,
-            Isolation::Uncommitted => &self.latest,
+            Isolation::ReadCommitted => &self.stable,
+            Isolation::ReadUncommitted => &self.latest,
         };
         kept(observer, settings, isolation)
     }
@@ -304,7 +306,7 @@ fn retry<T>(
     what: &str,
     mut attempt: impl FnMut() -> Result<T, KafkaError>,
 ) -> Result<T, BrokerError> {
-    let bound = Bound::of(settings.retry_bound);
+    let bound = Deadline::after(settings.retry_bound);
     loop {
         let error = match attempt() {
             Ok(value) => return Ok(value),
@@ -341,7 +343,7 @@ fn read_committed(
         let Some(element) = answer.find_partition(topic, partition.0) else { continue };
         element.error()?;
         if let rdkafka::Offset::Offset(offset) = element.offset() {
-            committed.push(Committed { input, offset, note: CommitNote::parse(element.metadata()) });
+            committed.push(Committed { input, offset, note: CommitMetadata::parse(element.metadata()) });
         }
     }
     // A partition that an input lacks stands where it always does, by whoever committed the others.

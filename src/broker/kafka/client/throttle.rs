@@ -11,7 +11,7 @@ use serde::Deserialize;
 const STALE_AFTER: u64 = 12;
 
 #[derive(Debug, Default)]
-pub(super) struct Throttle {
+pub(in crate::broker::kafka) struct Throttle {
     last_ms: AtomicU64,
     told_since: AtomicU64,
 }

@@ -3,16 +3,16 @@
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::context;
+use crate::broker::kafka::client::context;
 
 /// Wakes the poll when any of its queues gets something.
 #[derive(Default)]
-pub(super) struct Wake {
+pub(in crate::broker::kafka) struct PollSignal {
     called: Mutex<bool>,
     changed: Condvar,
 }
 
-impl Wake {
+impl PollSignal {
     /// What the client calls, from its own threads.
     pub fn caller(self: &Arc<Self>) -> impl Fn() + Send + Sync + 'static {
         let wake = Arc::clone(self);

@@ -10,12 +10,10 @@ use rdkafka::message::BorrowedMessage;
 
 use crate::record::Lent;
 
-use super::admin::Admin;
-use super::settings::KafkaSettings;
-use super::triage;
+use crate::broker::kafka::triage;
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Refused {
+pub(in crate::broker::kafka) struct Undelivered {
     topic: String,
     partition: Option<i32>,
     /// Of key and value.
@@ -29,7 +27,7 @@ pub(super) struct Refused {
     limit: Option<(&'static str, String)>,
 }
 
-impl Refused {
+impl Undelivered {
     /// By the client itself, before anything was sent.
     pub fn by_client(record: Lent<'_>, error: &KafkaError, max_message_bytes: usize) -> Self {
         let is_too_large = is_too_large(error);
@@ -59,19 +57,19 @@ impl Refused {
         }
     }
 
-    /// With the limit of its topic, if that is what it broke.
-    pub fn told(mut self, settings: &KafkaSettings) -> String {
-        if self.is_too_large && self.limit.is_none() {
-            let facts =
-                Admin::new(settings.clone()).and_then(|admin| admin.describe(std::slice::from_ref(&self.topic)));
-            let limit = facts.ok().and_then(|facts| facts.first()?.config.get("max.message.bytes").cloned());
-            self.limit = Some(("max.message.bytes of the topic", limit.unwrap_or_else(|| "not told".to_owned())));
-        }
-        self.to_string()
+    /// The topic whose limit it broke, where that limit is still to be asked for.
+    pub fn over_limit_of(&self) -> Option<&str> {
+        (self.is_too_large && self.limit.is_none()).then_some(&*self.topic)
+    }
+
+    /// With the limit that it broke, and the name of that limit.
+    pub fn with_limit(mut self, name: &'static str, limit: String) -> Self {
+        self.limit = Some((name, limit));
+        self
     }
 }
 
-impl fmt::Display for Refused {
+impl fmt::Display for Undelivered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.topic)?;
         if let Some(partition) = self.partition {
@@ -89,7 +87,7 @@ fn len(bytes: Option<&[u8]>) -> usize {
     bytes.map_or(0, <[u8]>::len)
 }
 
-pub(super) fn is_purged(error: &KafkaError) -> bool {
+pub(in crate::broker::kafka) fn is_purged(error: &KafkaError) -> bool {
     error.rdkafka_error_code() == Some(RDKafkaErrorCode::PurgeQueue)
 }
 
@@ -110,7 +108,7 @@ mod tests {
         let (key, value) = (Some(&key[..]), Some(&value[..]));
         let record = Lent { topic: "tiers", partition: None, key, value, headers: &[], timestamp: None };
         let error = KafkaError::MessageProduction(RDKafkaErrorCode::MessageSizeTooLarge);
-        let told = Refused::by_client(record, &error, 64).to_string();
+        let told = Undelivered::by_client(record, &error, 64).to_string();
         for part in ["tiers", "a record of 100 bytes", "kafka.max_message, 64"] {
             assert!(told.contains(part), "{part:?} is not in {told}");
         }

@@ -16,27 +16,28 @@ use rdkafka::error::KafkaError;
 use crate::broker::BrokerError;
 use crate::domain::{Input, PartitionId};
 
-use super::context::{self, MemberContext, TopicPartition};
-use super::settings::KafkaSettings;
-use super::{source, triage};
+use super::poll_error;
+use crate::broker::kafka::client::context::{self, MemberContext, TopicPartition};
+use crate::broker::kafka::settings::KafkaSettings;
+use crate::broker::kafka::triage;
 
 /// More events than that are left to the next poll.
 const MAX_EVENTS: usize = 100;
 
-pub(super) struct Companion {
+pub(in crate::broker::kafka) struct UngroupedReader {
     pub consumer: Arc<BaseConsumer<MemberContext>>,
     settings: Arc<KafkaSettings>,
     inputs: Vec<(Input, Arc<str>)>,
     held: BTreeSet<PartitionId>,
 }
 
-impl Companion {
+impl UngroupedReader {
     pub fn new(
         settings: &Arc<KafkaSettings>,
         inputs: Vec<(Input, Arc<str>)>,
         member: &str,
     ) -> Result<Self, BrokerError> {
-        let consumer = BaseConsumer::from_config_and_context(&settings.companion(member), MemberContext::of(settings))
+        let consumer = BaseConsumer::from_config_and_context(&settings.ungrouped(member), MemberContext::of(settings))
             .map_err(|error| settings.creation_error("make a client for inputs with fewer partitions", &error))?;
         Ok(Self { consumer: Arc::new(consumer), settings: Arc::clone(settings), inputs, held: BTreeSet::new() })
     }
@@ -76,7 +77,7 @@ impl Companion {
                 // Fetched between an assignment and its pause: void.
                 None | Some(Ok(_) | Err(KafkaError::PartitionEOF(_))) => {}
                 Some(Err(error)) if triage::is_out_of_range(&error) => {}
-                Some(Err(error)) => source::judge(&error, &self.settings, None)?,
+                Some(Err(error)) => poll_error::judge(&error, &self.settings, None)?,
             }
         }
         Ok(())

@@ -15,27 +15,28 @@ use crate::broker::{BrokerError, Topics};
 use crate::domain::{PartitionId, partition_of};
 use crate::record::{Lent, Offset};
 
-use super::bound::Bound;
-use super::native;
-use super::offsets::Observers;
-use super::reader::{LogReader, Span};
-use super::settings::{Isolation, KafkaSettings};
+use crate::broker::Isolation;
+use crate::broker::kafka::client::observers::Observers;
+use crate::broker::kafka::client::reader::{LogReader, Span};
+use crate::broker::kafka::deadline::Deadline;
+use crate::broker::kafka::native;
+use crate::broker::kafka::settings::KafkaSettings;
 
 /// The header that carries a signature.
-pub(super) const SIGNATURE: &str = "tideline-writer";
+pub(in crate::broker::kafka) const WRITER_HEADER: &str = "tideline-writer";
 /// A commit returns a little before its markers are written. What is still open after that is taken for open.
 const MARKER_GRACE: Duration = Duration::from_millis(300);
 const MARKER_PAUSE: Duration = Duration::from_millis(10);
 /// The last signature of a log is looked for that far back first, then twice as far, and so on.
 const SIGNED_WITHIN: Offset = 1_000;
 
-/// Signatures are for the first changelog record of each partition in one transaction.
+/// WriterHeaders are for the first changelog record of each partition in one transaction.
 #[derive(Debug, Default)]
-pub(super) struct Signatures {
+pub(in crate::broker::kafka) struct WriterHeaders {
     signed: BTreeSet<PartitionId>,
 }
 
-impl Signatures {
+impl WriterHeaders {
     /// Whether this record must carry one.
     pub fn wants(&mut self, record: Lent<'_>, topics: &Topics) -> bool {
         if *record.topic != *topics.changelog {
@@ -47,7 +48,7 @@ impl Signatures {
 }
 
 /// The ids that have something open in a partition, if anybody has.
-pub(super) fn open_writers(
+pub(in crate::broker::kafka) fn open_writers(
     settings: &Arc<KafkaSettings>,
     observers: &Arc<Observers>,
     topics: &Topics,
@@ -60,7 +61,7 @@ pub(super) fn open_writers(
         read(span, &mut |signature| _ = found.insert(signature))?;
     } else if observers.is_pending(settings, topics, partition)? {
         // Offsets alone are open. Whoever sent them had signed before.
-        let marks = observers.watermarks(settings, &topics.changelog, partition, Isolation::Uncommitted)?;
+        let marks = observers.watermarks(settings, &topics.changelog, partition, Isolation::ReadUncommitted)?;
         let (mut last, mut from, mut back) = (None, marks.high, SIGNED_WITHIN);
         while last.is_none() && from > marks.low {
             from = marks.low.max(marks.high - back);
@@ -87,11 +88,11 @@ fn open_span(
     partition: PartitionId,
 ) -> Result<Option<Span>, BrokerError> {
     let marks = |isolation| observers.watermarks(settings, topic, partition, isolation);
-    let bound = Bound::of(MARKER_GRACE);
+    let bound = Deadline::after(MARKER_GRACE);
     loop {
         // In this order: what is written in between only makes the first look older.
-        let end = marks(Isolation::Uncommitted)?.high;
-        let stable = marks(Isolation::Committed)?.high;
+        let end = marks(Isolation::ReadUncommitted)?.high;
+        let stable = marks(Isolation::ReadCommitted)?.high;
         if stable >= end {
             return Ok(None);
         }
@@ -104,7 +105,7 @@ fn open_span(
 
 /// The partitions of a topic in which what stands there now stays open, though it has time to end. What others begin in the
 /// meantime is no sign of that.
-pub(super) fn open_partitions(
+pub(in crate::broker::kafka) fn open_partitions(
     settings: &KafkaSettings,
     observers: &Observers,
     topic: &str,
@@ -112,13 +113,13 @@ pub(super) fn open_partitions(
     let marks = |partition, isolation| observers.watermarks(settings, topic, partition, isolation);
     let partitions = (0..observers.partitions(settings, topic)?).map(PartitionId);
     let mut open: Vec<(PartitionId, Offset)> = partitions
-        .map(|partition| Ok((partition, marks(partition, Isolation::Uncommitted)?.high)))
+        .map(|partition| Ok((partition, marks(partition, Isolation::ReadUncommitted)?.high)))
         .collect::<Result<_, BrokerError>>()?;
-    let bound = Bound::of(MARKER_GRACE);
+    let bound = Deadline::after(MARKER_GRACE);
     loop {
         let mut still = Vec::new();
         for (partition, end) in open {
-            if marks(partition, Isolation::Committed)?.high < end {
+            if marks(partition, Isolation::ReadCommitted)?.high < end {
                 still.push((partition, end));
             }
         }
@@ -140,7 +141,7 @@ fn read_signatures(
 ) -> Result<(), BrokerError> {
     let (settings_, observers_) = (Arc::clone(settings), Arc::clone(observers));
     let mut reader =
-        LogReader::open(settings_, observers_, topics.changelog.clone(), partition, Isolation::Uncommitted, span)?;
+        LogReader::open(settings_, observers_, topics.changelog.clone(), partition, Isolation::ReadUncommitted, span)?;
     while !reader.read(settings.call_timeout, &mut |message| signature(message).into_iter().for_each(&mut *each))?.done
     {
     }
@@ -149,7 +150,7 @@ fn read_signatures(
 
 fn signature(message: &BorrowedMessage<'_>) -> Option<Arc<str>> {
     let headers = native::headers(message).ok()?;
-    let (_, id) = headers.into_iter().find(|(name, _)| *name == SIGNATURE.as_bytes())?;
+    let (_, id) = headers.into_iter().find(|(name, _)| *name == WRITER_HEADER.as_bytes())?;
     std::str::from_utf8(id?).ok().map(Into::into)
 }
 
@@ -160,12 +161,12 @@ mod tests {
     #[test]
     fn the_first_changelog_record_of_each_partition_is_signed() {
         let topics = Topics::of(&["rekey"], 2);
-        let mut signatures = Signatures::default();
+        let mut writer_headers = WriterHeaders::default();
         let cases = [("tiers", 0, false), ("changelog", 0, true), ("changelog", 0, false), ("changelog", 1, true)];
         for (topic, partition, expected) in cases {
             let partition = Some(PartitionId(partition));
             let record = Lent { topic, partition, key: None, value: None, headers: &[], timestamp: None };
-            assert_eq!(signatures.wants(record, &topics), expected, "{topic} {partition:?}");
+            assert_eq!(writer_headers.wants(record, &topics), expected, "{topic} {partition:?}");
         }
     }
 }

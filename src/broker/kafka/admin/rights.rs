@@ -8,15 +8,15 @@ use rdkafka::error::KafkaError;
 
 use crate::broker::rights::{Lacking, Resource, Right};
 
-use super::native::rights::{Answers, of_groups, of_topics};
-use super::settings::KafkaSettings;
-use super::triage;
+use crate::broker::kafka::native::rights::{Answers, of_groups, of_topics};
+use crate::broker::kafka::settings::KafkaSettings;
+use crate::broker::kafka::triage;
 
 /// Asks about these topics, or groups.
 type Ask<C> = fn(&Client<C>, &[&str], Duration) -> Result<Answers, KafkaError>;
 
 /// Of these rights on topics and groups; of a topic that isn't there nothing is said.
-pub(super) fn lacking<C: ClientContext>(
+pub(in crate::broker::kafka) fn lacking<C: ClientContext>(
     client: &Client<C>,
     settings: &KafkaSettings,
     needed: &[Right],

@@ -17,11 +17,12 @@ use crate::broker::{BrokerError, ChangelogReader, ChangelogRecord, ErrorClass, R
 use crate::domain::PartitionId;
 use crate::record::Offset;
 
-use super::bound::Bound;
 use super::context::PlainContext;
-use super::offsets::Observers;
-use super::settings::{Isolation, KafkaSettings};
-use super::triage;
+use super::observers::Observers;
+use crate::broker::Isolation;
+use crate::broker::kafka::deadline::Deadline;
+use crate::broker::kafka::settings::KafkaSettings;
+use crate::broker::kafka::triage;
 
 /// A read hands over at most that many records.
 const RECORDS_A_READ: usize = 10_000;
@@ -30,14 +31,14 @@ const RECORDS_A_READ: usize = 10_000;
 pub struct KafkaChangelog(LogReader);
 
 impl KafkaChangelog {
-    pub(super) fn open(
+    pub(in crate::broker::kafka) fn open(
         settings: Arc<KafkaSettings>,
         observers: Arc<Observers>,
         topic: Arc<str>,
         partition: PartitionId,
     ) -> Result<Self, BrokerError> {
-        let whole = Span::whole(&settings, &observers, &topic, partition, Isolation::Uncommitted)?;
-        LogReader::open(settings, observers, topic, partition, Isolation::Committed, whole).map(Self)
+        let whole = Span::whole(&settings, &observers, &topic, partition, Isolation::ReadUncommitted)?;
+        LogReader::open(settings, observers, topic, partition, Isolation::ReadCommitted, whole).map(Self)
     }
 }
 
@@ -59,7 +60,7 @@ impl ChangelogReader for KafkaChangelog {
 
 /// From the first offset to before the end.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Span {
+pub(in crate::broker::kafka) struct Span {
     pub from: Offset,
     pub end: Offset,
 }
@@ -78,7 +79,7 @@ impl Span {
     }
 }
 
-pub(super) struct LogReader {
+pub(in crate::broker::kafka) struct LogReader {
     client: BaseConsumer<PlainContext>,
     settings: Arc<KafkaSettings>,
     observers: Arc<Observers>,
@@ -88,7 +89,7 @@ pub(super) struct LogReader {
     next: Offset,
     end: Offset,
     done: bool,
-    progress: Bound,
+    progress: Deadline,
 }
 
 impl LogReader {
@@ -112,7 +113,7 @@ impl LogReader {
         client.assign(&list).map_err(failed)?;
         Ok(Self {
             client,
-            progress: Bound::of(settings.no_progress_bound),
+            progress: Deadline::after(settings.no_progress_bound),
             settings,
             observers,
             topic,
@@ -137,7 +138,12 @@ impl LogReader {
     }
 
     fn no_progress(&self) -> BrokerError {
-        let cause = match self.observers.watermarks(&self.settings, &self.topic, self.partition, Isolation::Committed) {
+        let cause = match self.observers.watermarks(
+            &self.settings,
+            &self.topic,
+            self.partition,
+            Isolation::ReadCommitted,
+        ) {
             Err(error) => format!("the broker gives no answer ({error})"),
             Ok(marks) if marks.high < self.end => format!(
                 "an open transaction hides what comes after offset {}; it ends when its producer is fenced, or times \
@@ -179,10 +185,11 @@ impl LogReader {
 
     /// Moves the end to where the log ends now, as a read_uncommitted client sees it.
     fn extend(&mut self) -> Result<(), BrokerError> {
-        let marks = self.observers.watermarks(&self.settings, &self.topic, self.partition, Isolation::Uncommitted)?;
+        let marks =
+            self.observers.watermarks(&self.settings, &self.topic, self.partition, Isolation::ReadUncommitted)?;
         self.end = marks.high;
         self.done = self.next >= self.end;
-        self.progress = Bound::of(self.settings.no_progress_bound);
+        self.progress = Deadline::after(self.settings.no_progress_bound);
         Ok(())
     }
 
@@ -191,7 +198,7 @@ impl LogReader {
         timeout: Duration,
         each: &mut dyn FnMut(&BorrowedMessage<'_>),
     ) -> Result<ReadProgress, BrokerError> {
-        let bound = Bound::of(timeout);
+        let bound = Deadline::after(timeout);
         let before = self.next;
         let mut read = 0;
         while !self.done && read < RECORDS_A_READ {
@@ -204,7 +211,7 @@ impl LogReader {
             }
         }
         if self.next > before || self.done {
-            self.progress = Bound::of(self.settings.no_progress_bound);
+            self.progress = Deadline::after(self.settings.no_progress_bound);
         } else if self.progress.is_over() {
             return Err(self.no_progress());
         }

@@ -1,6 +1,5 @@
 //! Without transactions: writes what `generate` and tests feed in, reads back what was written.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,17 +9,15 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, Producer as _};
 
 use crate::broker::{BrokerError, ErrorClass};
-use crate::domain::{PartitionId, Timestamp};
+use crate::domain::Timestamp;
 use crate::record::{Lent, Offset, Outgoing};
 
-use super::bound::Bound;
-use super::context::ProducerWatch;
-use super::message::KafkaMessage;
-use super::offsets::Observers;
-use super::producer::base_record;
-use super::reader::{LogReader, Span};
+use super::admin::record_limit;
+use super::client::context::ProducerWatch;
+use super::client::outgoing::base_record;
+use super::deadline::Deadline;
 use super::settings::KafkaSettings;
-use super::{Isolation, triage};
+use super::triage;
 
 /// While the queue is full or is being flushed.
 const PAUSE: Duration = Duration::from_millis(1);
@@ -45,7 +42,7 @@ impl PlainProducer {
 
     fn lend(&self, record: Lent<'_>) -> Result<(), BrokerError> {
         let what = || format!("write to {}", record.topic);
-        let bound = Bound::of(self.settings.no_progress_bound);
+        let bound = Deadline::after(self.settings.no_progress_bound);
         let mut outgoing = base_record(record, None);
         loop {
             self.client.poll(Duration::ZERO);
@@ -68,12 +65,12 @@ impl PlainProducer {
     pub fn flush(&self) -> Result<(), BrokerError> {
         let what = || "write what was sent".to_owned();
         let mut left = self.client.in_flight_count();
-        let mut bound = Bound::of(self.settings.no_progress_bound);
+        let mut bound = Deadline::after(self.settings.no_progress_bound);
         while self.client.in_flight_count() > 0 {
             self.client.poll(Duration::ZERO);
             let now = self.client.in_flight_count();
             if now != left {
-                (left, bound) = (now, Bound::of(self.settings.no_progress_bound));
+                (left, bound) = (now, Deadline::after(self.settings.no_progress_bound));
             } else if bound.is_over() {
                 let cause = format!("{left} records are not acknowledged");
                 return Err(BrokerError::NoProgress { what: what(), waited: bound.elapsed(), cause });
@@ -85,7 +82,10 @@ impl PlainProducer {
             None => Ok(()),
             Some((count, first)) => Err(BrokerError::Client {
                 what: what(),
-                reason: format!("{count} records were not written, the first: {}", first.told(&self.settings)),
+                reason: format!(
+                    "{count} records were not written, the first: {}",
+                    record_limit::explain(first, &self.settings)
+                ),
                 class: ErrorClass::Fatal,
             }),
         }
@@ -107,69 +107,4 @@ impl PlainProducer {
         self.flush()?;
         Ok(self.client.context().last_written())
     }
-}
-
-/// The records of a partition that `shown` may see, from its start to the end that `to` sees now: with
-/// [`Isolation::Committed`] that is the last stable offset, with [`Isolation::Uncommitted`] the high watermark. So
-/// (committed, uncommitted) waits until whatever is open has ended: a commit returns a little before it can be read.
-pub fn read_partition(
-    settings: &KafkaSettings,
-    topic: &str,
-    partition: PartitionId,
-    shown: Isolation,
-    to: Isolation,
-) -> Result<Vec<KafkaMessage>, BrokerError> {
-    let mut records = Vec::new();
-    scan_partition(settings, topic, partition, shown, to, &mut |message| {
-        records.push(message);
-        ControlFlow::Continue(())
-    })?;
-    Ok(records)
-}
-
-/// The first record of a span that is committed.
-pub(super) fn first_of(
-    settings: &Arc<KafkaSettings>,
-    observers: &Arc<Observers>,
-    topic: &Arc<str>,
-    partition: PartitionId,
-    span: Span,
-) -> Result<Option<KafkaMessage>, BrokerError> {
-    let (settings_, observers) = (Arc::clone(settings), Arc::clone(observers));
-    let mut reader = LogReader::open(settings_, observers, topic.clone(), partition, Isolation::Committed, span)?;
-    let mut first = None;
-    loop {
-        let progress = reader.read(settings.call_timeout, &mut |message| {
-            first.get_or_insert_with(|| KafkaMessage::copy(message));
-        })?;
-        if first.is_some() || progress.done {
-            return Ok(first);
-        }
-    }
-}
-
-/// The same, one record at a time, until `each` has enough: what [`read_partition`] would hold may be large.
-pub fn scan_partition(
-    settings: &KafkaSettings,
-    topic: &str,
-    partition: PartitionId,
-    shown: Isolation,
-    to: Isolation,
-    each: &mut dyn FnMut(KafkaMessage) -> ControlFlow<()>,
-) -> Result<(), BrokerError> {
-    let (settings, observers) = (Arc::new(settings.clone()), Arc::new(Observers::default()));
-    let span = Span::whole(&settings, &observers, topic, partition, to)?;
-    let mut reader = LogReader::open(settings, observers, topic.into(), partition, shown, span)?;
-    let mut flow = ControlFlow::Continue(());
-    while flow.is_continue() {
-        let progress = reader.read(Duration::from_millis(100), &mut |message| {
-            if flow.is_continue() {
-                flow = each(KafkaMessage::copy(message));
-            }
-        })?;
-        if progress.done {
-            break;
-        }
-    }
-    Ok(())
 }
