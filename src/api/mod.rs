@@ -6,7 +6,9 @@
 //! Must not know: how a lane works, the broker.
 
 mod connections;
+mod registry;
 mod server;
 
 pub use connections::Limits;
+pub use registry::Registry;
 pub use server::{Server, ServerError};

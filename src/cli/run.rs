@@ -1,12 +1,13 @@
 //! `tideline run`: lanes on Kafka until told to stop, or until every input is at its end.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use anyhow::Result;
 use clap::Args;
 
 use super::{ConfigFlag, signals, time};
-use crate::api::Server;
+use crate::api::{Registry, Server};
 use crate::broker::Broker;
 use crate::config::{Config, ConfigError};
 use crate::domain::Timestamp;
@@ -48,7 +49,7 @@ pub(super) fn run(args: &RunArgs) -> Result<()> {
 #[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "its caller needs Kafka"))]
 pub(super) fn serve<B: Broker>(config: &Config, broker: &B, mode: Mode, stop: Stop) -> Result<()> {
     let job = config.job(mode).map_err(ConfigError::of_rules)?;
-    let (board, clock) = (Board::default(), Clock::system());
+    let (board, registry, clock) = (Board::default(), Arc::new(Registry::default()), Clock::system());
     signals::stop_on_signals(stop.clone())?;
     let pages = Server::start(
         config.telemetry.listen,
@@ -63,7 +64,7 @@ pub(super) fn serve<B: Broker>(config: &Config, broker: &B, mode: Mode, stop: St
         rules = job.engine.rule_version(),
         "running; /metrics, /livez and /readyz answer"
     );
-    runtime::run(broker, &job, usize::from(config.application.lanes), &clock, &board, &stop)?;
+    runtime::run(broker, &job, usize::from(config.application.lanes), &clock, &board, registry, &stop)?;
     if let Mode::UntilEnd { until: Some(until), ignore_silent: false } = mode {
         warn_of_silence(config, &board, until);
     }

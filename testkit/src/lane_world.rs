@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use tideline::api::Registry;
 use tideline::broker::Isolation;
 use tideline::broker::memory::{Fault, Memory, MemorySettings};
 use tideline::broker::{Broker, Committed, Producer, Topics, Transaction};
@@ -63,6 +64,7 @@ pub struct World {
     pub broker: Memory,
     pub job: Arc<Job>,
     pub context: LaneContext,
+    pub registry: Arc<Registry>,
     pub time: SimulatedTime,
     pub options: Options,
 }
@@ -102,13 +104,10 @@ impl World {
         let job = Job::new(engine.unwrap(), topics, specs, 300_000, output, options.settings.clone());
         let (board, stop, end_barrier) = (Board::default(), Stop::default(), Arc::new(EndBarrier::new(lanes)));
         let (reinit_requests, faults) = (ReinitRequests::default(), TopicFaults::default());
-        Self {
-            broker,
-            job,
-            context: LaneContext { clock, board, stop, end_barrier, reinit_requests, faults },
-            time,
-            options,
-        }
+        let registry = Arc::new(Registry::default());
+        let tables = registry.clone();
+        let context = LaneContext { clock, board, tables, stop, end_barrier, reinit_requests, faults };
+        Self { broker, job, context, registry, time, options }
     }
 
     /// A process with other options on the same log.
@@ -260,11 +259,10 @@ impl World {
         self.broker.committed(partition).unwrap()
     }
 
+    /// Of the partitions that are served, as others may read them.
     pub fn users_in_memory(&self) -> u64 {
-        let users = |partition: &tideline::runtime::board::status::PartitionStatus| {
-            partition.store.as_ref().map_or(0, |s| s.len())
-        };
-        self.context.board.read(|status| status.partitions.values().map(users).sum::<usize>()) as u64
+        let tables = self.registry.partitions().into_iter().filter_map(|partition| self.registry.table(partition));
+        tables.map(|table| table.len() as u64).sum()
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::Value;
+use tideline::api::Registry;
 use tideline::broker::Isolation;
 use tideline::broker::memory::{Memory, MemorySettings};
 use tideline::config::Config;
@@ -62,7 +63,16 @@ fn outputs_name_the_application_as_their_source() {
     };
     broker.produce(record).unwrap();
     let job = config.job(Mode::UntilEnd { until: None, ignore_silent: false }).unwrap();
-    runtime::run(&broker, &job, 1, &Clock::system(), &Board::default(), &Stop::default()).unwrap();
+    runtime::run(
+        &broker,
+        &job,
+        1,
+        &Clock::system(),
+        &Board::default(),
+        Arc::new(Registry::default()),
+        &Stop::default(),
+    )
+    .unwrap();
     let partitions = (0..topics.partitions).map(PartitionId);
     let read = |partition| broker.read(&topics.tier_changes, partition, 0, Isolation::ReadCommitted, 10).unwrap();
     let sources: Vec<_> = partitions
@@ -81,5 +91,14 @@ fn run(config: &Config, broker: &Memory) {
     let (topics, inputs) = (config.topic_names(), config.input_specs());
     let job = Job::new(engine, topics, inputs, max_skew_ms, config.output_settings(), settings);
     let board = Board::default();
-    runtime::run(broker, &Arc::clone(&job), 2, &Clock::system(), &board, &Stop::default()).unwrap();
+    runtime::run(
+        broker,
+        &Arc::clone(&job),
+        2,
+        &Clock::system(),
+        &board,
+        Arc::new(Registry::default()),
+        &Stop::default(),
+    )
+    .unwrap();
 }

@@ -298,7 +298,7 @@ fn parked_state_is_not_taken_up_when_another_has_written_in_between() {
     second.close();
     world.feed(APP, &payment(user, "c", 2 * DAY_MS));
     world.drain(&mut first);
-    let user = world.context.board.read(|status| status.partitions[&P0].store.clone()).unwrap();
+    let user = world.registry.table(P0).unwrap();
     let user = user.user(&tideline::domain::UserId::new(&users_on(P0, 1, 1)[0]).unwrap()).unwrap().unwrap();
     assert_eq!(user.history.days().len(), 3, "the payment that the second folded is not forgotten");
 }
@@ -622,7 +622,7 @@ fn lanes_on_threads_run_to_the_end() {
     feed_some(&world);
     let clock = tideline::runtime::Clock::system();
     let context = &world.context;
-    tideline::runtime::run(&world.broker, &world.job, 2, &clock, &context.board, &context.stop).unwrap();
+    tideline::runtime::run(&world.broker, &world.job, 2, &clock, &context.board, context.tables.clone(), &context.stop).unwrap();
     assert_eq!(world.lag(), 0);
     assert_eq!(world.outputs().len(), 12);
 }

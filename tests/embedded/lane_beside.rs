@@ -260,7 +260,7 @@ fn a_changelog_that_is_half_read_is_read_on_to_what_others_have_written_meanwhil
     world.step_until(&mut lane, "served", |world| phase(world, P0) == Phase::Serving);
     let all = world.read("changelog", tideline::broker::Isolation::ReadCommitted).len() as u64;
     assert_eq!(of_lane(&world).restored_records, all);
-    let users = world.context.board.read(|status| status.partitions[&P0].store.clone()).unwrap();
+    let users = world.registry.table(P0).unwrap();
     let user = users.user(&tideline::domain::UserId::new(user).unwrap()).unwrap().unwrap();
     assert_eq!(user.history.days().len(), 2, "what the other folded is not forgotten");
     assert!(world.broker.open_writers(P0).unwrap().is_empty());

@@ -61,7 +61,8 @@ fn a_record_with_a_key_of_megabytes_is_a_dead_letter_within_its_limit_and_what_f
         produce(&world, vec![b'k'; key], header_bytes, b"{}".to_vec());
     }
     world.feed(APP, &payment("u1", "good", 0));
-    world.drain(&mut world.lane(0));
+    let mut lane = world.lane(0);
+    world.drain(&mut lane);
     let topic = world.broker.topics().dead_letters.clone();
     let letters = world.broker.read(&topic, P0, 0, Isolation::ReadCommitted, usize::MAX).unwrap();
     assert_eq!(letters.len(), 3);

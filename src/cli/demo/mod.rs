@@ -20,7 +20,7 @@ use clap::Args;
 use self::feed::Feed;
 use self::view::Viewer;
 use super::{ConfigFlag, UsageError, signals};
-use crate::api::Server;
+use crate::api::{Registry, Server};
 use crate::broker::memory::{Memory, MemorySettings};
 use crate::config::{Config, ConfigError, LogLevel};
 use crate::generate::{Generator, Settings};
@@ -79,10 +79,11 @@ pub(super) fn run(args: &DemoArgs) -> Result<()> {
     signals::stop_on_signals(stop.clone())?;
     let feed = Feed::new(broker.clone(), &config, Generator::new(settings))?;
     let clock = Clock::accelerated(feed.starts_at(), args.speed);
-    let board = Board::default();
+    let (board, registry) = (Board::default(), Arc::new(Registry::default()));
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let pages = Server::start(address, config.telemetry_limits(), board.clone(), Names::of(&job), clock.clone())?;
-    let lanes = Lanes { broker: broker.clone(), job: Arc::clone(&job), clock: clock.clone(), board: board.clone() };
+    let lanes =
+        Lanes { broker: broker.clone(), job: Arc::clone(&job), clock: clock.clone(), board: board.clone(), registry };
     let viewer = Viewer::new(broker, &job, board, clock.clone(), pages.address());
 
     let running = lanes.start(usize::from(config.application.lanes), stop.clone())?;
@@ -121,13 +122,14 @@ struct Lanes {
     job: Arc<Job>,
     clock: Clock,
     board: Board,
+    registry: Arc<Registry>,
 }
 
 impl Lanes {
     /// However they end, everything ends.
     fn start(self, lanes: usize, stop: Stop) -> Result<thread::JoinHandle<Result<(), LaneError>>> {
         let run = move || {
-            let ran = runtime::run(&self.broker, &self.job, lanes, &self.clock, &self.board, &stop);
+            let ran = runtime::run(&self.broker, &self.job, lanes, &self.clock, &self.board, self.registry, &stop);
             stop.stop();
             ran
         };

@@ -31,6 +31,7 @@ use crate::merge::FlowControl;
 use crate::pipeline::task::{HandleOutcome, PartitionTask};
 use crate::runtime::LaneError;
 use crate::runtime::board::calls::{Call, Calling};
+use crate::runtime::board::published::Published;
 use crate::runtime::context::LaneContext;
 use crate::runtime::job::Job;
 use crate::runtime::lane::batch_limit::BatchLimit;
@@ -97,6 +98,8 @@ pub struct Lane<B: Broker> {
     pub(in crate::runtime) source: B::Source,
     pub(in crate::runtime) producer: Option<B::Producer>,
     pub(in crate::runtime) partitions: BTreeMap<PartitionId, PartitionSlot<B>>,
+    /// The tables of those that are active, for others to read.
+    pub(in crate::runtime) published: BTreeMap<PartitionId, Published>,
     /// Of revoked partitions, until the next assignment shows which come back.
     pub(in crate::runtime) parked: BTreeMap<PartitionId, Box<Restoring<B>>>,
     /// Whether the group has answered since partitions were revoked.
@@ -158,6 +161,7 @@ impl<B: Broker> Lane<B> {
             source,
             producer: None,
             partitions: BTreeMap::new(),
+            published: BTreeMap::new(),
             parked: BTreeMap::new(),
             is_assigned: false,
             batch: None,
