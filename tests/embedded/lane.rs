@@ -622,7 +622,8 @@ fn lanes_on_threads_run_to_the_end() {
     feed_some(&world);
     let clock = tideline::runtime::Clock::system();
     let context = &world.context;
-    tideline::runtime::run(&world.broker, &world.job, 2, &clock, &context.board, context.tables.clone(), &context.stop).unwrap();
+    tideline::runtime::run(&world.broker, &world.job, 2, &clock, &context.board, context.tables.clone(), &context.stop)
+        .unwrap();
     assert_eq!(world.lag(), 0);
     assert_eq!(world.outputs().len(), 12);
 }

@@ -186,8 +186,17 @@ fn an_input_that_is_waited_for_is_named() {
 /// Lanes on threads, with the watchdog beside them, until `done`.
 fn run_until(spy: &Spy, world: &World, context: &LaneContext, mut done: impl FnMut(&LaneContext) -> bool) {
     std::thread::scope(|scope| {
-        let lanes =
-            scope.spawn(|| tideline::runtime::run(spy, &world.job, 1, &context.clock, &context.board, context.tables.clone(), &context.stop));
+        let lanes = scope.spawn(|| {
+            tideline::runtime::run(
+                spy,
+                &world.job,
+                1,
+                &context.clock,
+                &context.board,
+                context.tables.clone(),
+                &context.stop,
+            )
+        });
         let since = Instant::now();
         while !done(context) {
             let has_ended = lanes.is_finished();
@@ -243,7 +252,15 @@ fn a_call_that_never_returns_ends_the_run_which_names_it() {
     let context = LaneContext { clock: Clock::system(), ..world.again(1, |_| {}).context };
     let spy = Spy::new(world.broker.clone());
     spy.shut(At::SendOffsets);
-    let ended = tideline::runtime::run(&spy, &world.job, 2, &context.clock, &context.board, context.tables.clone(), &context.stop);
+    let ended = tideline::runtime::run(
+        &spy,
+        &world.job,
+        2,
+        &context.clock,
+        &context.board,
+        context.tables.clone(),
+        &context.stop,
+    );
     let Err(LaneError::Hung { call: Call::SendOffsets, waited, .. }) = ended else { panic!("{ended:?}") };
     assert!(waited > world.job.settings.patience);
     spy.open(At::SendOffsets);

@@ -20,12 +20,12 @@ use clap::Args;
 use self::feed::Feed;
 use self::view::Viewer;
 use super::{ConfigFlag, UsageError, signals};
-use crate::api::{Registry, Server};
+use crate::api::{ApiState, ROUTES, Registry, Server};
 use crate::broker::memory::{Memory, MemorySettings};
 use crate::config::{Config, ConfigError, LogLevel};
 use crate::generate::{Generator, Settings};
 use crate::runtime::{self, Board, Clock, Job, LaneError, Mode, Stop};
-use crate::telemetry::{self, Names};
+use crate::telemetry;
 
 #[derive(Debug, Args)]
 pub(super) struct DemoArgs {
@@ -81,10 +81,11 @@ pub(super) fn run(args: &DemoArgs) -> Result<()> {
     let clock = Clock::accelerated(feed.starts_at(), args.speed);
     let (board, registry) = (Board::default(), Arc::new(Registry::default()));
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let pages = Server::start(address, config.telemetry_limits(), board.clone(), Names::of(&job), clock.clone())?;
+    let state = ApiState::new(&job, board.clone(), registry.clone(), clock.clone());
+    let server = Server::start(address, config.telemetry_limits(), state, ROUTES)?;
     let lanes =
         Lanes { broker: broker.clone(), job: Arc::clone(&job), clock: clock.clone(), board: board.clone(), registry };
-    let viewer = Viewer::new(broker, &job, board, clock.clone(), pages.address());
+    let viewer = Viewer::new(broker, &job, board, clock.clone(), server.address());
 
     let running = lanes.start(usize::from(config.application.lanes), stop.clone())?;
     let feeding = feed.start(clock, stop.clone())?;

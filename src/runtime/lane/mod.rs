@@ -194,7 +194,17 @@ impl<B: Broker> Lane<B> {
         let now_ms = self.context.clock.monotonic_ms();
         self.look_at_topics(now_ms)?;
         let action = self.select(now_ms);
-        self.apply(action, now_ms)
+        let outcome = self.apply(action, now_ms);
+        debug_assert!(
+            outcome.is_err() || self.publishes_what_is_active(),
+            "what others may read is not what is served"
+        );
+        outcome
+    }
+
+    fn publishes_what_is_active(&self) -> bool {
+        let is_active = |slot: &PartitionSlot<B>| matches!(slot, PartitionSlot::Active(_));
+        self.partitions.iter().filter(|(_, slot)| is_active(slot)).map(|(id, _)| id).eq(self.published.keys())
     }
 
     /// Leaves the group.
