@@ -4,7 +4,6 @@
 
 /// Lives in `tests/embedded/`.
 mod embedded {
-    mod api;
     mod bad_input;
     mod cases;
     mod cli;

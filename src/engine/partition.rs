@@ -1,4 +1,4 @@
-//! One partition: its users, timers and clocks, committed, and over it the overlay of what is not.
+//! One partition: its users, timers and clocks, committed and in hand.
 //!
 //! The order of an event: S and W move, deadlines up to W fire, then the event is applied. A slice of timers that is full must be
 //! committed before the rest fires; the event waits. What fires is in `due`, what an event does in `apply`.
@@ -12,16 +12,15 @@ use std::sync::Arc;
 use super::announce::Announcer;
 use super::clock::StreamClock;
 use super::effect::Effect;
-use super::overlay::{Overlay, Slot, count};
-use super::store::key::{Key, Place, Timer};
+use super::hand::{Hand, Slot, count};
 use super::store::{Users, hash};
-use super::timers::Timers;
 use super::{Disposition, Engine, Handled, Slice};
 use crate::domain::{Body, Event, Input, Tier, Timestamp, UserId};
 use crate::record::Coordinates;
 use crate::rules::{Rules, Ruleset};
 use crate::state::codec::Header;
 use crate::state::{Ladder, PartitionRecord, Population, StateError};
+use crate::timers::{Key, Place, Timer, Timers};
 
 /// One change of the changelog; without a value it is a tombstone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +29,7 @@ pub struct Change<'a> {
     pub value: Option<&'a [u8]>,
 }
 
-/// What is committed, and the overlay that a batch folds into.
+/// What is committed, and over it what is in hand.
 #[derive(Debug)]
 pub struct Partition {
     engine: Arc<Engine>,
@@ -50,7 +49,7 @@ pub struct Partition {
     slice: usize,
     /// The committed record tells its rules by a scheme that can't be compared: it is to be written anew.
     is_record_outdated: bool,
-    overlay: Overlay,
+    hand: Hand,
 }
 
 impl Partition {
@@ -70,7 +69,7 @@ impl Partition {
             last_fired: None,
             slice: usize::MAX,
             is_record_outdated: false,
-            overlay: Overlay::new(clock, population),
+            hand: Hand::new(clock, population),
         }
     }
 
@@ -99,8 +98,8 @@ impl Partition {
         let mut generations = BTreeSet::new();
         self.arm_all();
         let table = self.users.read();
-        for (place, stored) in table.iter() {
-            let header = stored.header()?;
+        for (place, held) in table.iter() {
+            let header = held.header()?;
             if !header.is_user() {
                 self.erasures += 1;
                 continue;
@@ -113,7 +112,7 @@ impl Partition {
         }
         let old = record.ladders.iter().filter(|ladder| generations.contains(&ladder.generation));
         self.old_ladders = old.cloned().collect();
-        self.outdated.sort_unstable_by(|a, b| table.entry(*b).key().cmp(table.entry(*a).key()));
+        self.outdated.sort_unstable_by(|a, b| table.held(*b).key().cmp(table.held(*a).key()));
         drop(table);
         self.discard();
         Ok(())
@@ -127,21 +126,21 @@ impl Partition {
         at: &Coordinates,
         effects: &mut Vec<Effect>,
     ) -> Result<Handled, StateError> {
-        self.overlay.is_firing = true;
+        self.hand.is_firing = true;
         if self.reevaluate(effects)? == Slice::Full {
             return Ok(Handled::TimersFirst);
         }
-        self.overlay.is_firing = false;
-        let slot = self.overlay.load(event.user.as_bytes(), &self.users)?;
+        self.hand.is_firing = false;
+        let slot = self.hand.touch(event.user.as_bytes(), &self.users)?;
         if let Some(reject) = self.too_old(slot, event)? {
             return Ok(Handled::Done(Disposition::Rejected(reject)));
         }
-        self.overlay.clock.advance(event.time, Some(input), &self.engine.settings);
-        self.overlay.is_firing = true;
+        self.hand.clock.advance(event.time, Some(input), &self.engine.settings);
+        self.hand.is_firing = true;
         if self.fire(effects)? == Slice::Full {
             return Ok(Handled::TimersFirst);
         }
-        self.overlay.is_firing = false;
+        self.hand.is_firing = false;
         if event.body == Body::Unknown {
             return Ok(Handled::Done(Disposition::Skipped));
         }
@@ -158,71 +157,70 @@ impl Partition {
             return Ok(Slice::Full);
         }
         if let Some(stream_time) = stream_time {
-            self.overlay.clock.advance(stream_time, None, &self.engine.settings);
+            self.hand.clock.advance(stream_time, None, &self.engine.settings);
         }
         self.fire(effects)
     }
 
-    /// Whether anything is uncommitted that a transaction must write.
+    /// Whether anything is in hand that a transaction must write.
     pub fn is_dirty(&self) -> bool {
-        let is_changed = self.overlay.clock != self.clock || self.overlay.entries().iter().any(|entry| entry.dirty);
+        let is_changed = self.hand.clock != self.clock || self.hand.touched().iter().any(|touched| touched.dirty);
         is_changed || self.is_record_outdated
     }
 
-    /// The uncommitted changes, a key each, encoded once, in the order in which the keys were loaded.
+    /// The keys changed in hand, each encoded once, in the order in which they were first touched.
     pub fn changes(&mut self) -> impl Iterator<Item = Change<'_>> {
-        self.overlay.encode();
-        let dirty = self.overlay.entries().iter().filter(|entry| entry.dirty);
-        dirty.map(|entry| Change { key: &entry.key, value: entry.value() })
+        self.hand.encode();
+        let dirty = self.hand.touched().iter().filter(|touched| touched.dirty);
+        dirty.map(|touched| Change { key: &touched.key, value: touched.value() })
     }
 
-    /// Writes clocks, silence, rules and population, with what is uncommitted, into the record. Topics, offsets and who writes are
-    /// the caller's.
+    /// Writes clocks, silence, rules and population, as in hand, into the record. Topics, offsets and who writes are the caller's.
     pub fn fill_record(&self, record: &mut PartitionRecord) {
         let rules = &self.engine.rules;
-        self.overlay.clock.fill_record(record);
+        self.hand.clock.fill_record(record);
         record.zone = rules.zone().name().to_owned();
         record.horizon_days = Rules::HORIZON_DAYS;
         record.partitions = self.engine.settings.partitions;
         record.rules_generation = rules.generation();
         record.rules_digest = rules.version().to_owned();
         record.digest_scheme = Ruleset::DIGEST_SCHEME;
-        record.population = self.overlay.population.clone();
-        let old_ladders = if self.overlay.to_reevaluate > 0 { self.old_ladders.as_slice() } else { &[] };
+        record.population = self.hand.population.clone();
+        let old_ladders = if self.hand.to_reevaluate > 0 { self.old_ladders.as_slice() } else { &[] };
         let ladder = Ladder { generation: rules.generation(), rungs: rules.ladder() };
         record.ladders = old_ladders.iter().cloned().chain([ladder]).collect();
     }
 
-    /// What is uncommitted becomes committed. Call after the transaction that wrote [`Self::changes`] has succeeded.
+    /// What is in hand becomes what is committed. Call after the transaction that wrote [`Self::changes`] has succeeded.
     pub fn install(&mut self) {
-        self.overlay.encode();
-        self.clock.clone_from(&self.overlay.clock);
-        self.population.clone_from(&self.overlay.population);
-        self.outdated.truncate(self.overlay.to_reevaluate);
-        self.erasures = self.overlay.erasures;
-        self.fired += self.overlay.fired as u64;
-        self.last_fired = self.last_fired.max(self.overlay.last_fired);
+        self.hand.encode();
+        self.clock.clone_from(&self.hand.clock);
+        self.population.clone_from(&self.hand.population);
+        self.outdated.truncate(self.hand.to_reevaluate);
+        self.erasures = self.hand.erasures;
+        self.fired += self.hand.fired as u64;
+        self.last_fired = self.last_fired.max(self.hand.last_fired);
         self.is_record_outdated = false;
-        let taken_until = self.overlay.taken_until();
+        let taken_until = self.hand.taken_until();
         let mut table = self.users.write();
-        for entry in self.overlay.entries() {
-            let (committed, due) = (entry.committed_timer, entry.deadline());
-            let taken = committed.is_some_and(|at| Some(at) <= taken_until);
-            let earlier = due.is_some_and(|due| committed.is_none_or(|at| due < at));
-            let timer = if taken || earlier || due.is_none() { due } else { committed };
-            let value = if entry.dirty { entry.value() } else { None };
+        for touched in self.hand.touched() {
+            let (held, due) = (touched.held, touched.deadline());
+            let taken = held.is_some_and(|armed| Some(armed) <= taken_until);
+            let earlier = due.is_some_and(|due| held.is_none_or(|armed| due < armed));
+            let armed = if taken || earlier || due.is_none() { due } else { held };
+            let value = if touched.dirty { touched.value() } else { None };
             let place = match value {
-                Some(value) => Some(table.put(entry.hash, &entry.key, entry.place, value)),
-                None => entry.place,
+                Some(value) => Some(table.put(touched.hash, &touched.key, touched.place, value)),
+                None => touched.place,
             };
             // What was never committed, and is not to be.
             let Some(place) = place else { continue };
-            if timer != committed {
-                self.timers.rearm(place, &entry.key, committed, timer);
-                table.arm(place, timer);
+            if armed != held {
+                self.timers.rearm(place, &touched.key, held, armed);
+                table.arm(place, armed);
             }
-            if entry.dirty && value.is_none() {
-                table.remove(entry.hash, place);
+            if touched.dirty && value.is_none() {
+                table.remove(touched.hash, place);
             }
         }
         drop(table);
@@ -237,39 +235,39 @@ impl Partition {
         self.timers.clear();
         let mut table = self.users.write();
         for place in table.places() {
-            let stored = table.entry(place);
+            let held = table.held(place);
             // A free place has none.
-            let due = stored.header().ok().and_then(|header| header.deadline);
-            let key = stored.copied_key();
+            let due = held.header().ok().and_then(|header| header.deadline);
+            let key = held.copied_key();
             table.arm(place, due);
             self.timers.rearm(place, &key, None, due);
         }
     }
 
-    /// Forgets what is uncommitted.
+    /// What is in hand is forgotten.
     pub fn discard(&mut self) {
-        self.overlay.clear();
-        self.overlay.clock.clone_from(&self.clock);
-        self.overlay.population.clone_from(&self.population);
-        self.overlay.to_reevaluate = self.outdated.len();
-        self.overlay.erasures = self.erasures;
+        self.hand.clear();
+        self.hand.clock.clone_from(&self.clock);
+        self.hand.population.clone_from(&self.population);
+        self.hand.to_reevaluate = self.outdated.len();
+        self.hand.erasures = self.erasures;
     }
 
     /// Whether deadlines were being fired, rather than an event applied, when the last call went wrong.
     pub fn is_firing(&self) -> bool {
-        self.overlay.is_firing
+        self.hand.is_firing
     }
 
-    /// After a panic: forgets what is uncommitted, and arms all timers again, the only thing committed that a batch moves.
+    /// After a panic: what is in hand is forgotten, and timers are armed anew, the only thing committed that a batch moves.
     pub fn distrust(&mut self) {
         self.discard();
         self.arm_all();
     }
 
-    /// Whether the uncommitted batch moved time forward: a deadline has fired that is later than all before it, or fewer users are
-    /// left to re-evaluate. A deadline that fires again and again is no step forward.
+    /// Whether time does what it should in what is in hand: a deadline has fired that is later than all before it, or fewer users
+    /// are left to re-evaluate. One that fires again and again is no step forward.
     pub fn comes_forward(&self) -> bool {
-        self.overlay.last_fired > self.last_fired || self.overlay.to_reevaluate < self.outdated.len()
+        self.hand.last_fired > self.last_fired || self.hand.to_reevaluate < self.outdated.len()
     }
 
     /// From now on slices hold no more than that, nor than the settings say.
@@ -277,13 +275,13 @@ impl Partition {
         self.slice = effects.max(1);
     }
 
-    /// Deadlines fired and users re-evaluated, uncommitted.
-    pub fn fired_uncommitted(&self) -> usize {
-        self.overlay.fired
+    /// Deadlines fired and users re-evaluated in hand.
+    pub fn fired_in_hand(&self) -> usize {
+        self.hand.fired
     }
 
     pub(super) fn is_slice_full(&self) -> bool {
-        self.overlay.fired >= self.engine.settings.max_effects.min(self.slice)
+        self.hand.fired >= self.engine.settings.max_effects.min(self.slice)
     }
 
     /// The committed users, to be read by anyone.
@@ -291,32 +289,32 @@ impl Partition {
         &self.users
     }
 
-    /// S, uncommitted.
+    /// S, as in hand.
     pub fn stream_time(&self) -> Option<Timestamp> {
-        self.overlay.clock.stream_time
+        self.hand.clock.stream_time
     }
 
-    /// W, uncommitted.
+    /// W, as in hand.
     pub fn watermark(&self) -> Option<Timestamp> {
-        self.overlay.clock.watermark
+        self.hand.clock.watermark
     }
 
     /// By input: whether it is silent, and so holds W.
     pub fn silent(&self) -> &[bool] {
-        self.overlay.clock.silent()
+        self.hand.clock.silent()
     }
 
-    /// The users by tier and stage, as committed.
+    /// As committed.
     pub fn population(&self) -> &Population {
         &self.population
     }
 
-    /// Keys, that is users and remembered erasures, as committed.
+    /// Users held, and erasures remembered, as committed.
     pub fn user_count(&self) -> usize {
         self.users.len()
     }
 
-    /// Armed timers, as committed.
+    /// Timers that stand, as committed.
     pub fn timer_count(&self) -> usize {
         self.timers.len()
     }
@@ -327,45 +325,36 @@ impl Partition {
     }
 }
 
-/// The announcer for the user in a slot, at `time`.
+/// What speaks for the user in a slot at `time`.
 fn announcer<'a>(
     engine: &'a Engine,
-    overlay: &'a mut Overlay,
+    hand: &'a mut Hand,
     slot: Slot,
     time: Timestamp,
     cause: Option<&'a Coordinates>,
     effects: &'a mut Vec<Effect>,
 ) -> Result<Announcer<'a>, StateError> {
-    let entry = overlay.slot(slot);
-    let id = std::str::from_utf8(&entry.key).ok().and_then(UserId::new);
+    let touched = hand.slot(slot);
+    let id = std::str::from_utf8(&touched.key).ok().and_then(UserId::new);
     let id = id.ok_or(StateError::Damaged("a key that is no user id"))?;
     let silent = engine.settings.emit_from.is_some_and(|from| time < from);
-    Ok(Announcer { rules: &engine.rules, user: &mut entry.user, id, time, cause, retired: None, silent, effects })
+    Ok(Announcer { rules: &engine.rules, user: &mut touched.user, id, time, cause, retired: None, silent, effects })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::Settings;
+    use crate::engine::EngineSettings;
 
     #[test]
     fn a_deadline_that_fires_again_is_no_step_forward() {
-        let settings = Settings {
-            rules: Rules::default(),
-            lateness_ms: 0,
-            silent_after_ms: vec![None],
-            max_effects: 1,
-            emit_from: None,
-            retention_ms: 0,
-            ignore_silent: false,
-            partitions: 1,
-        };
+        let settings = EngineSettings { silent_after_ms: vec![None], max_effects: 1, ..EngineSettings::default() };
         let mut partition = Partition::new(Engine::new(settings).expect("the default rules are sound"));
         let at = |ms: i64| Some((Timestamp::of_millis(ms), Key::default()));
         partition.last_fired = at(5);
         for (fired, is_step) in [(None, false), (at(4), false), (at(5), false), (at(6), true)] {
-            partition.overlay.last_fired = fired;
-            partition.overlay.fired = usize::from(fired.is_some());
+            partition.hand.last_fired = fired;
+            partition.hand.fired = usize::from(fired.is_some());
             assert_eq!(partition.comes_forward(), is_step, "{fired:?}");
         }
     }

@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use tideline::api::Registry;
-use tideline::broker::Isolation;
-use tideline::broker::memory::{Fault, Memory, MemorySettings};
+use tideline::broker::memory::{Fault, Isolation, Memory, MemorySettings};
 use tideline::broker::{Broker, Committed, Producer, Topics, Transaction};
 use tideline::domain::{Input, Origin, PartitionId, Source, Timestamp, partition_of};
 use tideline::emit::{Output, OutputFormat};
@@ -15,9 +13,10 @@ use tideline::ingest::{Format, InputSpec};
 use tideline::record::{Message, Offset, Outgoing};
 use tideline::rules::Rules;
 use tideline::runtime::{
-    Board, Clock, EndBarrier, Job, Lane, LaneContext, LaneError, ReinitRequests, Settings, SimulatedTime, StepOutcome,
-    Stop, TopicFaults,
+    Board, Clock, EndBarrier, Job, Lane, LaneContext, LaneError, LaneSettings, ReinitRequests, SimulatedTime,
+    StepOutcome, Stop, TopicFaults,
 };
+use tideline::settings::Period;
 use tideline::state::PartitionRecord;
 
 pub const APP: Input = Input(0);
@@ -42,7 +41,7 @@ pub struct Options {
     /// Where the clock stands at first.
     pub now: Timestamp,
     pub poll_records: usize,
-    pub settings: Settings,
+    pub settings: LaneSettings,
 }
 
 impl Default for Options {
@@ -55,7 +54,7 @@ impl Default for Options {
             merchant_is_keyed: true,
             now: Timestamp::of_millis(START_MS + 1_000 * DAY_MS),
             poll_records: 1_000,
-            settings: Settings { name: "lane".to_owned(), ..Settings::default() },
+            settings: LaneSettings { name: "lane".to_owned(), ..LaneSettings::default() },
         }
     }
 }
@@ -64,7 +63,6 @@ pub struct World {
     pub broker: Memory,
     pub job: Arc<Job>,
     pub context: LaneContext,
-    pub registry: Arc<Registry>,
     pub time: SimulatedTime,
     pub options: Options,
 }
@@ -82,9 +80,9 @@ impl World {
     /// The same log, seen by processes with other options, of `lanes` lanes.
     pub fn on(broker: Memory, options: Options, lanes: usize) -> Self {
         let (clock, time) = Clock::simulated(options.now);
-        let engine = Engine::new(engine::Settings {
+        let engine = Engine::new(engine::EngineSettings {
             rules: options.rules.clone(),
-            lateness_ms: HOUR_MS,
+            lateness: Period::of_secs(3_600),
             silent_after_ms: vec![None; 3],
             max_effects: options.max_effects,
             emit_from: None,
@@ -104,10 +102,13 @@ impl World {
         let job = Job::new(engine.unwrap(), topics, specs, 300_000, output, options.settings.clone());
         let (board, stop, end_barrier) = (Board::default(), Stop::default(), Arc::new(EndBarrier::new(lanes)));
         let (reinit_requests, faults) = (ReinitRequests::default(), TopicFaults::default());
-        let registry = Arc::new(Registry::default());
-        let tables = registry.clone();
-        let context = LaneContext { clock, board, tables, stop, end_barrier, reinit_requests, faults };
-        Self { broker, job, context, registry, time, options }
+        Self {
+            broker,
+            job,
+            context: LaneContext { clock, board, stop, end_barrier, reinit_requests, faults },
+            time,
+            options,
+        }
     }
 
     /// A process with other options on the same log.
@@ -259,10 +260,11 @@ impl World {
         self.broker.committed(partition).unwrap()
     }
 
-    /// Of the partitions that are served, as others may read them.
     pub fn users_in_memory(&self) -> u64 {
-        let tables = self.registry.partitions().into_iter().filter_map(|partition| self.registry.table(partition));
-        tables.map(|table| table.len() as u64).sum()
+        let users = |partition: &tideline::runtime::board::status::PartitionStatus| {
+            partition.store.as_ref().map_or(0, |s| s.len())
+        };
+        self.context.board.read(|status| status.partitions.values().map(users).sum::<usize>()) as u64
     }
 }
 

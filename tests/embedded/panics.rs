@@ -5,12 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
-use tideline::broker::Isolation;
 use tideline::broker::memory::{
-    Memory, MemoryChangelog, MemoryGeneration, MemoryMessage, MemoryProducer, MemorySource,
+    Isolation, Memory, MemoryChangelog, MemoryGeneration, MemoryMessage, MemoryProducer, MemorySource,
 };
 use tideline::broker::{
-    Broker, BrokerError, BrokerTime, Committed, LogRange, PartitionOffsets, Polled, Source, TopicDescription, Topics,
+    Bounds, Broker, BrokerError, BrokerTime, Committed, Polled, Source, Standing, TopicDescription, Topics,
 };
 use tideline::domain::{Input, PartitionId};
 use tideline::emit::header;
@@ -122,8 +121,8 @@ impl Broker for Touchy {
         self.log.open_writers(partition)
     }
 
-    fn log_ranges(&self, partition: PartitionId) -> Result<Vec<LogRange>, BrokerError> {
-        self.log.log_ranges(partition)
+    fn bounds(&self, partition: PartitionId) -> Result<Vec<Bounds>, BrokerError> {
+        self.log.bounds(partition)
     }
 
     fn describe_topics(&self) -> Result<Vec<TopicDescription>, BrokerError> {
@@ -142,8 +141,8 @@ impl Broker for Touchy {
         self.log.ends(partition)
     }
 
-    fn partition_offsets(&self, partition: PartitionId) -> Result<PartitionOffsets, BrokerError> {
-        self.log.partition_offsets(partition)
+    fn standing(&self, partition: PartitionId) -> Result<Standing, BrokerError> {
+        self.log.standing(partition)
     }
 
     fn time(&self, partition: PartitionId) -> Result<BrokerTime, BrokerError> {

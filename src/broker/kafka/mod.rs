@@ -7,17 +7,30 @@
 //! an error is sorted in `triage` and nowhere else.
 
 pub mod admin;
-mod client;
-mod client_properties;
+mod ahead;
+mod aside;
+mod assignment;
+mod bound;
+mod claim;
 mod clock;
-mod deadline;
-mod group;
+mod companion;
+mod context;
+mod failure;
+mod guard;
 mod message;
 mod native;
-mod plain_producer;
+mod offsets;
+mod plain;
+mod producer;
+mod reader;
+mod refused;
+mod rights;
 mod settings;
-mod transaction;
+mod source;
+mod throttle;
 mod triage;
+mod wake;
+mod writers;
 
 use std::sync::Arc;
 
@@ -25,26 +38,22 @@ use crate::domain::{Input, PartitionId, Timestamp};
 use crate::record::Offset;
 
 use super::{
-    Broker, BrokerError, BrokerTime, Committed, ErrorClass, ForwardProgress, Isolation, LogOffsets, LogRange,
-    PartitionOffsets, RecordLookup, TopicDescription, Topics,
+    Bounds, Broker, BrokerError, BrokerTime, Committed, ErrorClass, ForwardProgress, Marks, Peek, Standing,
+    TopicDescription, Topics,
 };
 
-pub use client::dry_run::dry_run;
-pub use client::reader::KafkaChangelog;
-pub use client::scan::{read_partition, scan_partition};
-pub use client_properties::{judge, settings_in};
-pub use group::claim::Claim;
-pub use group::source::{KafkaGeneration, KafkaSource};
+pub use claim::Claim;
+pub use guard::{dry_run, judge, settings_in};
 pub use message::KafkaMessage;
-pub use plain_producer::PlainProducer;
-pub use settings::{GroupProtocol, KafkaSettings};
-pub use transaction::producer::{KafkaProducer, KafkaTransaction};
+pub use plain::{PlainProducer, read_partition, scan_partition};
+pub use producer::{KafkaProducer, KafkaTransaction};
+pub use reader::KafkaChangelog;
+pub use settings::{GroupProtocol, Isolation, KafkaSettings};
+pub use source::{KafkaGeneration, KafkaSource};
 
-use client::observers::{Observers, Watermarks};
-use client::reader::Span;
-use client::scan;
-use clock::SegmentRoller;
-use transaction::writers;
+use clock::Toucher;
+use offsets::{Observers, Watermarks};
+use reader::Span;
 
 /// A cluster, as one application uses it.
 #[derive(Clone)]
@@ -52,7 +61,7 @@ pub struct KafkaBroker {
     settings: Arc<KafkaSettings>,
     topics: Arc<Topics>,
     observers: Arc<Observers>,
-    segment_roller: Arc<SegmentRoller>,
+    toucher: Arc<Toucher>,
 }
 
 impl KafkaBroker {
@@ -65,7 +74,7 @@ impl KafkaBroker {
             return Err(BrokerError::Client { what, reason: faults.join("; "), class });
         }
         let (settings, topics) = (Arc::new(settings), Arc::new(topics));
-        Ok(Self { settings, topics, observers: Arc::default(), segment_roller: Arc::default() })
+        Ok(Self { settings, topics, observers: Arc::default(), toucher: Arc::default() })
     }
 
     /// The group's offsets as they last stood, whoever has some pending: their notes name the predecessor that
@@ -95,7 +104,7 @@ impl KafkaBroker {
     }
 }
 
-impl RecordLookup for KafkaBroker {
+impl Peek for KafkaBroker {
     fn first_between(
         &self,
         input: Input,
@@ -107,9 +116,9 @@ impl RecordLookup for KafkaBroker {
         if !self.settings.has(topic, partition) {
             return Ok(None);
         }
-        let stable = self.observers.watermarks(&self.settings, topic, partition, Isolation::ReadCommitted)?.high;
+        let stable = self.observers.watermarks(&self.settings, topic, partition, Isolation::Committed)?.high;
         let span = Span { from, end: end.min(stable) };
-        scan::first_of(&self.settings, &self.observers, topic, partition, span)
+        plain::first_of(&self.settings, &self.observers, topic, partition, span)
     }
 }
 
@@ -161,15 +170,15 @@ impl Broker for KafkaBroker {
         writers::open_writers(&self.settings, &self.observers, &self.topics, partition)
     }
 
-    fn log_ranges(&self, partition: PartitionId) -> Result<Vec<LogRange>, BrokerError> {
-        let bounds = |marks: Watermarks| LogRange { earliest: marks.low, end: marks.high };
-        let of_inputs = self.of_inputs(partition, |_| Isolation::ReadUncommitted, bounds)?;
+    fn bounds(&self, partition: PartitionId) -> Result<Vec<Bounds>, BrokerError> {
+        let bounds = |marks: Watermarks| Bounds { earliest: marks.low, end: marks.high };
+        let of_inputs = self.of_inputs(partition, |_| Isolation::Uncommitted, bounds)?;
         Ok(of_inputs.into_iter().map(|(_, bounds)| bounds).collect())
     }
 
     fn ends(&self, partition: PartitionId) -> Result<Vec<(Input, Offset)>, BrokerError> {
         let rekey = self.topics.rekey_input();
-        let isolation = |input| if input == rekey { Isolation::ReadUncommitted } else { Isolation::ReadCommitted };
+        let isolation = |input| if input == rekey { Isolation::Uncommitted } else { Isolation::Committed };
         self.of_inputs(partition, isolation, |marks| marks.high)
     }
 
@@ -189,23 +198,22 @@ impl Broker for KafkaBroker {
     }
 
     fn rekey_end(&self, partition: PartitionId) -> Result<Offset, BrokerError> {
-        let marks =
-            self.observers.watermarks(&self.settings, self.topics.rekey(), partition, Isolation::ReadUncommitted);
+        let marks = self.observers.watermarks(&self.settings, self.topics.rekey(), partition, Isolation::Uncommitted);
         marks.map(|marks| marks.high)
     }
 
-    fn partition_offsets(&self, partition: PartitionId) -> Result<PartitionOffsets, BrokerError> {
+    fn standing(&self, partition: PartitionId) -> Result<Standing, BrokerError> {
         let (settings, observers) = (&self.settings, &self.observers);
-        let marks = |topic: &str| -> Result<LogOffsets, BrokerError> {
+        let marks = |topic: &str| -> Result<Marks, BrokerError> {
             if !settings.has(topic, partition) {
-                return Ok(LogOffsets::default());
+                return Ok(Marks::default());
             }
             // In this order: what is committed in between only makes the first look older.
-            let all = observers.watermarks(settings, topic, partition, Isolation::ReadUncommitted)?;
-            let stable = observers.watermarks(settings, topic, partition, Isolation::ReadCommitted)?.high;
-            Ok(LogOffsets { start: all.low, last_stable: stable.min(all.high), high_watermark: all.high })
+            let all = observers.watermarks(settings, topic, partition, Isolation::Uncommitted)?;
+            let stable = observers.watermarks(settings, topic, partition, Isolation::Committed)?.high;
+            Ok(Marks { earliest: all.low, stable: stable.min(all.high), end: all.high })
         };
-        Ok(PartitionOffsets {
+        Ok(Standing {
             changelog: marks(&self.topics.changelog)?,
             inputs: self.topics.inputs.iter().map(|topic| marks(topic)).collect::<Result<_, _>>()?,
             committed: observers.last_committed(settings, &self.topics, partition)?,
@@ -214,10 +222,10 @@ impl Broker for KafkaBroker {
     }
 
     fn time(&self, partition: PartitionId) -> Result<BrokerTime, BrokerError> {
-        self.segment_roller.time(&self.settings, &self.topics, partition)
+        self.toucher.time(&self.settings, &self.topics, partition)
     }
 
     fn touch(&self, partition: PartitionId) -> Result<(), BrokerError> {
-        self.segment_roller.touch(&self.settings, &self.topics, &self.observers, partition)
+        self.toucher.touch(&self.settings, &self.topics, &self.observers, partition)
     }
 }

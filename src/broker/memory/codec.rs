@@ -3,13 +3,14 @@
 
 use std::sync::Arc;
 
-use super::frame::{Frame, Part, StoredOffset};
+use super::journal::{Frame, Part};
 use super::log::{Contents, MemoryMessage};
 use super::logs::LogId;
+use super::transaction::StoredOffset;
 use crate::domain::{Input, PartitionId};
 
 pub(super) fn encode(frame: &Frame) -> Vec<u8> {
-    let mut out = FrameWriter(Vec::new());
+    let mut out = Writer(Vec::new());
     out.list(&frame.parts, |out, part| {
         out.number(i64::from(part.log.topic));
         out.number(i64::from(part.log.partition.0));
@@ -31,7 +32,7 @@ pub(super) fn encode(frame: &Frame) -> Vec<u8> {
 
 /// None where the bytes are no frame.
 pub(super) fn decode(bytes: &[u8]) -> Option<Frame> {
-    let mut input = FrameReader(bytes);
+    let mut input = Reader(bytes);
     let parts = input.list(|input| {
         Some(Part {
             log: LogId {
@@ -54,9 +55,9 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Frame> {
 /// The length of a header's value that is null: no value is as long.
 const NULL: u32 = u32::MAX;
 
-struct FrameWriter(Vec<u8>);
+struct Writer(Vec<u8>);
 
-impl FrameWriter {
+impl Writer {
     fn number(&mut self, number: i64) {
         self.0.extend(number.to_le_bytes());
     }
@@ -97,9 +98,9 @@ impl FrameWriter {
     }
 }
 
-struct FrameReader<'a>(&'a [u8]);
+struct Reader<'a>(&'a [u8]);
 
-impl<'a> FrameReader<'a> {
+impl<'a> Reader<'a> {
     fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (taken, rest) = self.0.split_first_chunk::<N>()?;
         self.0 = rest;
