@@ -19,15 +19,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
-use tideline::domain::{DAY_MS, Event, Input, Origin, PartitionId, Source, Timestamp};
+use tideline::domain::{DAY_MS, Event, HOUR_MS, Input, Origin, PartitionId, Source, Timestamp};
 use tideline::engine::{
-    Announcement, AnnouncementKind, Disposition, Effect, Engine, EngineSettings, Handled, Partition, Previous,
+    Announcement, AnnouncementKind, Disposition, Effect, Engine, Handled, Partition, Previous, Settings,
 };
 use tideline::ingest::{Decoded, Decoder, Format, InputSpec};
 use tideline::merge::{Merge, MergeBounds, NextHead};
 use tideline::record::{Coordinates, Header, Message};
 use tideline::rules::Rules;
-use tideline::settings::Period;
 
 const PARTITIONS: i32 = 4;
 /// Events between two commits.
@@ -158,9 +157,9 @@ impl Message for Record<'_> {
 }
 
 fn fold(dump: &[u8], number: i32, tally: &mut Tally) {
-    let settings = EngineSettings {
+    let settings = Settings {
         rules: Rules::default(),
-        lateness: Period::of_secs(3_600),
+        lateness_ms: HOUR_MS,
         silent_after_ms: vec![None; TOPICS.len()],
         max_effects: 500,
         emit_from: None,

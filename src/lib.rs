@@ -16,7 +16,6 @@ pub mod ingest;
 pub mod merge;
 pub mod state;
 pub mod rules;
-pub mod timers;
 pub mod engine;
 pub mod emit;
 pub mod pipeline;

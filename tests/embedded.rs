@@ -4,6 +4,7 @@
 
 /// Lives in `tests/embedded/`.
 mod embedded {
+    mod api;
     mod bad_input;
     mod cases;
     mod cli;

@@ -12,7 +12,8 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use tideline::broker::kafka::{Isolation, KafkaMessage, scan_partition};
+use tideline::broker::Isolation;
+use tideline::broker::kafka::{KafkaMessage, scan_partition};
 use tideline::config::Config;
 use tideline::domain::{PartitionId, Timestamp, UserId, partition_of};
 use tideline::emit::header as dead_letter_header;
@@ -88,7 +89,7 @@ struct Court<'a> {
 /// Judges what an application has written. `now`: nothing that was fed lies after it.
 pub fn judge(config: &Config, now: Timestamp) -> Judgement {
     let engine = Engine::new(config.engine_settings()).expect("sound rules");
-    let (partitions, skew_ms) = (config.topics.partitions, config.stream.ingest.max_skew.millis());
+    let (partitions, skew_ms) = (config.topics.partitions, config.stream.max_skew.millis());
     let decoders = config
         .input_specs()
         .into_iter()
@@ -261,7 +262,7 @@ impl Court<'_> {
 
     fn read(&self, topic: &str, partition: PartitionId, mut each: impl FnMut(KafkaMessage)) {
         let settings = self.config.kafka_settings();
-        let (shown, to) = (Isolation::Committed, Isolation::Uncommitted);
+        let (shown, to) = (Isolation::ReadCommitted, Isolation::ReadUncommitted);
         let mut each = |message| {
             each(message);
             ControlFlow::Continue(())

@@ -1,7 +1,8 @@
-//! Who is connected to the telemetry port, and for how long: decided here, carried out by `server`.
+//! How many HTTP connections may be open, and for how long: decided here, carried out by `server`.
 //!
 //! The port may be reached by anybody, and its descriptors are those that the broker's connections need. So there is a cap,
-//! and whoever says nothing is let go: at once for somebody new where the cap is reached, after a while in any case.
+//! and a connection that sends nothing is closed: at once in favour of a new one where the cap is reached, after a time-out in any
+//! case.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -25,11 +26,11 @@ impl Default for Limits {
     }
 }
 
-/// What a connection is about; those that are closed first come first.
+/// What a connection is doing; at the cap those that come first here are closed first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Phase {
+pub(super) enum ConnectionPhase {
     /// Its request isn't whole yet.
-    Asking,
+    ReadingRequest,
     /// Between two requests.
     Idle,
     /// Its request is being answered.
@@ -38,9 +39,9 @@ pub(super) enum Phase {
 
 #[derive(Debug)]
 struct Connection {
-    phase: Phase,
+    phase: ConnectionPhase,
     since: Instant,
-    /// Until its task is known it can't be closed.
+    /// It can be closed once its task is known.
     task: Option<JoinHandle<()>>,
 }
 
@@ -57,8 +58,8 @@ impl Connections {
         Self { limits, next: 0, open: BTreeMap::new() }
     }
 
-    /// One more. Where there is no room the one that has least to lose is closed, the oldest of them: its task, to be waited
-    /// for, for until it has ended it holds its descriptor.
+    /// Adds a connection, and gives its number. At the cap another is closed for it: of the least phase the oldest. The task of
+    /// that one is to be waited for, for it holds its descriptor until it has ended.
     pub fn admit(&mut self, now: Instant) -> (u64, Option<JoinHandle<()>>) {
         let mut ended = None;
         if self.open.len() >= self.limits.max_connections {
@@ -67,7 +68,7 @@ impl Connections {
         }
         let number = self.next;
         self.next += 1;
-        self.open.insert(number, Connection { phase: Phase::Asking, since: now, task: None });
+        self.open.insert(number, Connection { phase: ConnectionPhase::ReadingRequest, since: now, task: None });
         (number, ended)
     }
 
@@ -78,20 +79,20 @@ impl Connections {
         }
     }
 
-    /// Bytes of it have come: between two requests they are the next one's first.
-    pub fn heard(&mut self, number: u64, now: Instant) {
-        if self.open.get(&number).is_some_and(|connection| connection.phase == Phase::Idle) {
-            self.enter(number, Phase::Asking, now);
+    /// Bytes have come on a connection: between two requests they are the next request's first.
+    pub fn received(&mut self, number: u64, now: Instant) {
+        if self.open.get(&number).is_some_and(|connection| connection.phase == ConnectionPhase::Idle) {
+            self.enter(number, ConnectionPhase::ReadingRequest, now);
         }
     }
 
-    pub fn enter(&mut self, number: u64, phase: Phase, now: Instant) {
+    pub fn enter(&mut self, number: u64, phase: ConnectionPhase, now: Instant) {
         if let Some(connection) = self.open.get_mut(&number) {
             (connection.phase, connection.since) = (phase, now);
         }
     }
 
-    pub fn left(&mut self, number: u64) {
+    pub fn closed(&mut self, number: u64) {
         self.open.remove(&number);
     }
 
@@ -108,8 +109,8 @@ impl Connections {
     fn deadline(&self, connection: &Connection) -> Instant {
         connection.since
             + match connection.phase {
-                Phase::Asking => self.limits.header_timeout,
-                Phase::Idle | Phase::Answering => self.limits.idle_timeout,
+                ConnectionPhase::ReadingRequest => self.limits.header_timeout,
+                ConnectionPhase::Idle | ConnectionPhase::Answering => self.limits.idle_timeout,
             }
     }
 
@@ -131,40 +132,40 @@ mod tests {
     }
 
     #[test]
-    fn a_new_one_takes_the_place_of_who_has_least_to_lose() {
+    fn a_new_connection_takes_the_place_of_the_one_of_the_least_phase() {
         let now = Instant::now();
         let mut connections = Connections::new(Limits { max_connections: 3, ..Limits::default() });
         for _ in 0..3 {
             connections.admit(now);
         }
-        connections.enter(0, Phase::Answering, now);
-        connections.enter(1, Phase::Idle, now);
+        connections.enter(0, ConnectionPhase::Answering, now);
+        connections.enter(1, ConnectionPhase::Idle, now);
         for (admitted, open) in [(3, [0, 1, 3]), (4, [0, 1, 4])] {
             assert_eq!(connections.admit(now).0, admitted);
             assert_eq!(numbers(&connections), open, "whose request isn't whole goes first");
         }
-        connections.enter(4, Phase::Answering, now);
+        connections.enter(4, ConnectionPhase::Answering, now);
         connections.admit(now);
         assert_eq!(numbers(&connections), [0, 4, 5], "then who is between two requests");
-        connections.enter(5, Phase::Answering, now);
+        connections.enter(5, ConnectionPhase::Answering, now);
         connections.admit(now);
         assert_eq!(numbers(&connections), [4, 5, 6], "then the oldest");
     }
 
     #[test]
-    fn who_says_nothing_for_too_long_is_let_go() {
+    fn a_connection_that_sends_nothing_for_too_long_is_closed() {
         let start = Instant::now();
         let mut connections = Connections::new(Limits::default());
         for _ in 0..3 {
             connections.admit(start);
         }
-        connections.enter(1, Phase::Idle, start);
-        connections.enter(2, Phase::Answering, start);
+        connections.enter(1, ConnectionPhase::Idle, start);
+        connections.enter(2, ConnectionPhase::Answering, start);
         assert_eq!(connections.sweep(start), start + 5 * SECOND);
         connections.sweep(start + 5 * SECOND);
         assert_eq!(numbers(&connections), [1, 2], "its headers never came");
-        connections.heard(1, start + 10 * SECOND);
-        connections.heard(1, start + 14 * SECOND);
+        connections.received(1, start + 10 * SECOND);
+        connections.received(1, start + 14 * SECOND);
         connections.sweep(start + 15 * SECOND);
         assert_eq!(numbers(&connections), [2], "a byte every now and then makes no request");
         connections.sweep(start + 60 * SECOND);

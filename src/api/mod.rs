@@ -1,12 +1,20 @@
-//! What a running process answers over HTTP.
+//! What a running process answers to others: a registry of committed tables, read-only queries over them, HTTP.
 //!
-//! All of it is read: of the board, which lanes write. One thread and one tokio runtime carry it, so that a busy or stuck
-//! lane doesn't keep it from answering, and `connections` bounds what it takes from what lanes need.
+//! One thread with one tokio runtime carries all of it, so that a busy or stuck lane doesn't keep it from answering.
+//! `registry` knows which tables may be read, `query` reads them, `routes` is the table of HTTP routes, `server` carries
+//! connections, `connections` bounds what they take from what lanes need.
 //!
-//! Must not know: how a lane works, the broker.
+//! Must not know: how a lane works, the broker. May break a lane only by holding the board or a table for long: nothing here
+//! holds either while it writes to a connection.
 
 mod connections;
+mod query;
+mod registry;
+mod routes;
 mod server;
 
 pub use connections::Limits;
+pub use query::{Query, QueryError, UserView, UserWalk};
+pub use registry::Registry;
+pub use routes::{ApiState, Json, ROUTES, Route};
 pub use server::{Server, ServerError};

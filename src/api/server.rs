@@ -1,6 +1,6 @@
-//! `/metrics`, `/livez` and `/readyz`, on a thread of their own: a busy or stuck lane doesn't keep them from answering.
+//! The HTTP server: takes connections, lets `connections` decide who stays and for how long, and answers the table of routes.
 //!
-//! Nor do they take what lanes need: who may be connected, and for how long, `connections` decides.
+//! Must not know: what is answered.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,10 +11,6 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
-use axum::routing::get;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
@@ -25,10 +21,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::Limits;
-use super::connections::{Connections, Phase};
-use crate::runtime::{Board, Clock};
-use crate::telemetry::{Names, reasons_not_ready, remarks, render};
+use super::connections::{ConnectionPhase, Connections, Limits};
+use super::routes::{ApiState, Route, router};
 
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
@@ -38,7 +32,7 @@ pub enum ServerError {
         #[source]
         source: io::Error,
     },
-    #[error("cannot start the thread of the telemetry pages")]
+    #[error("cannot start the thread that answers HTTP")]
     Thread(#[source] io::Error),
 }
 
@@ -50,32 +44,23 @@ pub struct Server {
     thread: Option<JoinHandle<()>>,
 }
 
-struct Readable {
-    board: Board,
-    names: Names,
-    clock: Clock,
-}
-
 impl Server {
-    /// Port 0 takes a free one: see [`Self::address`].
-    pub fn start(
-        address: SocketAddr,
-        limits: Limits,
-        board: Board,
-        names: Names,
-        clock: Clock,
-    ) -> Result<Self, ServerError> {
+    /// Answers `routes` on `address`; port 0 takes a free one: see [`Self::address`].
+    ///
+    /// # Errors
+    ///
+    /// [`ServerError::Listen`] where the address can't be had, [`ServerError::Thread`] where the thread or its runtime can't.
+    pub fn start(address: SocketAddr, limits: Limits, state: ApiState, routes: &[Route]) -> Result<Self, ServerError> {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ServerError::Thread)?;
         let listen = |source| ServerError::Listen { address, source };
         let listener = runtime.block_on(TcpListener::bind(address)).map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
-        let pages = Arc::new(Readable { board, names, clock });
+        let router = router(routes, Arc::new(state));
         let (stop, stopped) = oneshot::channel();
         let serve = move || {
             runtime.block_on(async move {
-                let (connections, router) =
-                    (OpenConnections(Arc::new(Mutex::new(Connections::new(limits)))), router(pages));
+                let connections = OpenConnections(Arc::new(Mutex::new(Connections::new(limits))));
                 // Connections that are kept alive don't keep the process from ending.
                 tokio::select! {
                     () = accept(&listener, &connections, &router) => {}
@@ -84,7 +69,7 @@ impl Server {
                 }
             });
         };
-        let thread = std::thread::Builder::new().name("telemetry".to_owned()).spawn(serve);
+        let thread = std::thread::Builder::new().name("http".to_owned()).spawn(serve);
         let thread = thread.map_err(ServerError::Thread)?;
         Ok(Self { address, stop: Some(stop), thread: Some(thread) })
     }
@@ -109,21 +94,21 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// A request's headers, at most. Ours are read by nobody.
 const MAX_HEADER_BYTES: usize = 16 << 10;
 
-/// Takes whoever comes, for ever.
+/// Accepts connections, without end.
 async fn accept(listener: &TcpListener, connections: &OpenConnections, router: &Router) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
                 let (number, ended) = connections.lock().admit(Instant::now());
                 if let Some(ended) = ended {
-                    // That it was cancelled is no news.
+                    // That it was cancelled is expected.
                     let _ = ended.await;
                 }
                 let task = tokio::spawn(serve(stream, number, connections.clone(), router.clone()));
                 connections.lock().runs_as(number, task);
             }
             Err(error) => {
-                tracing::warn!("a connection to the telemetry pages was not taken: {error}");
+                tracing::warn!("an HTTP connection was not taken: {error}");
                 sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -134,11 +119,11 @@ async fn accept(listener: &TcpListener, connections: &OpenConnections, router: &
 async fn serve(stream: TcpStream, number: u64, connections: OpenConnections, router: Router) {
     let router = TowerToHyperService::new(router);
     let answer = service_fn(|request: hyper::Request<Incoming>| {
-        connections.lock().enter(number, Phase::Answering, Instant::now());
+        connections.lock().enter(number, ConnectionPhase::Answering, Instant::now());
         let answer = router.call(request);
         async {
             let answer = answer.await;
-            connections.lock().enter(number, Phase::Idle, Instant::now());
+            connections.lock().enter(number, ConnectionPhase::Idle, Instant::now());
             answer
         }
     });
@@ -151,12 +136,12 @@ async fn serve(stream: TcpStream, number: u64, connections: OpenConnections, rou
         .serve_connection(stream, answer)
         .await;
     if let Err(error) = served {
-        tracing::debug!("a connection to the telemetry pages ended: {error}");
+        tracing::debug!("an HTTP connection ended: {error}");
     }
-    connections.lock().left(number);
+    connections.lock().closed(number);
 }
 
-/// Who is connected, for the tasks that serve them.
+/// All open connections, shared by the tasks that serve them.
 #[derive(Debug, Clone)]
 struct OpenConnections(Arc<Mutex<Connections>>);
 
@@ -173,7 +158,7 @@ impl OpenConnections {
     }
 }
 
-/// A stream that tells when bytes come.
+/// A stream that notes when bytes come.
 struct ReadNotifier {
     stream: TcpStream,
     number: u64,
@@ -185,7 +170,7 @@ impl AsyncRead for ReadNotifier {
         let before = into.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, into);
         if into.filled().len() > before {
-            self.connections.lock().heard(self.number, Instant::now());
+            self.connections.lock().received(self.number, Instant::now());
         }
         read
     }
@@ -203,28 +188,4 @@ impl AsyncWrite for ReadNotifier {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
-}
-
-fn router(pages: Arc<Readable>) -> Router {
-    Router::new()
-        .route("/metrics", get(metrics))
-        .route("/livez", get(|| async { "alive\n" }))
-        .route("/readyz", get(readyz))
-        .with_state(pages)
-}
-
-async fn metrics(State(pages): State<Arc<Readable>>) -> impl IntoResponse {
-    // Copied, so that lanes don't wait for the text.
-    let status = pages.board.read(Clone::clone);
-    let text = render(&status, &pages.names, pages.clock.wall());
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
-}
-
-async fn readyz(State(pages): State<Arc<Readable>>) -> impl IntoResponse {
-    let (reasons, remarks) = pages.board.read(|status| (reasons_not_ready(status), remarks(status)));
-    let (status, first) = match reasons.is_empty() {
-        true => (StatusCode::OK, vec!["ready".to_owned()]),
-        false => (StatusCode::SERVICE_UNAVAILABLE, reasons),
-    };
-    (status, [first, remarks].concat().join("\n") + "\n")
 }

@@ -19,7 +19,7 @@ pub struct TopicDescription {
 
 /// What a log holds: from its first offset to before its end, the high watermark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Bounds {
+pub struct LogRange {
     pub earliest: Offset,
     pub end: Offset,
 }

@@ -18,22 +18,22 @@ use crate::record::{Lent, Message, Offset, Outgoing};
 
 mod description;
 pub mod error;
+mod isolation;
 #[cfg(feature = "kafka")]
 pub mod kafka;
-mod kafka_settings;
 pub mod memory;
 pub mod rights;
 mod properties;
 mod topics;
 
-pub use description::{Bounds, TopicDescription};
+pub use description::{LogRange, TopicDescription};
 pub use error::{BrokerError, ErrorClass, TransactionError};
-pub use kafka_settings::{Compression, GroupProtocol, KafkaSettings};
+pub use isolation::Isolation;
 pub use properties::ClientProperties;
 pub use topics::Topics;
 
-/// What the keys of records begin with that [`Broker::release`] writes.
-const RELEASED: &str = "released-";
+/// What the keys of records begin with that [`Broker::resolve_hanging`] writes.
+const RESOLVED: &str = "released-";
 
 /// What a poll brought, in the order in which it must be handled.
 #[derive(Debug)]
@@ -66,7 +66,7 @@ pub enum Polled<M> {
 }
 
 /// Looks at single records of inputs, outside of the group.
-pub trait Peek: Broker {
+pub trait RecordLookup: Broker {
     /// The first record of an input at or after `from` and before `end` that a read_committed reader sees now, if there is one.
     fn first_between(
         &self,
@@ -125,8 +125,8 @@ pub trait Transaction {
     fn send_offsets(&mut self, offsets: &[OffsetCommit], generation: &Self::Generation)
     -> Result<(), TransactionError>;
 
-    /// Changes no offset of the group; but what hangs of its offsets (see [`Broker::drop_pending`]) ends as this transaction does.
-    fn touch_offsets(&mut self) -> Result<(), TransactionError>;
+    /// Changes no offset of the group; but what hangs of its offsets (see [`Broker::abort_pending_offsets`]) ends as this transaction does.
+    fn join_offsets(&mut self) -> Result<(), TransactionError>;
 
     fn commit(self) -> Result<(), TransactionError>;
 
@@ -140,13 +140,13 @@ pub enum Ending {
     Abort,
 }
 
-/// An offset with a note: the transactional id and number that wrote it, as [`CommitNote`] has it; and its partition's front.
+/// An offset with a note: the transactional id and number that wrote it, as [`CommitMetadata`] has it; and its partition's front.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OffsetCommit {
     pub input: Input,
     pub partition: PartitionId,
     pub offset: Offset,
-    pub note: CommitNote,
+    pub note: CommitMetadata,
     pub front: ForwardProgress,
 }
 
@@ -157,11 +157,11 @@ impl OffsetCommit {
     }
 }
 
-/// How far a partition has forwarded what is another's, as all members must know (`runtime/lane/progress.rs`).
+/// How far a partition has forwarded what is another's, as all members must know (`runtime/fronts.rs`).
 /// Travels in the metadata of its offsets: `reach;forwarded`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ForwardProgress {
-    pub reach: ForwardWatermark,
+    pub watermark: ForwardWatermark,
     /// Records forwarded since the partition was made.
     pub forwarded: u64,
 }
@@ -188,15 +188,15 @@ impl ForwardProgress {
                 "end" => ForwardWatermark::End,
                 millis => ForwardWatermark::Through(Timestamp::of_millis(millis.parse().ok()?)),
             };
-            Some(Self { reach, forwarded: parts.next()?.parse().ok()? })
+            Some(Self { watermark: reach, forwarded: parts.next()?.parse().ok()? })
         };
-        read(metadata).unwrap_or(Self { reach: ForwardWatermark::End, forwarded: 0 })
+        read(metadata).unwrap_or(Self { watermark: ForwardWatermark::End, forwarded: 0 })
     }
 }
 
 impl std::fmt::Display for ForwardProgress {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.reach {
+        match self.watermark {
             ForwardWatermark::Unknown => f.write_str("?")?,
             ForwardWatermark::Through(time) => write!(f, "{}", time.millis())?,
             ForwardWatermark::End => f.write_str("end")?,
@@ -207,12 +207,12 @@ impl std::fmt::Display for ForwardProgress {
 
 /// Who committed an offset, and in which of its transactions. Travels as the offset's metadata: `id#number`, and more behind a `;`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct CommitNote {
+pub struct CommitMetadata {
     pub transactional_id: Arc<str>,
     pub number: u64,
 }
 
-impl CommitNote {
+impl CommitMetadata {
     /// By input, the next offsets of a partition, each with this note and the partition's front.
     pub fn offsets(
         &self,
@@ -231,7 +231,7 @@ impl CommitNote {
     }
 }
 
-impl std::fmt::Display for CommitNote {
+impl std::fmt::Display for CommitMetadata {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}#{}", self.transactional_id, self.number)
     }
@@ -243,7 +243,7 @@ pub struct Committed {
     pub input: Input,
     pub offset: Offset,
     /// `None` where the metadata isn't tideline's.
-    pub note: Option<CommitNote>,
+    pub note: Option<CommitMetadata>,
 }
 
 /// One changelog record: `value` is `None` for a tombstone.
@@ -276,20 +276,21 @@ pub struct ReadProgress {
 
 /// How far a log reaches.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Marks {
-    pub earliest: Offset,
-    /// Everything before it is committed or aborted.
-    pub stable: Offset,
-    /// The high watermark: beyond `stable` something is open.
-    pub end: Offset,
+pub struct LogOffsets {
+    /// The log start offset: the earliest that can be read.
+    pub start: Offset,
+    /// The last stable offset (LSO): everything before it is committed or aborted.
+    pub last_stable: Offset,
+    /// The next record's offset. Between the last stable offset and this, a transaction is open.
+    pub high_watermark: Offset,
 }
 
 /// How a partition stands, whatever others have open in it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Standing {
-    pub changelog: Marks,
+pub struct PartitionOffsets {
+    pub changelog: LogOffsets,
     /// By input.
-    pub inputs: Vec<Marks>,
+    pub inputs: Vec<LogOffsets>,
     /// The group's offsets as they were last committed.
     pub committed: Vec<Committed>,
     /// Whether an open transaction is about to change any of them.
@@ -332,9 +333,9 @@ pub trait Broker: Clone + Send + Sync + 'static {
     /// coordinator, as a lone broker that was stopped or killed may leave them. Else the next transaction of the id would
     /// commit them, whatever became of their own. No offset of a committed transaction is missed: the partition's record has
     /// it.
-    fn drop_pending(&self, producer: &mut Self::Producer) -> Result<(), BrokerError> {
+    fn abort_pending_offsets(&self, producer: &mut Self::Producer) -> Result<(), BrokerError> {
         let dropped = producer.begin().and_then(|mut transaction| {
-            transaction.touch_offsets()?;
+            transaction.join_offsets()?;
             transaction.abort()
         });
         dropped.map_err(|error| BrokerError::Client {
@@ -348,7 +349,7 @@ pub trait Broker: Clone + Send + Sync + 'static {
     /// its transaction is over for its coordinator. Only another transaction of the same id that writes there ends it, as it
     /// ends itself. What was committed is ended in the outputs where something stands open only: the record that does it,
     /// without a value, is seen. Offsets that hang are dropped. Whoever holds the id is fenced.
-    fn release(
+    fn resolve_hanging(
         &self,
         transactional_id: &str,
         partitions: &BTreeSet<PartitionId>,
@@ -356,7 +357,7 @@ pub trait Broker: Clone + Send + Sync + 'static {
     ) -> Result<(), BrokerError> {
         let topics = self.topics();
         let mut producer = self.producer(transactional_id)?;
-        self.drop_pending(&mut producer)?;
+        self.abort_pending_offsets(&mut producer)?;
         let mut places: Vec<_> = partitions.iter().map(|&partition| (&topics.changelog, partition)).collect();
         for topic in topics.outputs() {
             let partitions = match ending {
@@ -368,7 +369,7 @@ pub trait Broker: Clone + Send + Sync + 'static {
         let ended = producer.begin().and_then(|mut transaction| {
             for (topic, partition) in places {
                 // With a key, and no user's: a compacted topic takes no record without one.
-                let key = format!("{RELEASED}{partition}");
+                let key = format!("{RESOLVED}{partition}");
                 transaction.lend(Lent { topic, ..topics.to_changelog(partition, key.as_bytes(), None) })?;
             }
             match ending {
@@ -402,12 +403,12 @@ pub trait Broker: Clone + Send + Sync + 'static {
 
     /// The earliest offset of an input that can still be read: where a partition without any history starts.
     fn earliest(&self, partition: PartitionId) -> Result<Vec<(Input, Offset)>, BrokerError> {
-        let bounds = self.bounds(partition)?;
+        let bounds = self.log_ranges(partition)?;
         Ok((0u8..).map(Input).zip(bounds.into_iter().map(|bounds| bounds.earliest)).collect())
     }
 
     /// By input, what can be read of a partition, to the high watermark.
-    fn bounds(&self, partition: PartitionId) -> Result<Vec<Bounds>, BrokerError>;
+    fn log_ranges(&self, partition: PartitionId) -> Result<Vec<LogRange>, BrokerError>;
 
     /// By input, the offset before which everything is committed or aborted now: what [`Polled::End`] is told at. Of `rekey`
     /// the high watermark: a commit returns before its markers have reached every partition, and what a lane forwarded
@@ -427,7 +428,7 @@ pub trait Broker: Clone + Send + Sync + 'static {
     fn rekey_end(&self, partition: PartitionId) -> Result<Offset, BrokerError>;
 
     /// What can be told of a partition that stands still. Waits for no open transaction.
-    fn standing(&self, partition: PartitionId) -> Result<Standing, BrokerError>;
+    fn partition_offsets(&self, partition: PartitionId) -> Result<PartitionOffsets, BrokerError>;
 
     /// The clock of the broker that leads this partition of the changelog. It may write there, outside of any transaction,
     /// what [`Topics::touch`] makes. An error: it can't be told now.

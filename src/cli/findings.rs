@@ -3,9 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::broker::GroupProtocol;
 use crate::broker::kafka::admin::TopicFacts;
-use crate::config::Config;
+use crate::config::{Config, GroupProtocol};
 use crate::settings::Period;
 
 /// One finding.

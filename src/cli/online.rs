@@ -10,7 +10,7 @@ use clap::Args;
 
 use super::ConfigFlag;
 use super::findings::{Finding, JUDGED, findings};
-use crate::broker::kafka::admin::{Admin, Difference, PARTITIONS, Step, TopicFacts, TopicWish, plan, wishes};
+use crate::broker::kafka::admin::{Admin, Difference, PARTITIONS, TopicFacts, TopicStep, TopicWish, plan, wishes};
 use crate::broker::kafka::{Claim, KafkaBroker, KafkaSettings, PlainProducer};
 use crate::broker::rights::{self, Right};
 use crate::broker::{Broker as _, BrokerError};
@@ -39,7 +39,7 @@ struct Survey {
     brokers: usize,
     wishes: Vec<TopicWish>,
     facts: Vec<TopicFacts>,
-    steps: Vec<Step>,
+    steps: Vec<TopicStep>,
     findings: Vec<Finding>,
 }
 
@@ -63,16 +63,16 @@ impl Survey {
 
     /// What tideline can't run with.
     fn faults(&self) -> Vec<String> {
-        let fault = |step: &Step| match step {
-            Step::Create(wish) => {
+        let fault = |step: &TopicStep| match step {
+            TopicStep::Create(wish) => {
                 Some(format!("{}: the topic is missing; `tideline topics --create` makes it", wish.name))
             }
-            Step::Fault(difference) if difference.what == PARTITIONS => Some(format!(
+            TopicStep::Fault(difference) if difference.what == PARTITIONS => Some(format!(
                 "{difference}; where some were added: keys lie elsewhere now, so give every input, rekey and the changelog as \
                  many, set topics.partitions to that, then `tideline reset`"
             )),
-            Step::Fault(difference) => Some(difference.to_string()),
-            Step::Set(_) | Step::Note(_) => None,
+            TopicStep::Fault(difference) => Some(difference.to_string()),
+            TopicStep::Set(_) | TopicStep::Note(_) => None,
         };
         let found = self.findings.iter().filter(|finding| finding.is_fault).map(|finding| finding.text.clone());
         self.steps.iter().filter_map(fault).chain(found).collect()
@@ -80,8 +80,8 @@ impl Survey {
 
     /// What it can run with, and somebody may want to know.
     fn notes(&self) -> Vec<String> {
-        let note = |step: &Step| match step {
-            Step::Note(difference) if !JUDGED.contains(&difference.what.as_str()) => Some(difference.to_string()),
+        let note = |step: &TopicStep| match step {
+            TopicStep::Note(difference) if !JUDGED.contains(&difference.what.as_str()) => Some(difference.to_string()),
             _ => None,
         };
         let found = self.findings.iter().filter(|finding| !finding.is_fault).map(|finding| finding.text.clone());
@@ -92,7 +92,7 @@ impl Survey {
     fn to_set(&self) -> BTreeMap<&str, Vec<(&str, &str)>> {
         let mut all: BTreeMap<&str, Vec<(&str, &str)>> = BTreeMap::new();
         for step in &self.steps {
-            if let Step::Set(Difference { topic, what, wanted, .. }) = step {
+            if let TopicStep::Set(Difference { topic, what, wanted, .. }) = step {
                 all.entry(topic).or_default().push((what, wanted));
             }
         }
@@ -101,7 +101,7 @@ impl Survey {
 
     fn missing(&self) -> impl Iterator<Item = &TopicWish> {
         self.steps.iter().filter_map(|step| match step {
-            Step::Create(wish) => Some(wish),
+            TopicStep::Create(wish) => Some(wish),
             _ => None,
         })
     }
@@ -144,7 +144,7 @@ pub(super) fn topics(args: &TopicsArgs) -> Result<()> {
     } else if survey.missing().next().is_some() || !to_set.is_empty() {
         writeln!(out, "nothing was changed; --create makes the missing topics, and sets what is to be set")?;
     }
-    let wrong = survey.steps.iter().filter(|step| matches!(step, Step::Fault(_))).count();
+    let wrong = survey.steps.iter().filter(|step| matches!(step, TopicStep::Fault(_))).count();
     if wrong > 0 {
         bail!("{wrong} of the topics' properties can't be worked with; change them, or the configuration");
     }
@@ -158,7 +158,7 @@ fn await_created(config: &Config, survey: &Survey) -> Result<()> {
     let clock = Clock::system();
     loop {
         let unsettled = plan(&created, &survey.admin.describe(&names)?);
-        let Some(step) = unsettled.iter().find(|step| !matches!(step, Step::Set(_) | Step::Note(_))) else {
+        let Some(step) = unsettled.iter().find(|step| !matches!(step, TopicStep::Set(_) | TopicStep::Note(_))) else {
             return Ok(());
         };
         if Duration::from_millis(clock.monotonic_ms()) > config.kafka.retry_bound.duration() {
@@ -168,15 +168,15 @@ fn await_created(config: &Config, survey: &Survey) -> Result<()> {
     }
 }
 
-fn state(steps: &[Step], topic: &str) -> String {
+fn state(steps: &[TopicStep], topic: &str) -> String {
     let told: Vec<_> = steps
         .iter()
         .filter_map(|step| match step {
-            Step::Create(wish) if wish.name == topic => Some("missing".to_owned()),
-            Step::Fault(difference) if difference.topic == topic => {
+            TopicStep::Create(wish) if wish.name == topic => Some("missing".to_owned()),
+            TopicStep::Fault(difference) if difference.topic == topic => {
                 Some(format!("FAULT: {} is {}, should be {}", difference.what, difference.found, difference.wanted))
             }
-            Step::Set(difference) | Step::Note(difference) if difference.topic == topic => {
+            TopicStep::Set(difference) | TopicStep::Note(difference) if difference.topic == topic => {
                 Some(format!("{} is {}, not {}", difference.what, difference.found, difference.wanted))
             }
             _ => None,
@@ -223,7 +223,7 @@ fn examine_partitions(config: &Config) -> Result<Vec<(PartitionId, Refusal)>> {
     let broker = KafkaBroker::new(config.kafka_settings(), config.topic_names())?;
     let mut refused = Vec::new();
     for partition in (0..config.topics.partitions).map(PartitionId) {
-        let examined = runtime::examine(&broker, partition, config.stream.lanes.restore_timeout.duration());
+        let examined = runtime::examine(&broker, partition, config.stream.restore_timeout.duration());
         let refusal = examined.with_context(|| format!("examine partition {partition}"))?;
         refused.extend(refusal.map(|refusal| (partition, refusal)));
     }

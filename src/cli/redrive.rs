@@ -12,8 +12,9 @@ use anyhow::{Context, Result};
 use clap::Args;
 
 use super::{ConfigFlag, UsageError, online, time};
+use crate::broker::Isolation;
 use crate::broker::kafka::admin::Admin;
-use crate::broker::kafka::{Isolation, KafkaMessage, KafkaProducer, KafkaSettings, scan_partition};
+use crate::broker::kafka::{KafkaMessage, KafkaProducer, KafkaSettings, scan_partition};
 use crate::broker::rights;
 use crate::broker::{Broker as _, BrokerError, Producer as _, Transaction as _, TransactionError};
 use crate::config::Config;
@@ -168,7 +169,7 @@ impl Redrive {
     ) -> Result<()> {
         let (settings, topic) = (self.settings.clone(), self.dead_letters.clone());
         let mut failure = None;
-        let (shown, to) = (Isolation::Committed, Isolation::Uncommitted);
+        let (shown, to) = (Isolation::ReadCommitted, Isolation::ReadUncommitted);
         let scanned: Result<(), BrokerError> =
             scan_partition(&settings, &topic, partition, shown, to, &mut |message| match each(self, message) {
                 Ok(()) => ControlFlow::Continue(()),

@@ -1,17 +1,18 @@
 //! `tideline run`: lanes on Kafka until told to stop, or until every input is at its end.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use anyhow::Result;
 use clap::Args;
 
 use super::{ConfigFlag, signals, time};
-use crate::api::Server;
+use crate::api::{ApiState, ROUTES, Registry, Server};
 use crate::broker::Broker;
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 use crate::domain::Timestamp;
 use crate::runtime::{self, Board, Clock, Mode, Stop};
-use crate::telemetry::{self, Names};
+use crate::telemetry;
 
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
@@ -44,26 +45,25 @@ pub(super) fn run(args: &RunArgs) -> Result<()> {
     super::online::run(&config, args.mode())
 }
 
-/// Lanes on a broker, with the pages of telemetry beside them, until they are done or a signal comes.
+/// Lanes on a broker, with the HTTP server beside them, until they are done or a signal comes.
 #[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "its caller needs Kafka"))]
 pub(super) fn serve<B: Broker>(config: &Config, broker: &B, mode: Mode, stop: Stop) -> Result<()> {
-    let job = config.job(mode)?;
-    let (board, clock) = (Board::default(), Clock::system());
+    let job = config.job(mode).map_err(ConfigError::of_rules)?;
+    let (board, registry, clock) = (Board::default(), Arc::new(Registry::default()), Clock::system());
     signals::stop_on_signals(stop.clone())?;
-    let pages = Server::start(
+    let server = Server::start(
         config.telemetry.listen,
         config.telemetry_limits(),
-        board.clone(),
-        Names::of(&job),
-        clock.clone(),
+        ApiState::new(&job, board.clone(), registry.clone(), clock.clone()),
+        ROUTES,
     )?;
     tracing::info!(
-        address = %pages.address(),
+        address = %server.address(),
         lanes = config.application.lanes,
         rules = job.engine.rule_version(),
         "running; /metrics, /livez and /readyz answer"
     );
-    runtime::run(broker, &job, usize::from(config.application.lanes), &clock, &board, &stop)?;
+    runtime::run(broker, &job, usize::from(config.application.lanes), &clock, &board, registry, &stop)?;
     if let Mode::UntilEnd { until: Some(until), ignore_silent: false } = mode {
         warn_of_silence(config, &board, until);
     }

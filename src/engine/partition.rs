@@ -1,4 +1,4 @@
-//! One partition: its users, timers and clocks, committed and in hand.
+//! One partition: its users, timers and clocks, committed, and over it the overlay of what is not.
 //!
 //! The order of an event: S and W move, deadlines up to W fire, then the event is applied. A slice of timers that is full must be
 //! committed before the rest fires; the event waits. What fires is in `due`, what an event does in `apply`.
@@ -12,15 +12,16 @@ use std::sync::Arc;
 use super::announce::Announcer;
 use super::clock::StreamClock;
 use super::effect::Effect;
-use super::hand::{Hand, Slot, count};
+use super::overlay::{Overlay, Slot, count};
+use super::store::key::{Key, Place, Timer};
 use super::store::{Users, hash};
+use super::timers::Timers;
 use super::{Disposition, Engine, Handled, Slice};
 use crate::domain::{Body, Event, Input, Tier, Timestamp, UserId};
 use crate::record::Coordinates;
 use crate::rules::{Rules, Ruleset};
 use crate::state::codec::Header;
 use crate::state::{Ladder, PartitionRecord, Population, StateError};
-use crate::timers::{Key, Place, Timer, Timers};
 
 /// One change of the changelog; without a value it is a tombstone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +30,7 @@ pub struct Change<'a> {
     pub value: Option<&'a [u8]>,
 }
 
-/// What is committed, and over it what is in hand.
+/// What is committed, and the overlay that a batch folds into.
 #[derive(Debug)]
 pub struct Partition {
     engine: Arc<Engine>,
@@ -49,7 +50,7 @@ pub struct Partition {
     slice: usize,
     /// The committed record tells its rules by a scheme that can't be compared: it is to be written anew.
     is_record_outdated: bool,
-    hand: Hand,
+    overlay: Overlay,
 }
 
 impl Partition {
@@ -69,7 +70,7 @@ impl Partition {
             last_fired: None,
             slice: usize::MAX,
             is_record_outdated: false,
-            hand: Hand::new(clock, population),
+            overlay: Overlay::new(clock, population),
         }
     }
 
@@ -98,8 +99,8 @@ impl Partition {
         let mut generations = BTreeSet::new();
         self.arm_all();
         let table = self.users.read();
-        for (place, held) in table.iter() {
-            let header = held.header()?;
+        for (place, stored) in table.iter() {
+            let header = stored.header()?;
             if !header.is_user() {
                 self.erasures += 1;
                 continue;
@@ -112,7 +113,7 @@ impl Partition {
         }
         let old = record.ladders.iter().filter(|ladder| generations.contains(&ladder.generation));
         self.old_ladders = old.cloned().collect();
-        self.outdated.sort_unstable_by(|a, b| table.held(*b).key().cmp(table.held(*a).key()));
+        self.outdated.sort_unstable_by(|a, b| table.entry(*b).key().cmp(table.entry(*a).key()));
         drop(table);
         self.discard();
         Ok(())
@@ -126,21 +127,21 @@ impl Partition {
         at: &Coordinates,
         effects: &mut Vec<Effect>,
     ) -> Result<Handled, StateError> {
-        self.hand.is_firing = true;
+        self.overlay.is_firing = true;
         if self.reevaluate(effects)? == Slice::Full {
             return Ok(Handled::TimersFirst);
         }
-        self.hand.is_firing = false;
-        let slot = self.hand.touch(event.user.as_bytes(), &self.users)?;
+        self.overlay.is_firing = false;
+        let slot = self.overlay.load(event.user.as_bytes(), &self.users)?;
         if let Some(reject) = self.too_old(slot, event)? {
             return Ok(Handled::Done(Disposition::Rejected(reject)));
         }
-        self.hand.clock.advance(event.time, Some(input), &self.engine.settings);
-        self.hand.is_firing = true;
+        self.overlay.clock.advance(event.time, Some(input), &self.engine.settings);
+        self.overlay.is_firing = true;
         if self.fire(effects)? == Slice::Full {
             return Ok(Handled::TimersFirst);
         }
-        self.hand.is_firing = false;
+        self.overlay.is_firing = false;
         if event.body == Body::Unknown {
             return Ok(Handled::Done(Disposition::Skipped));
         }
@@ -157,70 +158,71 @@ impl Partition {
             return Ok(Slice::Full);
         }
         if let Some(stream_time) = stream_time {
-            self.hand.clock.advance(stream_time, None, &self.engine.settings);
+            self.overlay.clock.advance(stream_time, None, &self.engine.settings);
         }
         self.fire(effects)
     }
 
-    /// Whether anything is in hand that a transaction must write.
+    /// Whether anything is uncommitted that a transaction must write.
     pub fn is_dirty(&self) -> bool {
-        let is_changed = self.hand.clock != self.clock || self.hand.touched().iter().any(|touched| touched.dirty);
+        let is_changed = self.overlay.clock != self.clock || self.overlay.entries().iter().any(|entry| entry.dirty);
         is_changed || self.is_record_outdated
     }
 
-    /// The keys changed in hand, each encoded once, in the order in which they were first touched.
+    /// The uncommitted changes, a key each, encoded once, in the order in which the keys were loaded.
     pub fn changes(&mut self) -> impl Iterator<Item = Change<'_>> {
-        self.hand.encode();
-        let dirty = self.hand.touched().iter().filter(|touched| touched.dirty);
-        dirty.map(|touched| Change { key: &touched.key, value: touched.value() })
+        self.overlay.encode();
+        let dirty = self.overlay.entries().iter().filter(|entry| entry.dirty);
+        dirty.map(|entry| Change { key: &entry.key, value: entry.value() })
     }
 
-    /// Writes clocks, silence, rules and population, as in hand, into the record. Topics, offsets and who writes are the caller's.
+    /// Writes clocks, silence, rules and population, with what is uncommitted, into the record. Topics, offsets and who writes are
+    /// the caller's.
     pub fn fill_record(&self, record: &mut PartitionRecord) {
         let rules = &self.engine.rules;
-        self.hand.clock.fill_record(record);
+        self.overlay.clock.fill_record(record);
         record.zone = rules.zone().name().to_owned();
         record.horizon_days = Rules::HORIZON_DAYS;
         record.partitions = self.engine.settings.partitions;
         record.rules_generation = rules.generation();
         record.rules_digest = rules.version().to_owned();
         record.digest_scheme = Ruleset::DIGEST_SCHEME;
-        record.population = self.hand.population.clone();
-        let old_ladders = if self.hand.to_reevaluate > 0 { self.old_ladders.as_slice() } else { &[] };
+        record.population = self.overlay.population.clone();
+        let old_ladders = if self.overlay.to_reevaluate > 0 { self.old_ladders.as_slice() } else { &[] };
         let ladder = Ladder { generation: rules.generation(), rungs: rules.ladder() };
         record.ladders = old_ladders.iter().cloned().chain([ladder]).collect();
     }
 
-    /// What is in hand becomes what is committed. Call after the transaction that wrote [`Self::changes`] has succeeded.
+    /// What is uncommitted becomes committed. Call after the transaction that wrote [`Self::changes`] has succeeded.
     pub fn install(&mut self) {
-        self.hand.encode();
-        self.clock.clone_from(&self.hand.clock);
-        self.population.clone_from(&self.hand.population);
-        self.outdated.truncate(self.hand.to_reevaluate);
-        self.erasures = self.hand.erasures;
-        self.fired += self.hand.fired as u64;
-        self.last_fired = self.last_fired.max(self.hand.last_fired);
+        self.overlay.encode();
+        self.clock.clone_from(&self.overlay.clock);
+        self.population.clone_from(&self.overlay.population);
+        self.outdated.truncate(self.overlay.to_reevaluate);
+        self.erasures = self.overlay.erasures;
+        self.fired += self.overlay.fired as u64;
+        self.last_fired = self.last_fired.max(self.overlay.last_fired);
         self.is_record_outdated = false;
-        let taken_until = self.hand.taken_until();
+        let taken_until = self.overlay.taken_until();
         let mut table = self.users.write();
-        for touched in self.hand.touched() {
-            let (held, due) = (touched.held, touched.deadline());
-            let taken = held.is_some_and(|armed| Some(armed) <= taken_until);
-            let earlier = due.is_some_and(|due| held.is_none_or(|armed| due < armed));
-            let armed = if taken || earlier || due.is_none() { due } else { held };
-            let value = if touched.dirty { touched.value() } else { None };
+        for entry in self.overlay.entries() {
+            let (committed, due) = (entry.committed_timer, entry.deadline());
+            let taken = committed.is_some_and(|at| Some(at) <= taken_until);
+            let earlier = due.is_some_and(|due| committed.is_none_or(|at| due < at));
+            let timer = if taken || earlier || due.is_none() { due } else { committed };
+            let value = if entry.dirty { entry.value() } else { None };
             let place = match value {
-                Some(value) => Some(table.put(touched.hash, &touched.key, touched.place, value)),
-                None => touched.place,
+                Some(value) => Some(table.put(entry.hash, &entry.key, entry.place, value)),
+                None => entry.place,
             };
             // What was never committed, and is not to be.
             let Some(place) = place else { continue };
-            if armed != held {
-                self.timers.rearm(place, &touched.key, held, armed);
-                table.arm(place, armed);
+            if timer != committed {
+                self.timers.rearm(place, &entry.key, committed, timer);
+                table.arm(place, timer);
             }
-            if touched.dirty && value.is_none() {
-                table.remove(touched.hash, place);
+            if entry.dirty && value.is_none() {
+                table.remove(entry.hash, place);
             }
         }
         drop(table);
@@ -235,39 +237,39 @@ impl Partition {
         self.timers.clear();
         let mut table = self.users.write();
         for place in table.places() {
-            let held = table.held(place);
+            let stored = table.entry(place);
             // A free place has none.
-            let due = held.header().ok().and_then(|header| header.deadline);
-            let key = held.copied_key();
+            let due = stored.header().ok().and_then(|header| header.deadline);
+            let key = stored.copied_key();
             table.arm(place, due);
             self.timers.rearm(place, &key, None, due);
         }
     }
 
-    /// What is in hand is forgotten.
+    /// Forgets what is uncommitted.
     pub fn discard(&mut self) {
-        self.hand.clear();
-        self.hand.clock.clone_from(&self.clock);
-        self.hand.population.clone_from(&self.population);
-        self.hand.to_reevaluate = self.outdated.len();
-        self.hand.erasures = self.erasures;
+        self.overlay.clear();
+        self.overlay.clock.clone_from(&self.clock);
+        self.overlay.population.clone_from(&self.population);
+        self.overlay.to_reevaluate = self.outdated.len();
+        self.overlay.erasures = self.erasures;
     }
 
     /// Whether deadlines were being fired, rather than an event applied, when the last call went wrong.
     pub fn is_firing(&self) -> bool {
-        self.hand.is_firing
+        self.overlay.is_firing
     }
 
-    /// After a panic: what is in hand is forgotten, and timers are armed anew, the only thing committed that a batch moves.
+    /// After a panic: forgets what is uncommitted, and arms all timers again, the only thing committed that a batch moves.
     pub fn distrust(&mut self) {
         self.discard();
         self.arm_all();
     }
 
-    /// Whether time does what it should in what is in hand: a deadline has fired that is later than all before it, or fewer users
-    /// are left to re-evaluate. One that fires again and again is no step forward.
+    /// Whether the uncommitted batch moved time forward: a deadline has fired that is later than all before it, or fewer users are
+    /// left to re-evaluate. A deadline that fires again and again is no step forward.
     pub fn comes_forward(&self) -> bool {
-        self.hand.last_fired > self.last_fired || self.hand.to_reevaluate < self.outdated.len()
+        self.overlay.last_fired > self.last_fired || self.overlay.to_reevaluate < self.outdated.len()
     }
 
     /// From now on slices hold no more than that, nor than the settings say.
@@ -275,13 +277,13 @@ impl Partition {
         self.slice = effects.max(1);
     }
 
-    /// Deadlines fired and users re-evaluated in hand.
-    pub fn fired_in_hand(&self) -> usize {
-        self.hand.fired
+    /// Deadlines fired and users re-evaluated, uncommitted.
+    pub fn fired_uncommitted(&self) -> usize {
+        self.overlay.fired
     }
 
     pub(super) fn is_slice_full(&self) -> bool {
-        self.hand.fired >= self.engine.settings.max_effects.min(self.slice)
+        self.overlay.fired >= self.engine.settings.max_effects.min(self.slice)
     }
 
     /// The committed users, to be read by anyone.
@@ -289,32 +291,32 @@ impl Partition {
         &self.users
     }
 
-    /// S, as in hand.
+    /// S, uncommitted.
     pub fn stream_time(&self) -> Option<Timestamp> {
-        self.hand.clock.stream_time
+        self.overlay.clock.stream_time
     }
 
-    /// W, as in hand.
+    /// W, uncommitted.
     pub fn watermark(&self) -> Option<Timestamp> {
-        self.hand.clock.watermark
+        self.overlay.clock.watermark
     }
 
     /// By input: whether it is silent, and so holds W.
     pub fn silent(&self) -> &[bool] {
-        self.hand.clock.silent()
+        self.overlay.clock.silent()
     }
 
-    /// As committed.
+    /// The users by tier and stage, as committed.
     pub fn population(&self) -> &Population {
         &self.population
     }
 
-    /// Users held, and erasures remembered, as committed.
+    /// Keys, that is users and remembered erasures, as committed.
     pub fn user_count(&self) -> usize {
         self.users.len()
     }
 
-    /// Timers that stand, as committed.
+    /// Armed timers, as committed.
     pub fn timer_count(&self) -> usize {
         self.timers.len()
     }
@@ -325,36 +327,45 @@ impl Partition {
     }
 }
 
-/// What speaks for the user in a slot at `time`.
+/// The announcer for the user in a slot, at `time`.
 fn announcer<'a>(
     engine: &'a Engine,
-    hand: &'a mut Hand,
+    overlay: &'a mut Overlay,
     slot: Slot,
     time: Timestamp,
     cause: Option<&'a Coordinates>,
     effects: &'a mut Vec<Effect>,
 ) -> Result<Announcer<'a>, StateError> {
-    let touched = hand.slot(slot);
-    let id = std::str::from_utf8(&touched.key).ok().and_then(UserId::new);
+    let entry = overlay.slot(slot);
+    let id = std::str::from_utf8(&entry.key).ok().and_then(UserId::new);
     let id = id.ok_or(StateError::Damaged("a key that is no user id"))?;
     let silent = engine.settings.emit_from.is_some_and(|from| time < from);
-    Ok(Announcer { rules: &engine.rules, user: &mut touched.user, id, time, cause, retired: None, silent, effects })
+    Ok(Announcer { rules: &engine.rules, user: &mut entry.user, id, time, cause, retired: None, silent, effects })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::EngineSettings;
+    use crate::engine::Settings;
 
     #[test]
     fn a_deadline_that_fires_again_is_no_step_forward() {
-        let settings = EngineSettings { silent_after_ms: vec![None], max_effects: 1, ..EngineSettings::default() };
+        let settings = Settings {
+            rules: Rules::default(),
+            lateness_ms: 0,
+            silent_after_ms: vec![None],
+            max_effects: 1,
+            emit_from: None,
+            retention_ms: 0,
+            ignore_silent: false,
+            partitions: 1,
+        };
         let mut partition = Partition::new(Engine::new(settings).expect("the default rules are sound"));
         let at = |ms: i64| Some((Timestamp::of_millis(ms), Key::default()));
         partition.last_fired = at(5);
         for (fired, is_step) in [(None, false), (at(4), false), (at(5), false), (at(6), true)] {
-            partition.hand.last_fired = fired;
-            partition.hand.fired = usize::from(fired.is_some());
+            partition.overlay.last_fired = fired;
+            partition.overlay.fired = usize::from(fired.is_some());
             assert_eq!(partition.comes_forward(), is_step, "{fired:?}");
         }
     }

@@ -1,11 +1,21 @@
-//! Committed users: key to the very bytes that stand in the changelog.
+//! Committed users: a key of the changelog to the very bytes that the changelog holds for it.
 //!
-//! Written by the partition's lane alone, a batch under one lock; read by anyone, who therefore sees only what is committed.
+//! ```text
+//!   index: hash -> place     entries[place]: timer, 8 bytes | one allocation, 16 bytes beside it:
+//!   ("u1", 0) ("u2", 1)       0  09:58   [ 2 | unused 5 | u1 | header 16, body | 5 unused ]
+//!                             1  never   [ 2 | unused 0 | u2 | header 16, body ]
+//!   free: [2]                 2          [ ]
+//! ```
 //!
-//! A key costs one allocation, which holds it and its value, 24 bytes beside it, and nine bytes of the index for each of its
-//! buckets. A key keeps its place for as long as it is held.
+//! Written by the partition's lane alone, a whole batch under one lock; read by any thread, which so sees only what is
+//! committed, whole transactions. The index takes nine bytes for each of its buckets. One exception: [`Entry::timer_at`] may
+//! be moved during a batch (`overlay::move_on`), since a timer anywhere at or before the deadline is right.
+
+pub(super) mod key;
 
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use key::{Key, Place, Timer};
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
@@ -14,14 +24,13 @@ use std::hash::BuildHasher as _;
 use crate::domain::{Timestamp, UserId};
 use crate::state::codec::{Header, Kind, decode_user};
 use crate::state::{StateError, User};
-use crate::timers::{Key, Place, Timer};
 
-/// The users, to be shared with whoever reads them.
+/// The committed users of a partition, shared with the threads that read them.
 #[derive(Debug, Default)]
 pub struct Users(RwLock<Table>);
 
 impl Users {
-    /// Users held, and erasures remembered.
+    /// Keys: users and remembered erasures.
     pub fn len(&self) -> usize {
         self.read().index.len()
     }
@@ -30,12 +39,15 @@ impl Users {
         self.len() == 0
     }
 
-    /// A user as committed.
+    /// A user as committed; `None` where it is not known.
+    ///
+    /// # Errors
+    /// The stored bytes are damaged or of an unknown version.
     pub fn user(&self, id: &UserId) -> Result<Option<User>, StateError> {
         let table = self.read();
         let Some(place) = table.find(hash(id.as_bytes()), id.as_bytes()) else { return Ok(None) };
         let mut user = User::default();
-        decode_user(table.held(place).value(), &mut user)?;
+        decode_user(table.entry(place).value(), &mut user)?;
         Ok(Some(user))
     }
 
@@ -57,23 +69,23 @@ pub(super) fn hash(key: &[u8]) -> u64 {
 pub(super) struct Table {
     /// Places, with the part of the hash that the index goes by: growing then touches no key.
     index: HashTable<(u32, Place)>,
-    entries: Vec<Held>,
+    entries: Vec<Entry>,
     free: Vec<Place>,
 }
 
-/// What is held at a place.
+/// The entry of a key at its place.
 #[derive(Debug, Default)]
-pub(super) struct Held {
-    /// Length of the key, bytes unused at the end; the key, the value, the unused ones. Empty: a free place.
+pub(super) struct Entry {
+    /// Length of the key, number of unused bytes; the key, the value, the unused bytes. Empty: a free place.
     bytes: Box<[u8]>,
-    armed: Armed,
+    timer_at: TimerAt,
 }
 
-/// Where the user's timer stands: at the next deadline or before it.
+/// When the key's timer is due, at its next deadline or before it. [`Timestamp::NEVER`]: it has none.
 #[derive(Debug, Clone, Copy)]
-struct Armed(Timestamp);
+struct TimerAt(Timestamp);
 
-impl Default for Armed {
+impl Default for TimerAt {
     fn default() -> Self {
         Self(Timestamp::NEVER)
     }
@@ -87,40 +99,40 @@ impl Table {
         found.map(|&(_, place)| place)
     }
 
-    pub fn held(&self, place: Place) -> &Held {
+    pub fn entry(&self, place: Place) -> &Entry {
         &self.entries[place as usize]
     }
 
-    /// Places, of which some may be free.
+    /// Every place there is, free ones too.
     pub fn places(&self) -> std::ops::Range<Place> {
         0..self.entries.len() as Place
     }
 
-    /// What is held, by place.
-    pub fn iter(&self) -> impl Iterator<Item = (Place, &Held)> {
-        (0..).zip(&self.entries).filter(|(_, held)| !held.bytes.is_empty())
+    /// The entries that are not free, by place.
+    pub fn iter(&self) -> impl Iterator<Item = (Place, &Entry)> {
+        (0..).zip(&self.entries).filter(|(_, entry)| !entry.bytes.is_empty())
     }
 
-    /// The timer of a place, if one stands.
+    /// The timer of a place; `None` where it is free or has no timer.
     pub fn timer(&self, place: Place) -> Option<Timer> {
-        let held = self.entries.get(place as usize)?;
-        Some((held.armed()?, held.copied_key()))
+        let entry = self.entries.get(place as usize)?;
+        Some((entry.timer_at()?, entry.copied_key()))
     }
 
-    /// Replaces the value of a key, which stands at `place` if it is held already. Its timer stays where it is.
+    /// Sets the value of a key; `place` is what [`Self::find`] gave for it. Its timer stays where it is. Returns its place.
     pub fn put(&mut self, hash: u64, key: &Key, place: Option<Place>, value: &[u8]) -> Place {
         if let Some(place) = place {
             self.entries[place as usize].replace(value);
             return place;
         }
-        let held = Held { bytes: pack(key, value), armed: Armed::default() };
+        let entry = Entry { bytes: pack(key, value), timer_at: TimerAt::default() };
         let place = match self.free.pop() {
             Some(place) => {
-                self.entries[place as usize] = held;
+                self.entries[place as usize] = entry;
                 place
             }
             None => {
-                self.entries.push(held);
+                self.entries.push(entry);
                 (self.entries.len() - 1) as Place
             }
         };
@@ -133,14 +145,14 @@ impl Table {
         let hash = hash as u32;
         if let Ok(found) = self.index.find_entry(spread(hash), |&(_, of)| of == place) {
             found.remove();
-            self.entries[place as usize] = Held::default();
+            self.entries[place as usize] = Entry::default();
             self.free.push(place);
         }
     }
 
-    /// Notes where a key's timer stands.
-    pub fn arm(&mut self, place: Place, armed: Option<Timestamp>) {
-        self.entries[place as usize].armed = Armed(armed.unwrap_or(Timestamp::NEVER));
+    /// Records when the timer of a place is due; `None`: it has none.
+    pub fn arm(&mut self, place: Place, at: Option<Timestamp>) {
+        self.entries[place as usize].timer_at = TimerAt(at.unwrap_or(Timestamp::NEVER));
     }
 }
 
@@ -149,10 +161,10 @@ const fn spread(hash: u32) -> u64 {
     (hash as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
-impl Held {
+impl Entry {
     /// Bytes before the key.
     const HEAD: usize = 2;
-    /// A value that leaves more than that unused is moved.
+    /// A value that would leave more bytes unused is moved to an allocation of its own size.
     const MOST_UNUSED: usize = 47;
 
     pub fn key(&self) -> &[u8] {
@@ -174,8 +186,8 @@ impl Held {
         }
     }
 
-    pub fn armed(&self) -> Option<Timestamp> {
-        (self.armed.0 != Timestamp::NEVER).then_some(self.armed.0)
+    pub fn timer_at(&self) -> Option<Timestamp> {
+        (self.timer_at.0 != Timestamp::NEVER).then_some(self.timer_at.0)
     }
 
     pub fn header(&self) -> Result<Header, StateError> {
@@ -196,7 +208,7 @@ impl Held {
 
 /// With room to grow where an allocator would leave it unused: after a multiple of 16 bytes and 8 more.
 fn pack(key: &[u8], value: &[u8]) -> Box<[u8]> {
-    let length = Held::HEAD + key.len() + value.len();
+    let length = Entry::HEAD + key.len() + value.len();
     let room = (length + 7) / 16 * 16 + 8;
     let mut bytes = Vec::with_capacity(room);
     // A key has at most 64 bytes.
@@ -247,9 +259,9 @@ mod tests {
                 }
                 let held: BTreeMap<_, _> = table
                     .iter()
-                    .map(|(place, held)| {
+                    .map(|(place, entry)| {
                         let at = table.timer(place).unwrap().0.millis();
-                        (held.copied_key(), (held.value().to_vec(), at))
+                        (entry.copied_key(), (entry.value().to_vec(), at))
                     })
                     .collect();
                 prop_assert_eq!(&held, &expected);

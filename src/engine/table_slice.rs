@@ -10,7 +10,7 @@
 //! Must not know: what the bytes mean.
 
 use super::store::Users;
-use crate::timers::Place;
+use super::store::key::Place;
 
 /// Entries of a table as they were at one moment, in order of place, copied. Kept by its reader for the next slice, so that a
 /// walk allocates once.
@@ -69,9 +69,9 @@ impl Users {
             if looked_at >= TableSlice::MAX_PLACES || slice.bytes.len() >= TableSlice::MAX_BYTES {
                 return Some(TableCursor(place));
             }
-            let held = table.held(place);
-            if !held.key().is_empty() {
-                slice.push(held.key(), held.value());
+            let entry = table.entry(place);
+            if !entry.key().is_empty() {
+                slice.push(entry.key(), entry.value());
             }
         }
         None
@@ -100,7 +100,7 @@ mod tests {
 
     use super::super::store::hash;
     use super::*;
-    use crate::timers::Key;
+    use crate::engine::store::key::Key;
 
     fn key(number: u32) -> Key {
         Key::new(&number.to_be_bytes()).unwrap()

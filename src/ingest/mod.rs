@@ -15,7 +15,6 @@ mod plain;
 pub mod protobuf;
 mod reject;
 mod route;
-mod settings;
 mod shape;
 mod wire;
 
@@ -26,7 +25,6 @@ pub use field::MAX_AMOUNT;
 pub use json::type_name as json_type;
 pub use reject::{Reject, RejectReason};
 pub use route::header;
-pub use settings::{IngestSettings, InputSettings};
 pub use shape::Shape;
 
 use crate::domain::{Event, Origin, PartitionId, Partitioner, Source, Timestamp};

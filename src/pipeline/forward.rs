@@ -91,7 +91,7 @@ impl<M: Message> PartitionTask<M> {
         if !self.reading.has_misplaced() {
             return None;
         }
-        self.reading.next_misplaced(limit, self.in_flight.of_one, self.front().reach)
+        self.reading.next_misplaced(limit, self.in_flight.of_one, self.front().watermark)
     }
 
     /// Whether something that was forwarded is uncommitted.
@@ -112,11 +112,11 @@ impl<M: Message> PartitionTask<M> {
     /// that it has something left.
     pub(crate) fn has_front_to_tell(&self, limit: Limit) -> bool {
         let front = self.front();
-        let is_known = front.reach != ForwardWatermark::Unknown;
+        let is_known = front.watermark != ForwardWatermark::Unknown;
         let is_asked = match limit {
             Limit::Through(_) => is_known,
             Limit::Closed { tells } => tells && is_known,
-            Limit::Open { was_ever } if self.written.is_some() => was_ever && front.reach == ForwardWatermark::End,
+            Limit::Open { was_ever } if self.written.is_some() => was_ever && front.watermark == ForwardWatermark::End,
             // Whoever starts beside it would wait for a partition of which nothing was ever committed.
             Limit::Open { .. } => self.is_endless && is_known,
         };

@@ -38,7 +38,7 @@ impl<M: Message> PartitionTask<M> {
 
     /// What of it a transaction that was not taken in time was too much of.
     pub(crate) fn batch_size(&self) -> BatchSize {
-        BatchSize { records: self.consumed(), bytes: self.staged_bytes(), effects: self.engine.fired_in_hand() }
+        BatchSize { records: self.consumed(), bytes: self.staged_bytes(), effects: self.engine.fired_uncommitted() }
     }
 
     /// Whether every input is at its end and all of it has been handled.
@@ -75,7 +75,6 @@ impl<M: Message> PartitionTask<M> {
         status.population.clone_from(self.engine.population());
         status.users = self.engine.user_count() as u64;
         status.timers = self.engine.timer_count() as u64;
-        status.store = Some(self.engine.users().clone());
         status.identities.clone_from(&self.identities);
         status.inputs.resize_with(self.committed.len(), InputStatus::default);
         let is_waiting = self.merge.waiting().any(|count| count > 0);

@@ -222,7 +222,7 @@ impl<M: Message> InputProgress<M> {
             (None, None) => ForwardWatermark::Unknown,
         };
         ForwardProgress {
-            reach: own.map(of_line).min().unwrap_or(ForwardWatermark::End),
+            watermark: own.map(of_line).min().unwrap_or(ForwardWatermark::End),
             forwarded: self.staged.forwarded,
         }
     }

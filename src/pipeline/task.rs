@@ -5,7 +5,7 @@
 //!
 //! Must not know: the broker, other partitions, the clock.
 
-use crate::broker::{CommitNote, ForwardProgress};
+use crate::broker::{CommitMetadata, ForwardProgress};
 use crate::domain::{Input, PartitionId, Timestamp};
 use crate::emit::{self, Emitter};
 use crate::engine::{Disposition, Handled, Partition, Slice};
@@ -83,9 +83,9 @@ pub(crate) struct PartitionTask<M> {
     /// By input: behind the last that came.
     pub(crate) read: Vec<Offset>,
     /// The transaction that last wrote the partition.
-    pub written: Option<CommitNote>,
+    pub written: Option<CommitMetadata>,
     /// Who committed the group's offsets, where that was before `written`: they must be sent again, though nothing else changes.
-    pub overtaken: Option<CommitNote>,
+    pub overtaken: Option<CommitMetadata>,
     /// The group has lost an offset that the record has: as above.
     pub has_expired: bool,
     /// The topics that its state is made from, as each record that it writes says.
@@ -111,7 +111,7 @@ impl<M: Message> PartitionTask<M> {
         engine: Partition,
         committed: Vec<Offset>,
         record: Option<&PartitionRecord>,
-        written: Option<CommitNote>,
+        written: Option<CommitMetadata>,
         job: &Job,
         now_ms: u64,
     ) -> Self {
@@ -301,7 +301,7 @@ impl<M: Message> PartitionTask<M> {
         let tally = &mut self.staged.tally[input.index()];
         let at = job.coordinates(input, self.id, offset);
         let dead_letter = |reject: &Reject, at: &Coordinates| {
-            let (topic, limit) = (&job.topics.dead_letters, job.settings.dead_letter_limit.bytes());
+            let (topic, limit) = (&job.topics.dead_letters, job.settings.dead_letter_limit);
             // What can't be read to decode it may be as hard to read here.
             guarded(|| emit::dead_letter(message, reject, at, topic, limit))
                 .unwrap_or_else(|_| emit::bare_letter(reject, at, topic))
@@ -416,7 +416,7 @@ impl<M: Message> PartitionTask<M> {
     }
 
     /// What is staged becomes what is committed, by the transaction that `note` names.
-    pub fn install(&mut self, note: CommitNote) -> BatchCounts {
+    pub fn install(&mut self, note: CommitMetadata) -> BatchCounts {
         let fired_before = self.engine.timers_fired();
         self.engine.install();
         self.reading.install(&mut self.staged.tally);

@@ -1,6 +1,6 @@
 //! What a transaction writes of a partition being served: its record first, then all that is staged, then its offsets.
 
-use crate::broker::{CommitNote, ForwardWatermark, OffsetCommit};
+use crate::broker::{CommitMetadata, ForwardWatermark, OffsetCommit};
 use crate::domain::{Input, Timestamp};
 use crate::engine::Effect;
 use crate::pipeline::staged::StagedBatch;
@@ -16,7 +16,7 @@ impl<M: Message> PartitionTask<M> {
     /// keeps it.
     pub fn write<E>(
         &mut self,
-        note: &CommitNote,
+        note: &CommitMetadata,
         job: &Job,
         stamp: Timestamp,
         mut write: impl FnMut(Lent<'_>) -> Result<(), E>,
@@ -59,13 +59,13 @@ impl<M: Message> PartitionTask<M> {
             }
         }
         self.staged.front = self.front();
-        if self.staged.is_open && self.staged.front.reach == ForwardWatermark::Unknown {
+        if self.staged.is_open && self.staged.front.watermark == ForwardWatermark::Unknown {
             // Nobody waits, and nobody shall begin to: it may stand so for long.
-            self.staged.front.reach = ForwardWatermark::End;
+            self.staged.front.watermark = ForwardWatermark::End;
         }
     }
 
-    fn record(&mut self, note: &CommitNote, job: &Job) -> PartitionRecord {
+    fn record(&mut self, note: &CommitMetadata, job: &Job) -> PartitionRecord {
         let inputs = job.topics.inputs.iter().zip(&self.staged.positions).enumerate();
         let known = |index: usize| self.identities.inputs.get(index).copied().unwrap_or_default();
         let mut record = PartitionRecord {
@@ -91,7 +91,7 @@ impl<M: Message> PartitionTask<M> {
 
     /// The offsets of all inputs, those that did not move too: they are what fences a stale owner. Call after
     /// [`Self::write`].
-    pub fn offsets(&self, note: &CommitNote) -> impl Iterator<Item = OffsetCommit> {
+    pub fn offsets(&self, note: &CommitMetadata) -> impl Iterator<Item = OffsetCommit> {
         note.offsets(self.id, &self.staged.positions, self.staged.front)
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::runtime::board::published::TableRegistry;
 use crate::runtime::board::status::Board;
 use crate::runtime::board::topic_faults::TopicFaults;
 use crate::runtime::clock::Clock;
@@ -28,6 +29,8 @@ impl Stop {
 pub struct LaneContext {
     pub clock: Clock,
     pub board: Board,
+    /// Where the tables of served partitions are published.
+    pub tables: Arc<dyn TableRegistry>,
     pub stop: Stop,
     pub end_barrier: Arc<EndBarrier>,
     pub reinit_requests: ReinitRequests,

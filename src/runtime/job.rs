@@ -9,7 +9,7 @@ use crate::engine::Engine;
 use crate::ingest::{Decoder, InputSpec};
 use crate::record::{Coordinates, Offset};
 use crate::rules::Ruleset;
-use crate::runtime::LaneSettings;
+use crate::runtime::Settings;
 use crate::runtime::recovery::ownership::Expected;
 use crate::runtime::tasks::Permits;
 use crate::runtime::watch::timekeeper::Timekeeper;
@@ -21,7 +21,7 @@ pub(crate) type Fits = [bool; Partitioner::ALL.len()];
 pub struct Job {
     pub engine: Arc<Engine>,
     pub topics: Topics,
-    pub settings: LaneSettings,
+    pub settings: Settings,
     /// By input, `rekey` last.
     pub(crate) decoders: Vec<Decoder>,
     pub(crate) emitter: Emitter,
@@ -37,7 +37,7 @@ impl Job {
         inputs: Vec<InputSpec>,
         max_skew_ms: i64,
         output: Output,
-        settings: LaneSettings,
+        settings: Settings,
     ) -> Arc<Self> {
         let partitions = topics.partitions;
         let partitioner = settings.partitioner;

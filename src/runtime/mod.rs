@@ -28,6 +28,7 @@ use std::sync::mpsc::{self, Sender};
 use std::thread::JoinHandle;
 
 pub use board::calls::{Call, OpenCall};
+pub use board::published::TableRegistry;
 pub use board::status::{Board, Status};
 pub use board::topic_faults::TopicFaults;
 pub use clock::{Clock, SimulatedTime};
@@ -40,7 +41,7 @@ pub use lane::{Lane, StepOutcome};
 pub use operator::examine;
 pub use recovery::identity::{Identities, Identity, Place};
 pub use recovery::ownership::Refusal;
-pub use settings::{LaneSettings, Mode};
+pub use settings::{Mode, Settings};
 pub use watch::stall::{Cause, Stall};
 pub use watch::timekeeper::ClockStanding;
 pub use watch::topic_watch::TopicWatch;
@@ -59,12 +60,13 @@ pub fn run<B: Broker>(
     lanes: usize,
     clock: &Clock,
     board: &Board,
+    tables: Arc<dyn TableRegistry>,
     stop: &Stop,
 ) -> Result<(), LaneError> {
     let end_barrier = Arc::new(EndBarrier::new(lanes));
     let (clock, board, reinit_requests, faults) =
         (clock.clone(), board.clone(), ReinitRequests::default(), TopicFaults::default());
-    let context = LaneContext { clock, board, stop: stop.clone(), end_barrier, reinit_requests, faults };
+    let context = LaneContext { clock, board, tables, stop: stop.clone(), end_barrier, reinit_requests, faults };
     let (tell, told) = mpsc::channel();
     let watchdog = Watchdog::new(broker.clone(), job.clone(), context.clone());
     let tell_hung = tell.clone();

@@ -11,6 +11,6 @@ mod readiness;
 mod totals;
 
 pub use logging::init as init_logging;
-pub use metrics::{Names, render};
+pub use metrics::{LabelValues, render};
 pub use readiness::{reasons_not_ready, remarks};
 pub use totals::Totals;

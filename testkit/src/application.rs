@@ -13,8 +13,9 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tideline::broker::kafka::admin::{Admin, Step, plan, wishes};
-use tideline::broker::kafka::{GroupProtocol, Isolation, KafkaBroker, KafkaMessage, KafkaSettings, read_partition};
+use tideline::broker::Isolation;
+use tideline::broker::kafka::admin::{Admin, TopicStep, plan, wishes};
+use tideline::broker::kafka::{GroupProtocol, KafkaBroker, KafkaMessage, KafkaSettings, read_partition};
 use tideline::config::Config;
 use tideline::domain::{PartitionId, Source};
 use tideline::record::{Message, Offset};
@@ -153,7 +154,7 @@ impl Application {
         let names: Vec<_> = wished.iter().map(|wish| wish.name.clone()).collect();
         await_that("the topics are there", || {
             let steps = plan(&wished, &admin.describe(&names).expect("describe topics"));
-            steps.iter().all(|step| matches!(step, Step::Note(_)))
+            steps.iter().all(|step| matches!(step, TopicStep::Note(_)))
         });
     }
 
@@ -234,7 +235,7 @@ impl Application {
 
     /// What is committed in a partition, once nothing is open there.
     pub fn committed(&self, topic: &str, partition: PartitionId) -> Vec<KafkaMessage> {
-        let (shown, to) = (Isolation::Committed, Isolation::Uncommitted);
+        let (shown, to) = (Isolation::ReadCommitted, Isolation::ReadUncommitted);
         read_partition(&self.settings(), topic, partition, shown, to).expect("read a partition")
     }
 

@@ -8,8 +8,9 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+pub use tideline::broker::Isolation;
 use tideline::broker::{
-    Broker, BrokerError, CommitNote, Committed, ForwardProgress, ForwardWatermark, OffsetCommit, TransactionError,
+    Broker, BrokerError, CommitMetadata, Committed, ForwardProgress, ForwardWatermark, OffsetCommit, TransactionError,
 };
 use tideline::domain::{Input, PartitionId, Timestamp};
 use tideline::record::{Offset, Outgoing};
@@ -92,7 +93,7 @@ pub trait Harness: Sized {
     /// A plain record, outside of any transaction; its offset, once it is acknowledged.
     fn produce(&self, record: Outgoing) -> Offset;
 
-    /// All records of a partition, from its start to its end as it is now. With [`Isolation::Committed`] the end is
+    /// All records of a partition, from its start to its end as it is now. With [`Isolation::ReadCommitted`] the end is
     /// the last stable offset.
     fn read(&self, topic: &str, partition: PartitionId, isolation: Isolation) -> Vec<Stored>;
 
@@ -109,12 +110,6 @@ pub trait Harness: Sized {
 
     /// Lets what was sent and never acknowledged arrive, before a law claims that it is not there.
     fn settle(&self) {}
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Isolation {
-    Committed,
-    Uncommitted,
 }
 
 /// A record as it stands in a log.
@@ -188,11 +183,11 @@ pub fn commit_of(input: Input, partition: PartitionId, offset: Offset, number: u
 }
 
 pub fn front(number: u64) -> ForwardProgress {
-    ForwardProgress { reach: ForwardWatermark::Through(Timestamp::of_millis(-5)), forwarded: number }
+    ForwardProgress { watermark: ForwardWatermark::Through(Timestamp::of_millis(-5)), forwarded: number }
 }
 
-pub fn note(number: u64) -> CommitNote {
-    CommitNote { transactional_id: "law#lane".into(), number }
+pub fn note(number: u64) -> CommitMetadata {
+    CommitMetadata { transactional_id: "law#lane".into(), number }
 }
 
 pub fn assert_fatal<T: Debug>(outcome: Result<T, TransactionError>) {

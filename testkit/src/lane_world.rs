@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use tideline::broker::memory::{Fault, Isolation, Memory, MemorySettings};
+use tideline::api::Registry;
+use tideline::broker::Isolation;
+use tideline::broker::memory::{Fault, Memory, MemorySettings};
 use tideline::broker::{Broker, Committed, Producer, Topics, Transaction};
 use tideline::domain::{Input, Origin, PartitionId, Source, Timestamp, partition_of};
 use tideline::emit::{Output, OutputFormat};
@@ -13,10 +15,9 @@ use tideline::ingest::{Format, InputSpec};
 use tideline::record::{Message, Offset, Outgoing};
 use tideline::rules::Rules;
 use tideline::runtime::{
-    Board, Clock, EndBarrier, Job, Lane, LaneContext, LaneError, LaneSettings, ReinitRequests, SimulatedTime,
-    StepOutcome, Stop, TopicFaults,
+    Board, Clock, EndBarrier, Job, Lane, LaneContext, LaneError, ReinitRequests, Settings, SimulatedTime, StepOutcome,
+    Stop, TopicFaults,
 };
-use tideline::settings::Period;
 use tideline::state::PartitionRecord;
 
 pub const APP: Input = Input(0);
@@ -41,7 +42,7 @@ pub struct Options {
     /// Where the clock stands at first.
     pub now: Timestamp,
     pub poll_records: usize,
-    pub settings: LaneSettings,
+    pub settings: Settings,
 }
 
 impl Default for Options {
@@ -54,7 +55,7 @@ impl Default for Options {
             merchant_is_keyed: true,
             now: Timestamp::of_millis(START_MS + 1_000 * DAY_MS),
             poll_records: 1_000,
-            settings: LaneSettings { name: "lane".to_owned(), ..LaneSettings::default() },
+            settings: Settings { name: "lane".to_owned(), ..Settings::default() },
         }
     }
 }
@@ -63,6 +64,7 @@ pub struct World {
     pub broker: Memory,
     pub job: Arc<Job>,
     pub context: LaneContext,
+    pub registry: Arc<Registry>,
     pub time: SimulatedTime,
     pub options: Options,
 }
@@ -80,9 +82,9 @@ impl World {
     /// The same log, seen by processes with other options, of `lanes` lanes.
     pub fn on(broker: Memory, options: Options, lanes: usize) -> Self {
         let (clock, time) = Clock::simulated(options.now);
-        let engine = Engine::new(engine::EngineSettings {
+        let engine = Engine::new(engine::Settings {
             rules: options.rules.clone(),
-            lateness: Period::of_secs(3_600),
+            lateness_ms: HOUR_MS,
             silent_after_ms: vec![None; 3],
             max_effects: options.max_effects,
             emit_from: None,
@@ -102,13 +104,10 @@ impl World {
         let job = Job::new(engine.unwrap(), topics, specs, 300_000, output, options.settings.clone());
         let (board, stop, end_barrier) = (Board::default(), Stop::default(), Arc::new(EndBarrier::new(lanes)));
         let (reinit_requests, faults) = (ReinitRequests::default(), TopicFaults::default());
-        Self {
-            broker,
-            job,
-            context: LaneContext { clock, board, stop, end_barrier, reinit_requests, faults },
-            time,
-            options,
-        }
+        let registry = Arc::new(Registry::default());
+        let tables = registry.clone();
+        let context = LaneContext { clock, board, tables, stop, end_barrier, reinit_requests, faults };
+        Self { broker, job, context, registry, time, options }
     }
 
     /// A process with other options on the same log.
@@ -260,11 +259,10 @@ impl World {
         self.broker.committed(partition).unwrap()
     }
 
+    /// Of the partitions that are served, as others may read them.
     pub fn users_in_memory(&self) -> u64 {
-        let users = |partition: &tideline::runtime::board::status::PartitionStatus| {
-            partition.store.as_ref().map_or(0, |s| s.len())
-        };
-        self.context.board.read(|status| status.partitions.values().map(users).sum::<usize>()) as u64
+        let tables = self.registry.partitions().into_iter().filter_map(|partition| self.registry.table(partition));
+        tables.map(|table| table.len() as u64).sum()
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use tideline::broker::memory::{Isolation, Memory, MemoryMessage, MemorySettings, MemorySource};
-use tideline::broker::{Broker, CommitNote, ForwardProgress, OffsetCommit, Polled, Source, Topics};
+use tideline::broker::memory::{Memory, MemoryMessage, MemorySettings, MemorySource};
+use tideline::broker::{Broker, CommitMetadata, ForwardProgress, Isolation, OffsetCommit, Polled, Source, Topics};
 use tideline::domain::{Input, PartitionId};
 use tideline::record::{Message, Offset, Outgoing};
 
@@ -49,7 +49,7 @@ pub fn commit_of(offset: Offset, number: u64) -> OffsetCommit {
         input: I0,
         partition: P0,
         offset,
-        note: CommitNote { transactional_id: "lane".into(), number },
+        note: CommitMetadata { transactional_id: "lane".into(), number },
         front: ForwardProgress::default(),
     }
 }

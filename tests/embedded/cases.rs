@@ -1,7 +1,11 @@
 //! Cases in which tideline was seen wrong, by lanes on the embedded log.
 
+use std::sync::Arc;
+
 use serde_json::Value;
-use tideline::broker::memory::{Isolation, Memory, MemorySettings};
+use tideline::api::Registry;
+use tideline::broker::Isolation;
+use tideline::broker::memory::{Memory, MemorySettings};
 use tideline::config::Config;
 use tideline::domain::{PartitionId, Timestamp};
 use tideline::record::{Message as _, Outgoing};
@@ -20,7 +24,16 @@ fn outputs(case: &Case) -> Vec<Value> {
     }
     let until = Some(Timestamp::parse(case.until).unwrap());
     let job = config.job(Mode::UntilEnd { until, ignore_silent: false }).unwrap();
-    runtime::run(&broker, &job, 1, &Clock::system(), &Board::default(), &Stop::default()).unwrap();
+    runtime::run(
+        &broker,
+        &job,
+        1,
+        &Clock::system(),
+        &Board::default(),
+        Arc::new(Registry::default()),
+        &Stop::default(),
+    )
+    .unwrap();
     let read = |topic: &str| broker.read(topic, PartitionId(0), 0, Isolation::ReadCommitted, usize::MAX).unwrap();
     assert!(read(&topics.dead_letters).is_empty());
     let messages = [&topics.tier_changes, &topics.dormancy_risk].into_iter().flat_map(|topic| read(topic));

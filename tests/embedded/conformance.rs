@@ -50,10 +50,6 @@ impl<const JOURNALLED: bool> Harness for MemoryHarness<JOURNALLED> {
     }
 
     fn read(&self, topic: &str, partition: PartitionId, isolation: Isolation) -> Vec<Stored> {
-        let isolation = match isolation {
-            Isolation::Committed => memory::Isolation::ReadCommitted,
-            Isolation::Uncommitted => memory::Isolation::ReadUncommitted,
-        };
         let messages = self.memory.read(topic, partition, 0, isolation, usize::MAX).expect("read");
         let stored = |message: &memory::MemoryMessage| Stored {
             offset: message.offset(),

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::telemetry::get;
+use super::api::get;
 
 /// A demo at work; ended with the test.
 struct Demo {

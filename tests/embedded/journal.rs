@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use tideline::broker::memory::{Dropped, Fault, Isolation, JournalError, Memory, MemorySettings};
+use tideline::broker::Isolation;
+use tideline::broker::memory::{Dropped, Fault, JournalError, Memory, MemorySettings};
 use tideline::broker::{Broker, Producer, Source, Transaction};
 use tideline::record::{Message, Offset, Outgoing, text_header};
 

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use serde_json::Value;
-use tideline::broker::memory::{Isolation, Memory, MemorySettings};
+use tideline::api::Registry;
+use tideline::broker::Isolation;
+use tideline::broker::memory::{Memory, MemorySettings};
 use tideline::config::Config;
 use tideline::domain::{PartitionId, Timestamp};
 use tideline::engine::Engine;
 use tideline::record::{Message, Outgoing};
-use tideline::runtime::{self, Board, Clock, Job, LaneSettings, Mode, Stop};
+use tideline::runtime::{self, Board, Clock, Job, Mode, Settings, Stop};
 
 use testkit::journey;
 
@@ -61,7 +63,16 @@ fn outputs_name_the_application_as_their_source() {
     };
     broker.produce(record).unwrap();
     let job = config.job(Mode::UntilEnd { until: None, ignore_silent: false }).unwrap();
-    runtime::run(&broker, &job, 1, &Clock::system(), &Board::default(), &Stop::default()).unwrap();
+    runtime::run(
+        &broker,
+        &job,
+        1,
+        &Clock::system(),
+        &Board::default(),
+        Arc::new(Registry::default()),
+        &Stop::default(),
+    )
+    .unwrap();
     let partitions = (0..topics.partitions).map(PartitionId);
     let read = |partition| broker.read(&topics.tier_changes, partition, 0, Isolation::ReadCommitted, 10).unwrap();
     let sources: Vec<_> = partitions
@@ -74,11 +85,20 @@ fn outputs_name_the_application_as_their_source() {
 fn run(config: &Config, broker: &Memory) {
     let until = Timestamp::parse(journey::UNTIL).unwrap();
     let settings =
-        LaneSettings { mode: Mode::UntilEnd { until: Some(until), ignore_silent: false }, ..LaneSettings::default() };
+        Settings { mode: Mode::UntilEnd { until: Some(until), ignore_silent: false }, ..Settings::default() };
     let engine = Engine::new(config.engine_settings()).unwrap();
-    let max_skew_ms = config.stream.ingest.max_skew.millis();
+    let max_skew_ms = config.stream.max_skew.millis();
     let (topics, inputs) = (config.topic_names(), config.input_specs());
     let job = Job::new(engine, topics, inputs, max_skew_ms, config.output_settings(), settings);
     let board = Board::default();
-    runtime::run(broker, &Arc::clone(&job), 2, &Clock::system(), &board, &Stop::default()).unwrap();
+    runtime::run(
+        broker,
+        &Arc::clone(&job),
+        2,
+        &Clock::system(),
+        &board,
+        Arc::new(Registry::default()),
+        &Stop::default(),
+    )
+    .unwrap();
 }

@@ -1,12 +1,12 @@
 //! A lane on the embedded log: what one batch does, what each failure leaves, what is resumed and what is refused.
 
-use tideline::broker::memory::{Fault, Isolation, Memory};
+use tideline::broker::Isolation;
+use tideline::broker::memory::{Fault, Memory};
 use tideline::broker::{Broker, Committed};
 use tideline::domain::{Input, PartitionId, Timestamp};
 use tideline::pipeline::tally::Tally;
 use tideline::runtime::board::status::{LaneStatus, Phase, RestoreStage};
 use tideline::runtime::{Lane, LaneError, Mode, StepOutcome};
-use tideline::settings::{Period, Size};
 
 use testkit::lane_world::*;
 
@@ -107,7 +107,7 @@ fn a_failed_transaction_leaves_memory_as_it_was_and_the_outputs_of_a_run_without
     feed_some(&calm);
     calm.drain(&mut calm.lane(0));
     // With small batches much of what was read still waits in the merge when the fault comes.
-    for (fault, batch_records) in [
+    for (fault, max_batch_records) in [
         (Fault::AbortOnCommit, 100),
         (Fault::AbortOnCommit, 5),
         (Fault::SendRefused, 100),
@@ -117,7 +117,7 @@ fn a_failed_transaction_leaves_memory_as_it_was_and_the_outputs_of_a_run_without
         (Fault::OutcomeUnknown { applied: false }, 100),
         (Fault::OutcomeUnknown { applied: true }, 100),
     ] {
-        let world = World::new(|options| options.settings.batch_records = batch_records);
+        let world = World::new(|options| options.settings.max_batch_records = max_batch_records);
         feed_some(&world);
         let mut lane = world.lane(0);
         world.broker.inject(fault);
@@ -298,7 +298,7 @@ fn parked_state_is_not_taken_up_when_another_has_written_in_between() {
     second.close();
     world.feed(APP, &payment(user, "c", 2 * DAY_MS));
     world.drain(&mut first);
-    let user = world.context.board.read(|status| status.partitions[&P0].store.clone()).unwrap();
+    let user = world.registry.table(P0).unwrap();
     let user = user.user(&tideline::domain::UserId::new(&users_on(P0, 1, 1)[0]).unwrap()).unwrap().unwrap();
     assert_eq!(user.history.days().len(), 3, "the payment that the second folded is not forgotten");
 }
@@ -376,7 +376,7 @@ fn offsets_that_hang_end_as_their_transaction_did_before_the_next() {
         for fault in [Fault::OutcomeUnknown { applied }, Fault::OffsetsHang] {
             world.broker.inject(fault);
         }
-        let is_pending = || [P0, P1].map(|partition| world.broker.standing(partition).unwrap().is_pending);
+        let is_pending = || [P0, P1].map(|partition| world.broker.partition_offsets(partition).unwrap().is_pending);
         world.step_until(&mut lane, "the offsets hang", |world| world.broker.waiting_faults().is_empty());
         assert!(applied || is_pending() == [false; 2], "they are dropped as the id is taken");
         world.step_until(&mut lane, "they end", |_| is_pending() == [false; 2]);
@@ -458,10 +458,10 @@ fn move_offset(
     input: Input,
     offset: i64,
 ) {
-    use tideline::broker::{CommitNote, ForwardProgress, OffsetCommit, Producer, Source, Transaction};
+    use tideline::broker::{CommitMetadata, ForwardProgress, OffsetCommit, Producer, Source, Transaction};
     source.poll(std::time::Duration::ZERO, &mut Vec::new()).unwrap();
     let generation = source.generation().unwrap();
-    let note = CommitNote { transactional_id: "somebody".into(), number: 1 };
+    let note = CommitMetadata { transactional_id: "somebody".into(), number: 1 };
     let mut transaction = producer.begin().unwrap();
     transaction
         .send_offsets(
@@ -490,7 +490,7 @@ fn with_every_input_at_its_end_stream_time_follows_the_clock() {
     let now = Timestamp::of_millis(START_MS + 40 * DAY_MS);
     let world = World::new(|options| {
         (options.partitions, options.now) = (1, now);
-        options.settings.idle_reach = Period::of_secs(60 * 86_400);
+        options.settings.idle_reach = std::time::Duration::from_secs(60 * 86_400);
     });
     let users = users_on(P0, 1, 1);
     world.feed(APP, &payment(&users[0], "a", 0));
@@ -542,7 +542,7 @@ fn a_run_until_the_end_waits_for_what_lanes_forward_to_each_other_and_then_moves
 
 #[test]
 fn a_stop_commits_what_is_in_hand_and_leaves() {
-    let world = World::new(|options| options.settings.commit_interval = Period::of_secs(3_600));
+    let world = World::new(|options| options.settings.commit_interval = std::time::Duration::from_secs(3_600));
     feed_some(&world);
     let mut lane = world.lane(0);
     for _ in 0..50 {
@@ -560,8 +560,8 @@ fn a_stop_commits_what_is_in_hand_and_leaves() {
 fn a_batch_is_bounded_and_so_is_what_waits() {
     let world = World::new(|options| {
         (options.partitions, options.poll_records) = (1, 10);
-        options.settings.commit_interval = Period::of_secs(3_600);
-        (options.settings.batch_records, options.settings.buffer_records) = (7, 20);
+        options.settings.commit_interval = std::time::Duration::from_secs(3_600);
+        (options.settings.max_batch_records, options.settings.buffer_records) = (7, 20);
     });
     let user = &users_on(P0, 1, 1)[0];
     for n in 0..100 {
@@ -584,8 +584,8 @@ fn a_batch_is_bounded_and_so_is_what_waits() {
 #[test]
 fn a_batch_is_committed_once_its_outputs_hold_enough_bytes() {
     let world = World::new(|options| {
-        options.settings.commit_interval = Period::of_secs(3_600);
-        (options.settings.batch_bytes, options.settings.turn_records) = (Size::of_bytes(500), 1);
+        options.settings.commit_interval = std::time::Duration::from_secs(3_600);
+        (options.settings.max_batch_bytes, options.settings.turn_records) = (500, 1);
     });
     feed_some(&world);
     let mut lane = world.lane(0);
@@ -622,7 +622,8 @@ fn lanes_on_threads_run_to_the_end() {
     feed_some(&world);
     let clock = tideline::runtime::Clock::system();
     let context = &world.context;
-    tideline::runtime::run(&world.broker, &world.job, 2, &clock, &context.board, &context.stop).unwrap();
+    tideline::runtime::run(&world.broker, &world.job, 2, &clock, &context.board, context.tables.clone(), &context.stop)
+        .unwrap();
     assert_eq!(world.lag(), 0);
     assert_eq!(world.outputs().len(), 12);
 }

@@ -8,7 +8,6 @@ use tideline::broker::memory::Fault;
 use tideline::domain::PartitionId;
 use tideline::runtime::board::status::{LaneStatus, Phase, RestoreStage};
 use tideline::runtime::{Clock, Lane, LaneContext};
-use tideline::settings::Period;
 
 use super::spy::{At, Spy};
 use testkit::lane_world::*;
@@ -31,8 +30,8 @@ impl Real {
     /// of which something was, `before`.
     fn after(change: impl FnOnce(&mut Options), before: impl FnOnce(&World)) -> Self {
         let mut world = World::new(|options| {
-            options.settings.poll_timeout = Period::of_millis(1);
-            options.settings.restore_timeout = Period::of_millis(1);
+            options.settings.poll_timeout = Duration::from_millis(1);
+            options.settings.restore_timeout = Duration::from_millis(1);
             change(options);
         });
         before(&world.again(1, |_| {}));
@@ -178,7 +177,7 @@ fn the_group_is_answered_while_an_outcome_is_in_doubt_and_nothing_is_handled() {
         real.world.feed(APP, &payment(&user_on(partition), "a", 0));
     }
     real.step_until("in doubt", |_, spy| spy.waiting(At::Producer) == 1);
-    let written = real.world.read("tier-changes", tideline::broker::memory::Isolation::ReadUncommitted).len();
+    let written = real.world.read("tier-changes", tideline::broker::Isolation::ReadUncommitted).len();
     // The first partition goes to another; the lane lets go of both, and is given the second one.
     let others = real.world.again(2, |options| options.settings.name = "a".to_owned());
     let mut second = others.lane(1);
@@ -190,7 +189,7 @@ fn the_group_is_answered_while_an_outcome_is_in_doubt_and_nothing_is_handled() {
         real.lane.step().unwrap();
     }
     assert!(real.spy.polls.load(std::sync::atomic::Ordering::Relaxed) > polls + 10, "it polls on");
-    let now = real.world.read("tier-changes", tideline::broker::memory::Isolation::ReadUncommitted).len();
+    let now = real.world.read("tier-changes", tideline::broker::Isolation::ReadUncommitted).len();
     assert_eq!(now, written, "nothing more is written in doubt");
     real.spy.open(At::Producer);
     for (n, partition) in [P0, P1].into_iter().enumerate() {
@@ -234,7 +233,7 @@ fn half_read(world: &World, lane: &mut Lane<tideline::broker::memory::Memory>) {
 #[test]
 fn a_changelog_that_is_half_read_is_read_on_after_a_rebalance() {
     let world = with_many_users(100).again(1, |_| {});
-    let all = world.read("changelog", tideline::broker::memory::Isolation::ReadCommitted).len() as u64;
+    let all = world.read("changelog", tideline::broker::Isolation::ReadCommitted).len() as u64;
     let mut lane = world.lane(0);
     half_read(&world, &mut lane);
     world.broker.rebalance();
@@ -259,9 +258,9 @@ fn a_changelog_that_is_half_read_is_read_on_to_what_others_have_written_meanwhil
     others.drain(&mut second);
     second.close();
     world.step_until(&mut lane, "served", |world| phase(world, P0) == Phase::Serving);
-    let all = world.read("changelog", tideline::broker::memory::Isolation::ReadCommitted).len() as u64;
+    let all = world.read("changelog", tideline::broker::Isolation::ReadCommitted).len() as u64;
     assert_eq!(of_lane(&world).restored_records, all);
-    let users = world.context.board.read(|status| status.partitions[&P0].store.clone()).unwrap();
+    let users = world.registry.table(P0).unwrap();
     let user = users.user(&tideline::domain::UserId::new(user).unwrap()).unwrap().unwrap();
     assert_eq!(user.history.days().len(), 2, "what the other folded is not forgotten");
     assert!(world.broker.open_writers(P0).unwrap().is_empty());
@@ -272,7 +271,7 @@ fn a_changelog_that_is_half_read_is_read_on_to_what_others_have_written_meanwhil
 fn a_failure_is_forgotten_when_its_partition_goes() {
     let world = World::new(|options| {
         options.partitions = 1;
-        options.settings.patience = Period::of_secs(10);
+        options.settings.patience = Duration::from_secs(10);
     });
     let spy = Spy::new(world.broker.clone());
     spy.fail(At::Changelog(P0), u64::MAX);

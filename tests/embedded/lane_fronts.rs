@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tideline::broker::memory::{Memory, MemoryProducer, MemorySettings, MemorySource};
 use tideline::broker::{
-    Broker, CommitNote, ForwardProgress, ForwardWatermark, OffsetCommit, Polled, Producer, Source, Transaction,
+    Broker, CommitMetadata, ForwardProgress, ForwardWatermark, OffsetCommit, Polled, Producer, Source, Transaction,
 };
 use tideline::domain::{Input, PartitionId, Partitioner, Timestamp};
 use tideline::pipeline::tally::Tally;
@@ -180,8 +180,8 @@ impl Other {
     /// Forwards one more, and stands there.
     fn tell(&mut self, reach: ForwardWatermark) {
         self.forwarded += 1;
-        let note = CommitNote { transactional_id: "other".into(), number: self.forwarded };
-        let front = ForwardProgress { reach, forwarded: self.forwarded };
+        let note = CommitMetadata { transactional_id: "other".into(), number: self.forwarded };
+        let front = ForwardProgress { watermark: reach, forwarded: self.forwarded };
         let offset = OffsetCommit { input: REKEY, partition: self.partition, offset: 0, note, front };
         let mut transaction = self.producer.begin().unwrap();
         transaction.send_offsets(&[offset], &self.source.generation().unwrap()).unwrap();

@@ -78,7 +78,7 @@ fn what_hangs_is_ended_in_all_partitions_of_all_outputs() {
             world.broker.fence("lane-0").unwrap();
         }
         assert_eq!(open(&world).len(), 4);
-        world.broker.release("lane-0", &[P0].into(), ending).unwrap();
+        world.broker.resolve_hanging("lane-0", &[P0].into(), ending).unwrap();
         assert_eq!(open(&world), [], "{ending:?}");
         for topic in world.broker.topics().outputs() {
             let expected = if ending == Ending::Commit { (1, 1) } else { (OUTPUT_PARTITIONS as usize, 0) };

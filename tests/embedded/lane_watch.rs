@@ -7,7 +7,6 @@ use tideline::broker::Broker;
 use tideline::domain::PartitionId;
 use tideline::runtime::board::status::Cures;
 use tideline::runtime::{Call, Cause, Clock, Lane, LaneContext, LaneError, Stall, Watchdog};
-use tideline::settings::Period;
 
 use super::spy::{At, Spy};
 use testkit::lane_world::*;
@@ -27,7 +26,7 @@ impl Watched {
     fn new(change: impl FnOnce(&mut Options)) -> Self {
         let world = World::new(|options| {
             options.partitions = 1;
-            options.settings.stall_after = Period::of_millis(AFTER_MS);
+            options.settings.stall_after = Duration::from_millis(AFTER_MS);
             change(options);
         });
         world.feed(APP, &payment(&users_on(P0, 1, 1)[0], "first", 0));
@@ -78,7 +77,7 @@ fn deadlines_that_fire_are_a_step_forward_and_time_that_follows_the_clock_is_non
     let mut watched = Watched::new(|options| {
         options.now = tideline::domain::Timestamp::of_millis(START_MS + 5 * DAY_MS);
         options.max_effects = 2;
-        options.settings.idle_reach = Period::of_secs(60 * 86_400);
+        options.settings.idle_reach = Duration::from_secs(60 * 86_400);
     });
     for n in 0..8 {
         watched.world.feed(APP, &payment(&format!("u{n}"), &format!("e{n}"), n));
@@ -161,7 +160,7 @@ fn an_open_transaction_of_an_inputs_producer_is_named_and_left_alone() {
 #[test]
 fn pending_offsets_are_named_and_the_last_to_commit_is_fenced_but_rarely() {
     let mut watched = Watched::new(|_| {});
-    let mut standing = watched.world.broker.standing(P0).unwrap();
+    let mut standing = watched.world.broker.partition_offsets(P0).unwrap();
     for committed in &mut standing.committed {
         committed.note.as_mut().unwrap().transactional_id = "ghost".into();
     }
@@ -174,7 +173,7 @@ fn pending_offsets_are_named_and_the_last_to_commit_is_fenced_but_rarely() {
 
 #[test]
 fn an_input_that_is_waited_for_is_named() {
-    let mut watched = Watched::new(|options| options.settings.merge_wait = Period::of_secs(3_600));
+    let mut watched = Watched::new(|options| options.settings.merge_wait = Duration::from_secs(3_600));
     // The client says no more where that input ends.
     watched.spy.mute(MERCHANT);
     let user = &users_on(P0, 1, 1)[0];
@@ -187,8 +186,17 @@ fn an_input_that_is_waited_for_is_named() {
 /// Lanes on threads, with the watchdog beside them, until `done`.
 fn run_until(spy: &Spy, world: &World, context: &LaneContext, mut done: impl FnMut(&LaneContext) -> bool) {
     std::thread::scope(|scope| {
-        let lanes =
-            scope.spawn(|| tideline::runtime::run(spy, &world.job, 1, &context.clock, &context.board, &context.stop));
+        let lanes = scope.spawn(|| {
+            tideline::runtime::run(
+                spy,
+                &world.job,
+                1,
+                &context.clock,
+                &context.board,
+                context.tables.clone(),
+                &context.stop,
+            )
+        });
         let since = Instant::now();
         while !done(context) {
             let has_ended = lanes.is_finished();
@@ -210,7 +218,7 @@ fn hung(context: &LaneContext, partition: Option<PartitionId>, call: &str) -> bo
 
 #[test]
 fn a_call_that_does_not_return_is_named_while_it_lasts() {
-    let world = World::new(|options| options.settings.stall_after = Period::of_millis(50));
+    let world = World::new(|options| options.settings.stall_after = Duration::from_millis(50));
     for partition in [P0, P1] {
         world.feed(APP, &payment(&users_on(partition, 2, 1)[0], "a", 0));
     }
@@ -237,15 +245,23 @@ fn a_call_that_does_not_return_is_named_while_it_lasts() {
 #[test]
 fn a_call_that_never_returns_ends_the_run_which_names_it() {
     let world = World::new(|options| {
-        options.settings.stall_after = Period::of_millis(50);
-        options.settings.patience = Period::of_millis(300);
+        options.settings.stall_after = Duration::from_millis(50);
+        options.settings.patience = Duration::from_millis(300);
     });
     world.feed(APP, &payment(&users_on(P0, 2, 1)[0], "a", 0));
     let context = LaneContext { clock: Clock::system(), ..world.again(1, |_| {}).context };
     let spy = Spy::new(world.broker.clone());
     spy.shut(At::SendOffsets);
-    let ended = tideline::runtime::run(&spy, &world.job, 2, &context.clock, &context.board, &context.stop);
+    let ended = tideline::runtime::run(
+        &spy,
+        &world.job,
+        2,
+        &context.clock,
+        &context.board,
+        context.tables.clone(),
+        &context.stop,
+    );
     let Err(LaneError::Hung { call: Call::SendOffsets, waited, .. }) = ended else { panic!("{ended:?}") };
-    assert!(waited > world.job.settings.patience.duration());
+    assert!(waited > world.job.settings.patience);
     spy.open(At::SendOffsets);
 }

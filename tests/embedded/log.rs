@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use tideline::broker::memory::{Dropped, Isolation, Memory, MemorySettings};
+use tideline::broker::Isolation;
+use tideline::broker::memory::{Dropped, Memory, MemorySettings};
 use tideline::broker::{Broker, ChangelogReader, ErrorClass, Polled, Producer, Source, Transaction};
 use tideline::record::Outgoing;
 

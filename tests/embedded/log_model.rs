@@ -3,7 +3,8 @@
 use std::fs;
 
 use proptest::prelude::*;
-use tideline::broker::memory::{Isolation, Memory, MemoryMessage, MemoryProducer, MemorySettings, MemoryTransaction};
+use tideline::broker::Isolation;
+use tideline::broker::memory::{Memory, MemoryMessage, MemoryProducer, MemorySettings, MemoryTransaction};
 use tideline::broker::{Broker, Producer, Transaction};
 use tideline::record::{Message, Offset};
 

@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
+use tideline::broker::Isolation;
 use tideline::broker::memory::{
-    Isolation, Memory, MemoryChangelog, MemoryGeneration, MemoryMessage, MemoryProducer, MemorySource,
+    Memory, MemoryChangelog, MemoryGeneration, MemoryMessage, MemoryProducer, MemorySource,
 };
 use tideline::broker::{
-    Bounds, Broker, BrokerError, BrokerTime, Committed, Polled, Source, Standing, TopicDescription, Topics,
+    Broker, BrokerError, BrokerTime, Committed, LogRange, PartitionOffsets, Polled, Source, TopicDescription, Topics,
 };
 use tideline::domain::{Input, PartitionId};
 use tideline::emit::header;
@@ -121,8 +122,8 @@ impl Broker for Touchy {
         self.log.open_writers(partition)
     }
 
-    fn bounds(&self, partition: PartitionId) -> Result<Vec<Bounds>, BrokerError> {
-        self.log.bounds(partition)
+    fn log_ranges(&self, partition: PartitionId) -> Result<Vec<LogRange>, BrokerError> {
+        self.log.log_ranges(partition)
     }
 
     fn describe_topics(&self) -> Result<Vec<TopicDescription>, BrokerError> {
@@ -141,8 +142,8 @@ impl Broker for Touchy {
         self.log.ends(partition)
     }
 
-    fn standing(&self, partition: PartitionId) -> Result<Standing, BrokerError> {
-        self.log.standing(partition)
+    fn partition_offsets(&self, partition: PartitionId) -> Result<PartitionOffsets, BrokerError> {
+        self.log.partition_offsets(partition)
     }
 
     fn time(&self, partition: PartitionId) -> Result<BrokerTime, BrokerError> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tideline::broker::memory::{Memory, MemorySettings};
-use tideline::broker::{Broker, CommitNote, ForwardProgress, OffsetCommit, Producer, Source, Transaction};
+use tideline::broker::{Broker, CommitMetadata, ForwardProgress, OffsetCommit, Producer, Source, Transaction};
 use tideline::domain::Input;
 use tideline::record::Offset;
 use tideline::runtime::Lane;
@@ -31,7 +31,7 @@ pub fn move_offset(world: &World, input: Input, offset: Offset) {
         (world.broker.source("somebody").unwrap(), world.broker.producer("somebody").unwrap());
     source.poll(Duration::ZERO, &mut Vec::new()).unwrap();
     let generation = source.generation().unwrap();
-    let note = CommitNote { transactional_id: "somebody".into(), number: 1 };
+    let note = CommitMetadata { transactional_id: "somebody".into(), number: 1 };
     let mut transaction = producer.begin().unwrap();
     transaction
         .send_offsets(

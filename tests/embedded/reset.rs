@@ -83,8 +83,11 @@ fn from_given_offsets_only_what_lies_behind_them_is_folded() {
     let from = [(APP, 2), (MERCHANT, i64::MAX)].into();
     let target = Target::From(BTreeMap::from([(P0, from)]));
     assert_eq!(reset(&world, P0, &target).unwrap().positions, [2, 1, 0], "the end where there is nothing so late");
-    let user = goes_on(&world);
-    let held = user.context.board.read(|status| status.partitions[&P0].store.clone()).unwrap();
+    let after = world.again(1, |_| {});
+    after.feed(APP, &payment("u1", "after", 20 * DAY_MS));
+    let mut lane = after.lane(0);
+    after.drain(&mut lane);
+    let held = after.registry.table(P0).unwrap();
     let id = tideline::domain::UserId::new("u1").unwrap();
     assert_eq!(held.user(&id).unwrap().unwrap().history.days().len(), 2);
 }
@@ -140,7 +143,8 @@ fn who_was_erased_stays_forgotten() {
     let done = reset(&world, P0, &Target::Earliest).unwrap();
     assert_eq!(done.users_forgotten, 0);
     let again = world.again(1, |_| {});
-    again.drain(&mut again.lane(0));
+    let mut lane = again.lane(0);
+    again.drain(&mut lane);
     assert_eq!(world.outputs(), before, "what was told before the erasure is suppressed");
     assert_eq!(again.users_in_memory(), 1, "the erasure alone");
 }
@@ -164,7 +168,8 @@ fn what_was_forwarded_is_read_again_only_where_it_is_not_forwarded_again() {
     }
     resetter.close();
     let again = world.again(1, |_| {});
-    again.drain(&mut again.lane(0));
+    let mut lane = again.lane(0);
+    again.drain(&mut lane);
     assert_eq!(again.users_in_memory(), 2);
     let outputs = again.outputs();
     assert_eq!(outputs.len(), 4, "each twice: {outputs:?}");

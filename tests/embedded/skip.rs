@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use tideline::broker::Broker;
-use tideline::broker::memory::{Isolation, Memory, MemoryMessage};
+use tideline::broker::Isolation;
+use tideline::broker::memory::{Memory, MemoryMessage};
 use tideline::domain::Input;
 use tideline::emit::header;
 use tideline::record::{Message, Offset};
@@ -121,6 +122,7 @@ fn the_first_record_of_all_can_be_skipped() {
     world.feed(APP, &payment("u1", "bad", 0));
     world.feed(APP, &payment("u1", "good", DAY_MS));
     assert_eq!(skipped(&world, skip_of(APP, 0, false)).unwrap().positions, [1, 0, 0]);
-    world.drain(&mut world.lane(0));
+    let mut lane = world.lane(0);
+    world.drain(&mut lane);
     assert_eq!((world.users_in_memory(), letters(&world).len()), (1, 1));
 }

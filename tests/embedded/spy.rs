@@ -11,8 +11,8 @@ use tideline::broker::memory::{
     Memory, MemoryChangelog, MemoryGeneration, MemoryMessage, MemoryProducer, MemorySource, MemoryTransaction,
 };
 use tideline::broker::{
-    Bounds, Broker, BrokerError, BrokerTime, Committed, ErrorClass, ForwardProgress, OffsetCommit, Polled, Producer,
-    Source, Standing, TopicDescription, Topics, Transaction, TransactionError,
+    Broker, BrokerError, BrokerTime, Committed, ErrorClass, ForwardProgress, LogRange, OffsetCommit, PartitionOffsets,
+    Polled, Producer, Source, TopicDescription, Topics, Transaction, TransactionError,
 };
 use tideline::domain::{Input, PartitionId};
 use tideline::record::{Lent, Offset};
@@ -54,7 +54,7 @@ struct State {
     /// Calls that fail in passing, so many times.
     failing: BTreeMap<At, u64>,
     /// What the broker is made to say.
-    standing: Option<Standing>,
+    standing: Option<PartitionOffsets>,
     /// The input whose ends are not told.
     muted: Option<Input>,
 }
@@ -82,7 +82,7 @@ impl Spy {
         self.gate.state.lock().unwrap().failing.insert(at, times);
     }
 
-    pub fn pretend(&self, standing: Standing) {
+    pub fn pretend(&self, standing: PartitionOffsets) {
         self.gate.state.lock().unwrap().standing = Some(standing);
     }
 
@@ -157,9 +157,9 @@ impl Broker for Spy {
         self.log.open_writers(partition)
     }
 
-    fn bounds(&self, partition: PartitionId) -> Result<Vec<Bounds>, BrokerError> {
+    fn log_ranges(&self, partition: PartitionId) -> Result<Vec<LogRange>, BrokerError> {
         self.pass(At::Earliest(partition))?;
-        self.log.bounds(partition)
+        self.log.log_ranges(partition)
     }
 
     fn describe_topics(&self) -> Result<Vec<TopicDescription>, BrokerError> {
@@ -178,9 +178,9 @@ impl Broker for Spy {
         self.log.rekey_end(partition)
     }
 
-    fn standing(&self, partition: PartitionId) -> Result<Standing, BrokerError> {
+    fn partition_offsets(&self, partition: PartitionId) -> Result<PartitionOffsets, BrokerError> {
         let pretended = self.gate.state.lock().unwrap().standing.clone();
-        pretended.map_or_else(|| self.log.standing(partition), Ok)
+        pretended.map_or_else(|| self.log.partition_offsets(partition), Ok)
     }
 
     fn time(&self, partition: PartitionId) -> Result<BrokerTime, BrokerError> {
@@ -250,8 +250,8 @@ impl Transaction for SpyTransaction<'_> {
         self.0.send_offsets(offsets, generation)
     }
 
-    fn touch_offsets(&mut self) -> Result<(), TransactionError> {
-        self.0.touch_offsets()
+    fn join_offsets(&mut self) -> Result<(), TransactionError> {
+        self.0.join_offsets()
     }
 
     fn commit(self) -> Result<(), TransactionError> {

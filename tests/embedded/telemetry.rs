@@ -1,11 +1,7 @@
-//! What operators see: metrics that balance, readiness with its reasons, pages that answer.
+//! What operators see: metrics that balance, readiness with its reasons.
 
 use std::collections::BTreeSet;
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::time::Duration;
 
-use tideline::api::{Limits, Server};
 use tideline::domain::{PartitionId, Timestamp};
 use tideline::engine::OutputReason;
 use tideline::ingest;
@@ -13,15 +9,15 @@ use tideline::pipeline::tally::{OutputType, Tally};
 use tideline::runtime::board::status::{
     Cures, InputStatus, LaneStatus, Left, PartitionStatus, Phase, RestoreStage, Transactions,
 };
-use tideline::runtime::{Board, Cause, Clock, ClockStanding, IdleWait, Stall, Status};
+use tideline::runtime::{Cause, ClockStanding, IdleWait, Stall, Status};
 use tideline::state::Population;
 use tideline::telemetry::metrics::{ALL, Kind};
-use tideline::telemetry::{Names, Totals, reasons_not_ready, render};
+use tideline::telemetry::{LabelValues, Totals, reasons_not_ready, render};
 
 const NOW: Timestamp = Timestamp::of_millis(1_800_000_000_000);
 
-fn names() -> Names {
-    Names {
+fn names() -> LabelValues {
+    LabelValues {
         inputs: vec!["app.events".into(), "tideline.rekey".into()],
         tiers: ["inactive", "new", "low"].map(str::to_owned).into(),
         rules_generation: 3,
@@ -238,43 +234,4 @@ fn readiness_names_every_reason() {
         reasons_not_ready(&ready),
         ["lane 0: the group has not answered yet", "lane 0: the broker does not answer"]
     );
-}
-
-/// Status and body of a page.
-pub fn get(address: SocketAddr, path: &str) -> (u16, String) {
-    let mut stream = TcpStream::connect(address).unwrap();
-    // Whoever doesn't answer fails the test, and doesn't hang it.
-    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
-}
-
-fn server() -> Server {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    Server::start(address, Limits::default(), Board::default(), names(), Clock::system()).unwrap()
-}
-
-#[test]
-fn the_pages_answer_on_a_free_port_until_they_are_dropped() {
-    let server = server();
-    let address = server.address();
-    assert_eq!(get(address, "/livez"), (200, "alive\n".to_owned()));
-    assert_eq!(get(address, "/readyz"), (503, "no lane has started yet\n".to_owned()));
-    let (code, text) = get(address, "/metrics");
-    assert_eq!((code, value(&text, "tideline_ready", &[])), (200, Some(0.0)), "{text}");
-    assert_eq!(get(address, "/other").0, 404);
-    drop(server);
-    assert!(TcpStream::connect(address).is_err());
-}
-
-#[test]
-fn a_port_that_is_taken_is_named() {
-    let first = server();
-    let error = Server::start(first.address(), Limits::default(), Board::default(), names(), Clock::system())
-        .unwrap_err()
-        .to_string();
-    assert_eq!(error, format!("cannot listen on {} (telemetry.listen)", first.address()));
 }

@@ -10,7 +10,7 @@ use tideline::record::Outgoing;
 use tideline::runtime::board::status::{Left, PartitionStatus, Phase};
 use tideline::runtime::operator::reset::{Impossible, ResetError, Resetter, Survey, Target};
 use tideline::runtime::{Clock, Lane, LaneError, TopicWatch, examine};
-use tideline::telemetry::{Names, reasons_not_ready, render};
+use tideline::telemetry::{LabelValues, reasons_not_ready, render};
 
 use super::refusals::{folded, log, refusal};
 use testkit::lane_world::*;
@@ -78,6 +78,7 @@ impl Watched {
         self.world.broker.rebalance();
         self.pass(60_000);
         assert_eq!(self.cause(), cause, "nothing is tried again");
+        assert!(self.world.registry.table(P0).is_none(), "no answers of what is left");
         assert_eq!(
             (self.world.changelog(P0), self.world.committed(P0)),
             (changelog, committed),
@@ -85,7 +86,7 @@ impl Watched {
         );
         self.world.context.board.read(|status| {
             assert!(reasons_not_ready(status).iter().any(|reason| reason.contains(&cause)), "{status:?}");
-            let text = render(status, &Names::of(&self.world.job), self.world.context.clock.wall());
+            let text = render(status, &LabelValues::of(&self.world.job), self.world.context.clock.wall());
             assert!(text.contains(r#"tideline_partition_phase{partition="0",phase="unserved"} 1"#), "{text}");
         });
         self

@@ -1,8 +1,7 @@
 //! Topics on a real cluster: missing, made, as wished, different.
 
 use tideline::broker::kafka::GroupProtocol;
-use tideline::broker::kafka::admin::{Admin, Step, TopicSettings, plan, wishes};
-use tideline::settings::Period;
+use tideline::broker::kafka::admin::{Admin, TopicSettings, TopicStep, plan, wishes};
 
 use testkit::application::await_that;
 
@@ -19,7 +18,7 @@ fn topics_are_planned_created_and_then_as_wished() {
     assert_eq!(admin.reach().expect("reach"), 1);
 
     let steps = plan(&wished, &admin.describe(&names).expect("describe"));
-    assert!(steps.len() == wished.len() && steps.iter().all(|step| matches!(step, Step::Create(_))), "{steps:?}");
+    assert!(steps.len() == wished.len() && steps.iter().all(|step| matches!(step, TopicStep::Create(_))), "{steps:?}");
 
     create(&settings, &topics);
     // A second time changes nothing and is no error.
@@ -37,14 +36,14 @@ fn topics_are_planned_created_and_then_as_wished() {
     other.partitions = 8;
     let steps = plan(&wishes(&other, &with), &facts);
     assert_eq!(steps.len(), 4, "three inputs and the changelog: {steps:?}");
-    assert!(steps.iter().all(|step| matches!(step, Step::Fault(_))), "{steps:?}");
+    assert!(steps.iter().all(|step| matches!(step, TopicStep::Fault(_))), "{steps:?}");
 }
 
 #[test]
 fn a_cluster_that_is_not_there_is_named() {
     let mut settings = settings(GroupProtocol::Classic);
-    settings.bootstrap = "127.0.0.1:1".into();
-    settings.call_timeout = Period::of_millis(500);
+    settings.bootstrap_servers = "127.0.0.1:1".into();
+    settings.call_timeout = std::time::Duration::from_millis(500);
     let error = Admin::new(settings).expect("an administration client").reach().expect_err("nobody is there");
     assert!(error.to_string().contains("127.0.0.1:1"), "{error}");
 }

@@ -8,8 +8,9 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use tideline::broker::Isolation;
 use tideline::broker::kafka::admin::{Admin, TopicSettings, wishes};
-use tideline::broker::kafka::{Isolation, read_partition};
+use tideline::broker::kafka::read_partition;
 use tideline::config::Config;
 use tideline::domain::{PartitionId, Source};
 use tideline::record::Message;
@@ -173,7 +174,7 @@ pub fn written(config: &Config) -> Vec<Value> {
     let (settings, mut outputs) = (config.kafka_settings(), Vec::new());
     for topic in [&config.topics.tier_changes, &config.topics.dormancy_risk] {
         for partition in (0..config.topics.partitions).map(PartitionId) {
-            let (shown, to) = (Isolation::Committed, Isolation::Uncommitted);
+            let (shown, to) = (Isolation::ReadCommitted, Isolation::ReadUncommitted);
             let records = read_partition(&settings, topic, partition, shown, to).unwrap();
             outputs.extend(records.iter().map(|record| serde_json::from_slice(record.value().unwrap()).unwrap()));
         }
@@ -207,7 +208,8 @@ fn generated_users_get_the_same_outputs_from_kafka_as_from_files() {
     check(&application.run(&[&["generate", "--kafka"][..], &what].concat()), 0, &["20000 records written to "]);
     // By their events' times a topic's retention might take them at once.
     let (settings, topic) = (application.config().kafka_settings(), application.config().inputs[0].topic.clone());
-    let sent = read_partition(&settings, &topic, PartitionId(0), Isolation::Committed, Isolation::Committed).unwrap();
+    let sent =
+        read_partition(&settings, &topic, PartitionId(0), Isolation::ReadCommitted, Isolation::ReadCommitted).unwrap();
     let hour_ago = std::time::SystemTime::now() - Duration::from_secs(3_600);
     let hour_ago = hour_ago.duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as i64;
     assert!(!sent.is_empty() && sent.iter().all(|record| record.timestamp().unwrap() > hour_ago));

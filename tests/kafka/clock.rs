@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tideline::broker::kafka::GroupProtocol;
-use tideline::broker::kafka::admin::{Admin, Step, TopicSettings, plan, wishes};
+use tideline::broker::kafka::admin::{Admin, TopicSettings, TopicStep, plan, wishes};
 use tideline::broker::{Broker, BrokerTime, Producer, Transaction};
 
 use super::harness::{Classic, KafkaHarness, settings};
@@ -73,7 +73,7 @@ fn what_bounds_erasure_is_set_on_topics_that_exist_and_everything_else_stays() {
     let to_set: Vec<_> = steps();
     assert_eq!(to_set.len(), 2, "{to_set:?}");
     for step in &to_set {
-        let Step::Set(difference) = step else { panic!("{step:?}") };
+        let TopicStep::Set(difference) = step else { panic!("{step:?}") };
         assert_eq!((difference.what.as_str(), difference.wanted.as_str()), ("max.compaction.lag.ms", "7200000"));
         admin.alter(&difference.topic, &[(&difference.what, &difference.wanted)]).expect("alter");
     }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
-use tideline::broker::kafka::{Isolation, KafkaMessage, PlainProducer, read_partition};
+use tideline::broker::Isolation;
+use tideline::broker::kafka::{KafkaMessage, PlainProducer, read_partition};
 use tideline::config::Config;
 use tideline::domain::{PartitionId, partition_of};
 use tideline::emit::header;
@@ -48,7 +49,7 @@ fn produce(config: &Config, records: Vec<(Vec<u8>, Vec<OwnedHeader>, Vec<u8>)>) 
 /// Of all partitions of a topic.
 fn read(config: &Config, topic: &str) -> Vec<KafkaMessage> {
     let of = |partition| {
-        let (shown, to) = (Isolation::Committed, Isolation::Uncommitted);
+        let (shown, to) = (Isolation::ReadCommitted, Isolation::ReadUncommitted);
         read_partition(&config.kafka_settings(), topic, PartitionId(partition), shown, to).unwrap()
     };
     (0..config.topics.partitions).flat_map(of).collect()
@@ -96,7 +97,7 @@ fn odd_headers_and_records_of_megabytes_end_nobody_and_hold_nothing_up() {
     let reasons: Vec<_> = letters.iter().map(|(at, letter)| (*at, text(letter, header::REASON))).collect();
     let expected = [(1, "malformed"), (3, "malformed"), (4, "too_large"), (5, "too_large"), (6, "too_large")];
     assert_eq!(reasons, expected.map(|(at, reason)| (at, reason.to_owned())));
-    let limit = config.stream.lanes.dead_letter_limit.bytes();
+    let limit = config.stream.dead_letter_limit.bytes();
     for (at, letter) in &letters {
         assert!(letter.size() <= limit, "{at}: {} bytes", letter.size());
     }

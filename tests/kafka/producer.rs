@@ -1,11 +1,9 @@
 //! The producer's side beyond the laws: failures that only a real client has.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use tideline::broker::Compression;
 use tideline::broker::kafka::{GroupProtocol, KafkaSettings};
 use tideline::broker::{Broker, BrokerError, ChangelogReader, Producer, Transaction, TransactionError};
-use tideline::settings::{Period, Size};
 
 use super::harness::{Classic, KafkaHarness, settings};
 use testkit::conformance::{
@@ -15,11 +13,7 @@ use testkit::conformance::{
 #[test]
 fn a_record_that_is_not_written_fails_the_commit() {
     let harness = Classic(KafkaHarness::with(
-        KafkaSettings {
-            max_message: Size::of_mib(8),
-            compression: Compression::None,
-            ..settings(GroupProtocol::Classic)
-        },
+        KafkaSettings { max_message_bytes: 8 << 20, compression: "none".into(), ..settings(GroupProtocol::Classic) },
         1,
         1,
     ));
@@ -37,13 +31,13 @@ fn a_record_that_is_not_written_fails_the_commit() {
     let mut transaction = producer.begin().expect("the producer lives on");
     transaction.send(record(&topics.changelog, P0, "k", "kept")).expect("send");
     transaction.commit().expect("commit");
-    assert_eq!(values(&harness.read(&topics.changelog, P0, Isolation::Committed)), ["kept"]);
+    assert_eq!(values(&harness.read(&topics.changelog, P0, Isolation::ReadCommitted)), ["kept"]);
 }
 
 #[test]
 fn a_topic_that_does_not_exist_fails_the_transaction() {
     let harness = Classic(KafkaHarness::with(
-        KafkaSettings { transaction_timeout: Period::of_secs(3), ..settings(GroupProtocol::Classic) },
+        KafkaSettings { transaction_timeout: Duration::from_secs(3), ..settings(GroupProtocol::Classic) },
         1,
         1,
     ));
@@ -57,7 +51,7 @@ fn a_topic_that_does_not_exist_fails_the_transaction() {
 #[test]
 fn a_transaction_that_outlived_its_time_is_fatal_and_the_id_can_be_taken_again() {
     let harness = Classic(KafkaHarness::with(
-        KafkaSettings { transaction_timeout: Period::of_secs(1), ..settings(GroupProtocol::Classic) },
+        KafkaSettings { transaction_timeout: Duration::from_secs(1), ..settings(GroupProtocol::Classic) },
         1,
         1,
     ));
@@ -67,7 +61,7 @@ fn a_transaction_that_outlived_its_time_is_fatal_and_the_id_can_be_taken_again()
     transaction.send(record(&topics.changelog, P0, "k", "too late")).expect("send");
     // The broker gives it up when its time has passed; then nothing is open any more.
     let deadline = Instant::now() + Classic::PATIENCE;
-    while harness.read(&topics.changelog, P0, Isolation::Uncommitted).is_empty() {
+    while harness.read(&topics.changelog, P0, Isolation::ReadUncommitted).is_empty() {
         assert!(Instant::now() < deadline, "the record never arrived");
     }
     while !harness.broker().open_writers(P0).expect("open writers").is_empty() {
@@ -81,13 +75,13 @@ fn a_transaction_that_outlived_its_time_is_fatal_and_the_id_can_be_taken_again()
     let mut transaction = second.begin().expect("begin");
     transaction.send(record(&topics.changelog, P0, "k", "kept")).expect("send");
     transaction.commit().expect("commit");
-    assert_eq!(values(&harness.read(&topics.changelog, P0, Isolation::Committed)), ["kept"]);
+    assert_eq!(values(&harness.read(&topics.changelog, P0, Isolation::ReadCommitted)), ["kept"]);
 }
 
 #[test]
 fn a_restore_behind_an_open_transaction_fails_and_names_it() {
     let harness = Classic(KafkaHarness::with(
-        KafkaSettings { no_progress_bound: Period::of_secs(2), ..settings(GroupProtocol::Classic) },
+        KafkaSettings { no_progress_bound: Duration::from_secs(2), ..settings(GroupProtocol::Classic) },
         1,
         1,
     ));
@@ -96,7 +90,7 @@ fn a_restore_behind_an_open_transaction_fails_and_names_it() {
     let mut transaction = producer.begin().expect("begin");
     transaction.send(record(&changelog, P0, "k", "open")).expect("send");
     let deadline = Instant::now() + Classic::PATIENCE;
-    while harness.read(&changelog, P0, Isolation::Uncommitted).is_empty() {
+    while harness.read(&changelog, P0, Isolation::ReadUncommitted).is_empty() {
         assert!(Instant::now() < deadline, "the record never arrived");
     }
     let mut reader = harness.broker().changelog(P0).expect("open the changelog");

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use tideline::broker::kafka::{Isolation, KafkaMessage, PlainProducer, read_partition};
+use tideline::broker::Isolation;
+use tideline::broker::kafka::{KafkaMessage, PlainProducer, read_partition};
 use tideline::domain::PartitionId;
 use tideline::emit::redrive::header;
 use tideline::emit::{self, dead_letter};
@@ -30,7 +31,7 @@ fn bury(application: &Application, letters: impl IntoIterator<Item = (String, Re
 
 fn read(application: &Application, topic: &str, shown: Isolation) -> Vec<KafkaMessage> {
     let settings = application.config().kafka_settings();
-    let read = |partition| read_partition(&settings, topic, PartitionId(partition), shown, Isolation::Uncommitted);
+    let read = |partition| read_partition(&settings, topic, PartitionId(partition), shown, Isolation::ReadUncommitted);
     (0..4).flat_map(|partition| read(partition).unwrap()).collect()
 }
 
@@ -41,7 +42,7 @@ fn text(message: &KafkaMessage, name: &str) -> String {
 /// How often each value stands in a topic.
 fn values(application: &Application, topic: &str) -> BTreeMap<String, usize> {
     let mut values = BTreeMap::new();
-    for message in read(application, topic, Isolation::Committed) {
+    for message in read(application, topic, Isolation::ReadCommitted) {
         *values.entry(String::from_utf8(message.value().unwrap().to_vec()).unwrap()).or_default() += 1;
     }
     values
@@ -76,7 +77,7 @@ fn what_is_chosen_goes_back_once_and_a_second_run_sends_nothing() {
     let left = ["sent        2  in all", "left        2  not selected", "cut when they died", "no input"];
     check(&application.run(&[&some[..], &["--execute"]].concat()), 0, &left);
     assert_eq!(values(&application, &app), once(&["a", "c"]));
-    for message in read(&application, &app, Isolation::Committed) {
+    for message in read(&application, &app, Isolation::ReadCommitted) {
         let told = [header::TIMES, header::REASON, header::ERROR].map(|name| text(&message, name));
         assert_eq!(told, ["1", "malformed", "why"]);
         assert!(text(&message, "trace").starts_with("t-") && message.header(emit::header::REASON).is_none());
@@ -98,7 +99,7 @@ fn what_is_chosen_goes_back_once_and_a_second_run_sends_nothing() {
     check(&application.run(&["run", "--until-end"]), 0, &[]);
     check(&application.run(&["redrive", "--source", "sms", "--execute"]), 0, &["sent        1  malformed"]);
     let times: Vec<_> =
-        read(&application, &sms, Isolation::Committed).iter().map(|message| text(message, header::TIMES)).collect();
+        read(&application, &sms, Isolation::ReadCommitted).iter().map(|message| text(message, header::TIMES)).collect();
     assert_eq!(times.len(), 2);
     assert!(times.contains(&"2".to_owned()), "{times:?}");
 }
@@ -113,7 +114,7 @@ fn one_that_is_killed_in_the_middle_is_gone_on_with_and_doubles_nothing() {
     bury(&application, (0..LETTERS).map(|n| (app.clone(), RejectReason::BadValue, format!("v{n}"))));
     let mut child = application.command(&["redrive", "--execute"]).spawn().unwrap();
     let deadline = Instant::now() + PATIENCE;
-    while read(&application, &app, Isolation::Uncommitted).is_empty() {
+    while read(&application, &app, Isolation::ReadUncommitted).is_empty() {
         assert!(Instant::now() < deadline, "it sends nothing");
         assert!(child.try_wait().unwrap().is_none(), "it ended too soon");
     }
@@ -165,7 +166,7 @@ fn what_a_producer_forges_or_copies_back_hides_no_letter() {
     );
 
     // A note for each partition that has one of the letters, which have no key.
-    let copied = read(&application, dead_letters, Isolation::Committed);
+    let copied = read(&application, dead_letters, Isolation::ReadCommitted);
     assert!((3..=4).contains(&copied.len()), "two letters and their notes: {}", copied.len());
     for message in &copied {
         let value = std::str::from_utf8(message.value().unwrap()).unwrap();

@@ -10,8 +10,9 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use serde_json::{Value, json};
 use tideline::broker::Committed;
+use tideline::broker::Isolation;
 use tideline::broker::kafka::admin::Admin;
-use tideline::broker::kafka::{Isolation, KafkaBroker, PlainProducer, read_partition};
+use tideline::broker::kafka::{KafkaBroker, PlainProducer, read_partition};
 use tideline::domain::PartitionId;
 use tideline::record::{Message, Outgoing};
 
@@ -130,8 +131,13 @@ fn state(application: &Application) -> (Vec<Vec<Committed>>, Vec<usize>) {
     let partitions = || (0..config.topics.partitions).map(PartitionId);
     let committed = partitions().map(|partition| broker.last_committed(partition).unwrap()).collect();
     let length = |partition| {
-        let records =
-            read_partition(&settings, &topics.changelog, partition, Isolation::Committed, Isolation::Uncommitted);
+        let records = read_partition(
+            &settings,
+            &topics.changelog,
+            partition,
+            Isolation::ReadCommitted,
+            Isolation::ReadUncommitted,
+        );
         records.unwrap().last().map_or(0, |record| record.offset() as usize)
     };
     (committed, partitions().map(length).collect())

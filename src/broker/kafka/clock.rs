@@ -11,21 +11,21 @@ use crate::broker::{BrokerError, BrokerTime, ErrorClass, Producer as _, Topics, 
 use crate::domain::{PartitionId, Timestamp};
 use crate::record::Offset;
 
-use super::bound::Bound;
+use super::client::observers::Observers;
+use super::deadline::Deadline;
 use super::native;
-use super::offsets::Observers;
-use super::plain::PlainProducer;
-use super::producer::KafkaProducer;
+use super::plain_producer::PlainProducer;
 use super::settings::KafkaSettings;
+use super::transaction::producer::KafkaProducer;
 
 /// Before any clock: the stamp where nothing in a log has one yet.
 const EARLY: i64 = 1;
 
 /// Writes touches. Makes its client when it is first needed; one that failed isn't used again.
 #[derive(Default)]
-pub(super) struct Toucher(Mutex<Option<PlainProducer>>);
+pub(super) struct SegmentRoller(Mutex<Option<PlainProducer>>);
 
-impl Toucher {
+impl SegmentRoller {
     fn with<T>(
         &self,
         settings: &KafkaSettings,
@@ -49,9 +49,8 @@ impl Toucher {
         partition: PartitionId,
     ) -> Result<BrokerTime, BrokerError> {
         self.with(settings, |producer| {
-            let latest = || {
-                native::latest_time(producer.client(), &topics.changelog, partition.0, settings.call_timeout.duration())
-            };
+            let latest =
+                || native::latest_time(producer.client(), &topics.changelog, partition.0, settings.call_timeout);
             // Never later than what is there, or it would pass for the latest itself.
             let stamp = latest().map_or(EARLY, |(_, time)| time.max(EARLY));
             let offset = producer.write(&topics.touch(&topics.changelog, partition, Some(stamp)).into())?;
@@ -108,7 +107,7 @@ fn of_marker(
     offset: Offset,
     settings: &KafkaSettings,
 ) -> Result<BrokerTime, BrokerError> {
-    let bound = Bound::of(settings.call_timeout);
+    let bound = Deadline::after(settings.call_timeout);
     loop {
         match latest() {
             Ok((at, time)) if at > offset => return Ok(BrokerTime::At(Timestamp::of_millis(time))),

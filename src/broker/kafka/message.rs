@@ -115,16 +115,17 @@ mod tests {
     use rdkafka::mocking::MockCluster;
 
     use super::*;
-    use crate::broker::kafka::{Isolation, KafkaSettings, PlainProducer};
+    use crate::broker::Isolation;
+    use crate::broker::kafka::{KafkaSettings, PlainProducer};
     use crate::record::{Outgoing, OwnedHeader, owned, text_header};
 
     /// As it comes back from the client's own mock of a broker, which keeps records as bytes.
     fn through_the_client(record: &Outgoing) -> KafkaMessage {
         let cluster = MockCluster::new(1).expect("a cluster");
         cluster.create_topic(&record.topic, 1, 1).expect("a topic");
-        let settings = KafkaSettings { bootstrap: cluster.bootstrap_servers(), ..KafkaSettings::default() };
+        let settings = KafkaSettings { bootstrap_servers: cluster.bootstrap_servers(), ..KafkaSettings::default() };
         PlainProducer::new(settings.clone()).expect("a producer").write(record).expect("written");
-        let consumer: BaseConsumer = settings.reader(Isolation::Committed).create().expect("a consumer");
+        let consumer: BaseConsumer = settings.reader(Isolation::ReadCommitted).create().expect("a consumer");
         let mut list = rdkafka::TopicPartitionList::new();
         list.add_partition_offset(&record.topic, 0, rdkafka::Offset::Beginning).expect("a partition");
         consumer.assign(&list).expect("assigned");

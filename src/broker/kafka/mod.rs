@@ -7,30 +7,17 @@
 //! an error is sorted in `triage` and nowhere else.
 
 pub mod admin;
-mod ahead;
-mod aside;
-mod assignment;
-mod bound;
-mod claim;
+mod client;
+mod client_properties;
 mod clock;
-mod companion;
-mod context;
-mod failure;
-mod guard;
+mod deadline;
+mod group;
 mod message;
 mod native;
-mod offsets;
-mod plain;
-mod producer;
-mod reader;
-mod refused;
-mod rights;
+mod plain_producer;
 mod settings;
-mod source;
-mod throttle;
+mod transaction;
 mod triage;
-mod wake;
-mod writers;
 
 use std::sync::Arc;
 
@@ -38,22 +25,26 @@ use crate::domain::{Input, PartitionId, Timestamp};
 use crate::record::Offset;
 
 use super::{
-    Bounds, Broker, BrokerError, BrokerTime, Committed, ErrorClass, ForwardProgress, Marks, Peek, Standing,
-    TopicDescription, Topics,
+    Broker, BrokerError, BrokerTime, Committed, ErrorClass, ForwardProgress, Isolation, LogOffsets, LogRange,
+    PartitionOffsets, RecordLookup, TopicDescription, Topics,
 };
 
-pub use claim::Claim;
-pub use guard::{dry_run, judge, settings_in};
+pub use client::dry_run::dry_run;
+pub use client::reader::KafkaChangelog;
+pub use client::scan::{read_partition, scan_partition};
+pub use client_properties::{judge, settings_in};
+pub use group::claim::Claim;
+pub use group::source::{KafkaGeneration, KafkaSource};
 pub use message::KafkaMessage;
-pub use plain::{PlainProducer, read_partition, scan_partition};
-pub use producer::{KafkaProducer, KafkaTransaction};
-pub use reader::KafkaChangelog;
-pub use settings::{GroupProtocol, Isolation, KafkaSettings};
-pub use source::{KafkaGeneration, KafkaSource};
+pub use plain_producer::PlainProducer;
+pub use settings::{GroupProtocol, KafkaSettings};
+pub use transaction::producer::{KafkaProducer, KafkaTransaction};
 
-use clock::Toucher;
-use offsets::{Observers, Watermarks};
-use reader::Span;
+use client::observers::{Observers, Watermarks};
+use client::reader::Span;
+use client::scan;
+use clock::SegmentRoller;
+use transaction::writers;
 
 /// A cluster, as one application uses it.
 #[derive(Clone)]
@@ -61,7 +52,7 @@ pub struct KafkaBroker {
     settings: Arc<KafkaSettings>,
     topics: Arc<Topics>,
     observers: Arc<Observers>,
-    toucher: Arc<Toucher>,
+    segment_roller: Arc<SegmentRoller>,
 }
 
 impl KafkaBroker {
@@ -74,7 +65,7 @@ impl KafkaBroker {
             return Err(BrokerError::Client { what, reason: faults.join("; "), class });
         }
         let (settings, topics) = (Arc::new(settings), Arc::new(topics));
-        Ok(Self { settings, topics, observers: Arc::default(), toucher: Arc::default() })
+        Ok(Self { settings, topics, observers: Arc::default(), segment_roller: Arc::default() })
     }
 
     /// The group's offsets as they last stood, whoever has some pending: their notes name the predecessor that
@@ -104,7 +95,7 @@ impl KafkaBroker {
     }
 }
 
-impl Peek for KafkaBroker {
+impl RecordLookup for KafkaBroker {
     fn first_between(
         &self,
         input: Input,
@@ -116,9 +107,9 @@ impl Peek for KafkaBroker {
         if !self.settings.has(topic, partition) {
             return Ok(None);
         }
-        let stable = self.observers.watermarks(&self.settings, topic, partition, Isolation::Committed)?.high;
+        let stable = self.observers.watermarks(&self.settings, topic, partition, Isolation::ReadCommitted)?.high;
         let span = Span { from, end: end.min(stable) };
-        plain::first_of(&self.settings, &self.observers, topic, partition, span)
+        scan::first_of(&self.settings, &self.observers, topic, partition, span)
     }
 }
 
@@ -170,15 +161,15 @@ impl Broker for KafkaBroker {
         writers::open_writers(&self.settings, &self.observers, &self.topics, partition)
     }
 
-    fn bounds(&self, partition: PartitionId) -> Result<Vec<Bounds>, BrokerError> {
-        let bounds = |marks: Watermarks| Bounds { earliest: marks.low, end: marks.high };
-        let of_inputs = self.of_inputs(partition, |_| Isolation::Uncommitted, bounds)?;
+    fn log_ranges(&self, partition: PartitionId) -> Result<Vec<LogRange>, BrokerError> {
+        let bounds = |marks: Watermarks| LogRange { earliest: marks.low, end: marks.high };
+        let of_inputs = self.of_inputs(partition, |_| Isolation::ReadUncommitted, bounds)?;
         Ok(of_inputs.into_iter().map(|(_, bounds)| bounds).collect())
     }
 
     fn ends(&self, partition: PartitionId) -> Result<Vec<(Input, Offset)>, BrokerError> {
         let rekey = self.topics.rekey_input();
-        let isolation = |input| if input == rekey { Isolation::Uncommitted } else { Isolation::Committed };
+        let isolation = |input| if input == rekey { Isolation::ReadUncommitted } else { Isolation::ReadCommitted };
         self.of_inputs(partition, isolation, |marks| marks.high)
     }
 
@@ -198,22 +189,23 @@ impl Broker for KafkaBroker {
     }
 
     fn rekey_end(&self, partition: PartitionId) -> Result<Offset, BrokerError> {
-        let marks = self.observers.watermarks(&self.settings, self.topics.rekey(), partition, Isolation::Uncommitted);
+        let marks =
+            self.observers.watermarks(&self.settings, self.topics.rekey(), partition, Isolation::ReadUncommitted);
         marks.map(|marks| marks.high)
     }
 
-    fn standing(&self, partition: PartitionId) -> Result<Standing, BrokerError> {
+    fn partition_offsets(&self, partition: PartitionId) -> Result<PartitionOffsets, BrokerError> {
         let (settings, observers) = (&self.settings, &self.observers);
-        let marks = |topic: &str| -> Result<Marks, BrokerError> {
+        let marks = |topic: &str| -> Result<LogOffsets, BrokerError> {
             if !settings.has(topic, partition) {
-                return Ok(Marks::default());
+                return Ok(LogOffsets::default());
             }
             // In this order: what is committed in between only makes the first look older.
-            let all = observers.watermarks(settings, topic, partition, Isolation::Uncommitted)?;
-            let stable = observers.watermarks(settings, topic, partition, Isolation::Committed)?.high;
-            Ok(Marks { earliest: all.low, stable: stable.min(all.high), end: all.high })
+            let all = observers.watermarks(settings, topic, partition, Isolation::ReadUncommitted)?;
+            let stable = observers.watermarks(settings, topic, partition, Isolation::ReadCommitted)?.high;
+            Ok(LogOffsets { start: all.low, last_stable: stable.min(all.high), high_watermark: all.high })
         };
-        Ok(Standing {
+        Ok(PartitionOffsets {
             changelog: marks(&self.topics.changelog)?,
             inputs: self.topics.inputs.iter().map(|topic| marks(topic)).collect::<Result<_, _>>()?,
             committed: observers.last_committed(settings, &self.topics, partition)?,
@@ -222,10 +214,10 @@ impl Broker for KafkaBroker {
     }
 
     fn time(&self, partition: PartitionId) -> Result<BrokerTime, BrokerError> {
-        self.toucher.time(&self.settings, &self.topics, partition)
+        self.segment_roller.time(&self.settings, &self.topics, partition)
     }
 
     fn touch(&self, partition: PartitionId) -> Result<(), BrokerError> {
-        self.toucher.touch(&self.settings, &self.topics, &self.observers, partition)
+        self.segment_roller.touch(&self.settings, &self.topics, &self.observers, partition)
     }
 }

@@ -6,7 +6,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::broker::{BrokerError, ErrorClass};
 
-use super::guard;
+use super::client_properties;
 
 /// The client's own verdict on the error of a transactional call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -123,7 +123,7 @@ pub(super) fn denied_by(code: RDKafkaErrorCode) -> Option<Denied> {
 
 /// A client's error with what was tried; of one that couldn't be made see [`super::KafkaSettings::creation_error`].
 pub(super) fn client_error(what: impl fmt::Display, error: &KafkaError) -> BrokerError {
-    BrokerError::Client { what: what.to_string(), reason: guard::plain(error), class: of_client(error) }
+    BrokerError::Client { what: what.to_string(), reason: client_properties::plain(error), class: of_client(error) }
 }
 
 #[cfg(test)]

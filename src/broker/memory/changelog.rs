@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Shared;
-use super::log::Isolation;
 use super::logs::LogId;
+use crate::broker::Isolation;
 use crate::broker::{BrokerError, ChangelogReader, ChangelogRecord, ReadProgress};
 use crate::domain::PartitionId;
 use crate::record::{Message, Offset};

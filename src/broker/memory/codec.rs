@@ -3,14 +3,13 @@
 
 use std::sync::Arc;
 
-use super::journal::{Frame, Part};
+use super::frame::{Frame, Part, StoredOffset};
 use super::log::{Contents, MemoryMessage};
 use super::logs::LogId;
-use super::transaction::StoredOffset;
 use crate::domain::{Input, PartitionId};
 
 pub(super) fn encode(frame: &Frame) -> Vec<u8> {
-    let mut out = Writer(Vec::new());
+    let mut out = FrameWriter(Vec::new());
     out.list(&frame.parts, |out, part| {
         out.number(i64::from(part.log.topic));
         out.number(i64::from(part.log.partition.0));
@@ -32,7 +31,7 @@ pub(super) fn encode(frame: &Frame) -> Vec<u8> {
 
 /// None where the bytes are no frame.
 pub(super) fn decode(bytes: &[u8]) -> Option<Frame> {
-    let mut input = Reader(bytes);
+    let mut input = FrameReader(bytes);
     let parts = input.list(|input| {
         Some(Part {
             log: LogId {
@@ -55,9 +54,9 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Frame> {
 /// The length of a header's value that is null: no value is as long.
 const NULL: u32 = u32::MAX;
 
-struct Writer(Vec<u8>);
+struct FrameWriter(Vec<u8>);
 
-impl Writer {
+impl FrameWriter {
     fn number(&mut self, number: i64) {
         self.0.extend(number.to_le_bytes());
     }
@@ -98,9 +97,9 @@ impl Writer {
     }
 }
 
-struct Reader<'a>(&'a [u8]);
+struct FrameReader<'a>(&'a [u8]);
 
-impl<'a> Reader<'a> {
+impl<'a> FrameReader<'a> {
     fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (taken, rest) = self.0.split_first_chunk::<N>()?;
         self.0 = rest;

@@ -20,7 +20,7 @@ pub struct MemoryGeneration {
 
 /// What the group has to tell a member at its poll.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum News {
+pub(super) enum GroupEvent {
     Nothing,
     /// The group goes on without it; it must let go of everything and join again.
     Expelled,
@@ -98,14 +98,16 @@ impl Group {
         }
     }
 
-    pub fn news(&mut self, id: MemberId) -> News {
-        let Some(member) = self.members.get_mut(&id) else { return News::Expelled };
+    pub fn next_event(&mut self, id: MemberId) -> GroupEvent {
+        let Some(member) = self.members.get_mut(&id) else { return GroupEvent::Expelled };
         if self.is_rebalancing && !member.is_ready {
-            return News::LetGo;
+            return GroupEvent::LetGo;
         }
         match member.untold.take() {
-            Some(partitions) => News::Assigned(partitions, MemoryGeneration { member: id, number: self.generation }),
-            None => News::Nothing,
+            Some(partitions) => {
+                GroupEvent::Assigned(partitions, MemoryGeneration { member: id, number: self.generation })
+            }
+            None => GroupEvent::Nothing,
         }
     }
 
@@ -145,9 +147,9 @@ fn range(partitions: i32, count: usize, index: usize) -> Vec<PartitionId> {
 mod tests {
     use super::*;
 
-    fn owned(news: News) -> Vec<i32> {
+    fn owned(news: GroupEvent) -> Vec<i32> {
         match news {
-            News::Assigned(partitions, _) => partitions.iter().map(|partition| partition.0).collect(),
+            GroupEvent::Assigned(partitions, _) => partitions.iter().map(|partition| partition.0).collect(),
             other => panic!("not an assignment: {other:?}"),
         }
     }
@@ -171,20 +173,20 @@ mod tests {
     fn a_generation_waits_until_everyone_has_let_go() {
         let mut group = Group::new(4);
         let a = group.join("a".into());
-        assert_eq!(owned(group.news(a)), [0, 1, 2, 3]);
+        assert_eq!(owned(group.next_event(a)), [0, 1, 2, 3]);
         let b = group.join("b".into());
-        assert_eq!(group.news(b), News::Nothing);
-        assert_eq!(group.news(a), News::LetGo);
+        assert_eq!(group.next_event(b), GroupEvent::Nothing);
+        assert_eq!(group.next_event(a), GroupEvent::LetGo);
         group.rejoin(a);
-        assert_eq!(owned(group.news(a)), [0, 1]);
-        assert_eq!(owned(group.news(b)), [2, 3]);
+        assert_eq!(owned(group.next_event(a)), [0, 1]);
+        assert_eq!(owned(group.next_event(b)), [2, 3]);
     }
 
     #[test]
     fn an_outgoing_generation_is_accepted_until_the_next_begins() {
         let mut group = Group::new(2);
         let a = group.join("a".into());
-        let News::Assigned(_, generation) = group.news(a) else { panic!("not assigned") };
+        let GroupEvent::Assigned(_, generation) = group.next_event(a) else { panic!("not assigned") };
         group.join("b".into());
         assert!(group.accepts(generation));
         group.rejoin(a);
@@ -195,9 +197,9 @@ mod tests {
     fn an_expelled_member_is_refused_and_told() {
         let mut group = Group::new(2);
         let a = group.join("a".into());
-        let News::Assigned(_, generation) = group.news(a) else { panic!("not assigned") };
+        let GroupEvent::Assigned(_, generation) = group.next_event(a) else { panic!("not assigned") };
         group.remove(a);
         assert!(!group.accepts(generation));
-        assert_eq!(group.news(a), News::Expelled);
+        assert_eq!(group.next_event(a), GroupEvent::Expelled);
     }
 }

@@ -14,35 +14,10 @@ use std::time::Duration;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::codec;
-use super::log::MemoryMessage;
-use super::logs::LogId;
-use super::transaction::StoredOffset;
-use crate::domain::{Input, PartitionId};
-use crate::record::Offset;
+use super::frame::{Frame, Misplaced};
 
 const MAGIC: &[u8; 8] = b"tidelog1";
 const HEADER_BYTES: usize = 16;
-
-/// What one commit (or a plain record, or a snapshot) changed.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Frame {
-    pub parts: Vec<Part>,
-    pub offsets: Vec<((PartitionId, Input), StoredOffset)>,
-}
-
-/// The change of one partition log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Part {
-    pub log: LogId,
-    pub start: Offset,
-    /// The high watermark afterwards.
-    pub next: Offset,
-    pub records: Vec<MemoryMessage>,
-}
-
-/// What a frame tells can't be of these logs.
-#[derive(Debug)]
-pub(super) struct Misplaced(pub &'static str);
 
 /// A journal that can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -260,8 +235,10 @@ fn takes(lock: &File) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::broker::memory::{Isolation, Memory, MemorySettings};
+    use crate::broker::Isolation;
+    use crate::broker::memory::{Memory, MemorySettings};
     use crate::broker::{Broker, Producer, Topics, Transaction, TransactionError};
+    use crate::domain::PartitionId;
     use crate::record::Outgoing;
 
     #[test]

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
-use crate::broker::Marks;
+use crate::broker::{Isolation, LogOffsets};
 use crate::record::{Header, Lent, Message, Offset, Outgoing, OwnedHeader, borrowed};
 
 /// What a record costs besides its own bytes; so that a flood of empty ones is bounded, too.
@@ -66,15 +66,6 @@ impl Message for MemoryMessage {
     }
 }
 
-/// Which records a reader is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Isolation {
-    /// Nothing of an open or an aborted transaction, and nothing behind the first open one.
-    ReadCommitted,
-    /// Everything, aborted records included.
-    ReadUncommitted,
-}
-
 /// Whether a topic keeps the last value of each key, or the newest bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cleanup {
@@ -87,7 +78,7 @@ pub(super) enum Cleanup {
 pub(super) struct TransactionNumber(pub u64);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Standing {
+enum Decision {
     Committed,
     Open(TransactionNumber),
     Aborted,
@@ -96,7 +87,7 @@ enum Standing {
 #[derive(Debug)]
 struct Entry {
     offset: Offset,
-    standing: Standing,
+    decision: Decision,
     /// A tombstone outlives one compaction, so that a reader on its way sees it.
     was_compacted: bool,
     contents: Arc<Contents>,
@@ -172,8 +163,8 @@ impl PartitionLog {
         self.open.values().copied().min().unwrap_or(self.next)
     }
 
-    pub fn marks(&self) -> Marks {
-        Marks { earliest: self.start, stable: self.last_stable_offset(), end: self.next }
+    pub fn marks(&self) -> LogOffsets {
+        LogOffsets { start: self.start, last_stable: self.last_stable_offset(), high_watermark: self.next }
     }
 
     pub fn bytes(&self) -> u64 {
@@ -194,8 +185,8 @@ impl PartitionLog {
             self.open.entry(number).or_insert(offset);
         }
         self.bytes += contents.bytes();
-        let standing = transaction.map_or(Standing::Committed, Standing::Open);
-        self.entries.push_back(Entry { offset, standing, was_compacted: false, contents });
+        let decision = transaction.map_or(Decision::Committed, Decision::Open);
+        self.entries.push_back(Entry { offset, decision, was_compacted: false, contents });
         self.next += 1;
         offset
     }
@@ -205,7 +196,7 @@ impl PartitionLog {
         let Some(&first) = self.open.get(&number) else { return Vec::new() };
         self.entries
             .range(self.index_of(first)..)
-            .filter(|entry| entry.standing == Standing::Open(number))
+            .filter(|entry| entry.decision == Decision::Open(number))
             .map(Entry::message)
             .collect()
     }
@@ -214,8 +205,8 @@ impl PartitionLog {
     pub fn end_transaction(&mut self, number: TransactionNumber, commit: bool) {
         let Some(first) = self.open.remove(&number) else { return };
         let from = self.index_of(first);
-        for entry in self.entries.range_mut(from..).filter(|entry| entry.standing == Standing::Open(number)) {
-            entry.standing = if commit { Standing::Committed } else { Standing::Aborted };
+        for entry in self.entries.range_mut(from..).filter(|entry| entry.decision == Decision::Open(number)) {
+            entry.decision = if commit { Decision::Committed } else { Decision::Aborted };
         }
         self.next += 1;
     }
@@ -227,7 +218,7 @@ impl PartitionLog {
             .entries
             .range(self.index_of(from)..)
             .take_while(|entry| entry.offset < end)
-            .filter(|entry| isolation == Isolation::ReadUncommitted || entry.standing == Standing::Committed)
+            .filter(|entry| isolation == Isolation::ReadUncommitted || entry.decision == Decision::Committed)
             .map(Entry::message);
         let messages: Vec<_> = shown.by_ref().take(limit).collect();
         let position = match messages.last() {
@@ -245,7 +236,7 @@ impl PartitionLog {
         while self.bytes > limit {
             let Some(oldest) = self.entries.pop_front_if(|entry| entry.offset < stable) else { break };
             let bytes = oldest.contents.bytes();
-            let unread = oldest.standing == Standing::Committed && oldest.offset >= unread_from;
+            let unread = oldest.decision == Decision::Committed && oldest.offset >= unread_from;
             self.bytes -= bytes;
             self.start = oldest.offset + 1;
             dropped += Dropped { records: 1, bytes, unread: unread.into() };
@@ -289,7 +280,7 @@ impl PartitionLog {
         let stable = self.last_stable_offset();
         let mut last: HashMap<&[u8], Offset> = HashMap::new();
         for entry in self.entries.iter().filter(|entry| entry.is_decided(stable)) {
-            if let (Standing::Committed, Some(key)) = (entry.standing, &entry.contents.key) {
+            if let (Decision::Committed, Some(key)) = (entry.decision, &entry.contents.key) {
                 last.insert(key, entry.offset);
             }
         }
@@ -298,7 +289,7 @@ impl PartitionLog {
             .iter()
             .map(|entry| {
                 let key = entry.contents.key.as_deref().unwrap_or_default();
-                let is_last = entry.standing == Standing::Committed && last.get(key) == Some(&entry.offset);
+                let is_last = entry.decision == Decision::Committed && last.get(key) == Some(&entry.offset);
                 let is_spent = entry.contents.value.is_none() && entry.was_compacted;
                 !entry.is_decided(stable) || (is_last && !is_spent)
             })
@@ -312,7 +303,7 @@ impl PartitionLog {
 
     /// Everything committed, as a snapshot holds it.
     pub fn committed_records(&self) -> impl Iterator<Item = MemoryMessage> {
-        self.entries.iter().filter(|entry| entry.standing == Standing::Committed).map(Entry::message)
+        self.entries.iter().filter(|entry| entry.decision == Decision::Committed).map(Entry::message)
     }
 
     /// Puts back what a journal tells: committed records, in any order between the frames, and where the log stood.
@@ -320,7 +311,7 @@ impl PartitionLog {
         for MemoryMessage { offset, contents } in records {
             self.bytes += contents.bytes();
             let at = self.index_of(offset);
-            self.entries.insert(at, Entry { offset, standing: Standing::Committed, was_compacted: false, contents });
+            self.entries.insert(at, Entry { offset, decision: Decision::Committed, was_compacted: false, contents });
         }
         self.start = self.start.max(start);
         self.next = self.next.max(next);

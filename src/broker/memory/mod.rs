@@ -14,8 +14,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::{
-    Bounds, Broker, BrokerError, BrokerTime, CommitNote, Committed, ErrorClass, ForwardProgress, Peek, Standing,
-    TopicDescription, Topics,
+    Broker, BrokerError, BrokerTime, CommitMetadata, Committed, ErrorClass, ForwardProgress, Isolation, LogRange,
+    PartitionOffsets, RecordLookup, TopicDescription, Topics,
 };
 use crate::domain::{Input, PartitionId};
 use crate::record::{Offset, Outgoing};
@@ -23,6 +23,7 @@ use crate::record::{Offset, Outgoing};
 mod changelog;
 mod codec;
 mod fault;
+mod frame;
 mod group;
 mod journal;
 mod log;
@@ -36,7 +37,7 @@ pub use changelog::MemoryChangelog;
 pub use fault::Fault;
 pub use group::MemoryGeneration;
 pub use journal::JournalError;
-pub use log::{Dropped, Isolation, MemoryMessage};
+pub use log::{Dropped, MemoryMessage};
 pub use producer::{MemoryProducer, MemoryTransaction};
 pub use source::MemorySource;
 
@@ -273,7 +274,7 @@ impl Memory {
     }
 }
 
-impl Peek for Memory {
+impl RecordLookup for Memory {
     fn first_between(
         &self,
         input: Input,
@@ -332,7 +333,7 @@ impl Broker for Memory {
         let mut open = Vec::new();
         for partition in (0..state.logs.partitions_of(topic)).map(PartitionId) {
             let marks = state.logs[state.logs.id(topic, partition)?].marks();
-            open.extend((marks.stable < marks.end).then_some(partition));
+            open.extend((marks.last_stable < marks.high_watermark).then_some(partition));
         }
         Ok(open)
     }
@@ -343,8 +344,8 @@ impl Broker for Memory {
         Ok(state.open_writers(changelog).cloned().collect())
     }
 
-    fn bounds(&self, partition: PartitionId) -> Result<Vec<Bounds>, BrokerError> {
-        let bounds = |_, log: &PartitionLog| Bounds { earliest: log.start(), end: log.high_watermark() };
+    fn log_ranges(&self, partition: PartitionId) -> Result<Vec<LogRange>, BrokerError> {
+        let bounds = |_, log: &PartitionLog| LogRange { earliest: log.start(), end: log.high_watermark() };
         Ok(self.of_inputs(partition, bounds)?.into_iter().map(|(_, bounds)| bounds).collect())
     }
 
@@ -373,10 +374,10 @@ impl Broker for Memory {
         self.high_watermark(self.topics.rekey(), partition)
     }
 
-    fn standing(&self, partition: PartitionId) -> Result<Standing, BrokerError> {
+    fn partition_offsets(&self, partition: PartitionId) -> Result<PartitionOffsets, BrokerError> {
         let state = self.shared.lock();
         let marks = |topic: &str| state.logs.id(topic, partition).map(|id| state.logs[id].marks());
-        Ok(Standing {
+        Ok(PartitionOffsets {
             changelog: marks(&self.topics.changelog)?,
             inputs: self.topics.inputs.iter().map(|topic| marks(topic)).collect::<Result<_, _>>()?,
             committed: committed_in(&state, partition),
@@ -406,7 +407,7 @@ fn committed_in(state: &State, partition: PartitionId) -> Vec<Committed> {
     let committed = of_partition.map(|(&(_, input), stored)| Committed {
         input,
         offset: stored.offset,
-        note: CommitNote::parse(&stored.metadata),
+        note: CommitMetadata::parse(&stored.metadata),
     });
     committed.collect()
 }

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::fault::{Fault, Operation};
+use super::frame::StoredOffset;
 use super::group::MemoryGeneration;
-use super::transaction::{Epoch, Fenced, State, StoredOffset};
+use super::transaction::{Epoch, Fenced, State};
 use super::{Shared, journal_failed};
 use crate::broker::{BrokerError, OffsetCommit, Producer, Transaction, TransactionError};
 use crate::record::Lent;
@@ -175,8 +176,8 @@ impl Transaction for MemoryTransaction<'_> {
         held.map_err(|Fenced| self.producer.die(CALL, FENCED))
     }
 
-    fn touch_offsets(&mut self) -> Result<(), TransactionError> {
-        const CALL: &str = "touch_offsets";
+    fn join_offsets(&mut self) -> Result<(), TransactionError> {
+        const CALL: &str = "join_offsets";
         let shared = self.producer.shared.clone();
         let mut state = shared.lock();
         self.check_standing(&state, CALL)?;

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use super::Shared;
 use super::fault::Operation;
-use super::group::{MemberId, MemoryGeneration, News};
-use super::log::{Isolation, MemoryMessage};
+use super::group::{GroupEvent, MemberId, MemoryGeneration};
+use super::log::MemoryMessage;
 use super::transaction::State;
+use crate::broker::Isolation;
 use crate::broker::{BrokerError, ErrorClass, Polled, Source};
 use crate::domain::{Input, PartitionId};
 use crate::record::Offset;
@@ -67,16 +68,16 @@ impl MemorySource {
             state.group.remove(self.member);
         }
         loop {
-            let lost = match state.group.news(self.member) {
-                News::Nothing => return false,
-                News::Assigned(partitions, generation) => {
+            let lost = match state.group.next_event(self.member) {
+                GroupEvent::Nothing => return false,
+                GroupEvent::Assigned(partitions, generation) => {
                     self.generation = Some(generation);
                     self.owned.clone_from(&partitions);
                     into.push(Polled::Assigned(partitions));
                     return true;
                 }
-                News::LetGo => false,
-                News::Expelled => true,
+                GroupEvent::LetGo => false,
+                GroupEvent::Expelled => true,
             };
             if !self.owned.is_empty() {
                 self.flows.clear();
@@ -90,7 +91,7 @@ impl MemorySource {
 
     /// Tells the group that everything was let go.
     fn rejoin(&mut self, state: &mut State) {
-        if state.group.news(self.member) == News::Expelled {
+        if state.group.next_event(self.member) == GroupEvent::Expelled {
             self.member = state.group.join(self.name.clone());
         } else {
             state.group.rejoin(self.member);

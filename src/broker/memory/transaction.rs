@@ -8,8 +8,9 @@ use std::io;
 use std::sync::Arc;
 
 use super::fault::{Faults, Operation};
+use super::frame::{Frame, Misplaced, Part, StoredOffset};
 use super::group::Group;
-use super::journal::{Frame, Journal, Misplaced, Part};
+use super::journal::Journal;
 use super::log::{Cleanup, Contents, Dropped, TransactionNumber};
 use super::logs::{LogId, Logs};
 use super::{MemoryMessage, MemorySettings};
@@ -25,7 +26,7 @@ const MAX_OFFSET: Offset = Offset::MAX / 2;
 pub(super) struct Epoch(u64);
 
 #[derive(Debug)]
-struct Holder {
+struct TransactionalId {
     epoch: Epoch,
     open: Option<Open>,
     /// Of a transaction that ended everywhere else.
@@ -37,13 +38,6 @@ struct Holder {
 /// Which transactions end in which logs.
 type Ends = BTreeMap<LogId, Vec<TransactionNumber>>;
 
-/// A committed offset of the group.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct StoredOffset {
-    pub offset: Offset,
-    pub metadata: String,
-}
-
 type Offsets = BTreeMap<(PartitionId, Input), StoredOffset>;
 
 /// What an open transaction has touched.
@@ -52,7 +46,7 @@ struct Open {
     number: TransactionNumber,
     logs: BTreeSet<LogId>,
     offsets: Offsets,
-    touches_offsets: bool,
+    joins_offsets: bool,
     bytes: u64,
 }
 
@@ -66,7 +60,7 @@ pub(super) struct State {
     pub faults: Faults,
     pub dropped: Dropped,
     pub journal: Option<Journal>,
-    holders: BTreeMap<Arc<str>, Holder>,
+    holders: BTreeMap<Arc<str>, TransactionalId>,
     next_transaction: u64,
 }
 
@@ -107,7 +101,12 @@ impl State {
         self.end(id, false)?;
         let holder = self.holders.entry(id.clone()).and_modify(|holder| holder.epoch.0 += 1);
         Ok(holder
-            .or_insert_with(|| Holder { epoch: Epoch(0), open: None, hanging: Offsets::new(), stuck: Ends::new() })
+            .or_insert_with(|| TransactionalId {
+                epoch: Epoch(0),
+                open: None,
+                hanging: Offsets::new(),
+                stuck: Ends::new(),
+            })
             .epoch)
     }
 
@@ -132,7 +131,7 @@ impl State {
         offsets: impl IntoIterator<Item = ((PartitionId, Input), StoredOffset)>,
     ) -> Result<(), Fenced> {
         let open = self.open(holder)?;
-        open.touches_offsets = true;
+        open.joins_offsets = true;
         open.offsets.extend(offsets);
         Ok(())
     }
@@ -140,8 +139,9 @@ impl State {
     /// The id by which an offset of this partition is pending.
     pub fn holder_of_offsets(&self, partition: PartitionId) -> Option<&Arc<str>> {
         let holds = |offsets: &Offsets| offsets.keys().any(|key| key.0 == partition);
-        let is_pending =
-            |holder: &Holder| holds(&holder.hanging) || holder.open.as_ref().is_some_and(|open| holds(&open.offsets));
+        let is_pending = |holder: &TransactionalId| {
+            holds(&holder.hanging) || holder.open.as_ref().is_some_and(|open| holds(&open.offsets))
+        };
         self.holders.iter().find(|(_, holder)| is_pending(holder)).map(|(id, _)| id)
     }
 
@@ -149,7 +149,8 @@ impl State {
     pub fn open_writers(&self, changelog: LogId) -> impl Iterator<Item = &Arc<str>> {
         let holds = move |offsets: &Offsets| offsets.keys().any(|key| key.0 == changelog.partition);
         let writes = move |open: &Open| open.logs.contains(&changelog) || holds(&open.offsets);
-        let is_open = move |holder: &Holder| holds(&holder.hanging) || holder.open.as_ref().is_some_and(writes);
+        let is_open =
+            move |holder: &TransactionalId| holds(&holder.hanging) || holder.open.as_ref().is_some_and(writes);
         self.holders.iter().filter(move |(_, holder)| is_open(holder)).map(|(id, _)| id)
     }
 
@@ -157,7 +158,7 @@ impl State {
     pub fn end(&mut self, id: &Arc<str>, commit: bool) -> io::Result<()> {
         let Some(holder) = self.holders.get_mut(id) else { return Ok(()) };
         let Some(mut open) = holder.open.take() else { return Ok(()) };
-        if open.touches_offsets {
+        if open.joins_offsets {
             let own = std::mem::replace(&mut open.offsets, std::mem::take(&mut holder.hanging));
             open.offsets.extend(own);
             if !open.offsets.is_empty() && self.faults.take(Operation::End).is_some() {
@@ -246,7 +247,7 @@ impl State {
             number,
             logs: BTreeSet::new(),
             offsets: BTreeMap::new(),
-            touches_offsets: false,
+            joins_offsets: false,
             bytes: 0,
         }))
     }

@@ -7,7 +7,8 @@ use anyhow::{Context, Result};
 
 use super::TICK;
 use crate::broker::Broker;
-use crate::broker::memory::{Isolation, Memory};
+use crate::broker::Isolation;
+use crate::broker::memory::Memory;
 use crate::config::Config;
 use crate::domain::{DAY_MS, Input, PartitionId, Source, Timestamp};
 use crate::generate::{Generator, Record};

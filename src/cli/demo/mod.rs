@@ -20,12 +20,12 @@ use clap::Args;
 use self::feed::Feed;
 use self::view::Viewer;
 use super::{ConfigFlag, UsageError, signals};
-use crate::api::Server;
+use crate::api::{ApiState, ROUTES, Registry, Server};
 use crate::broker::memory::{Memory, MemorySettings};
-use crate::config::{Config, LogLevel};
+use crate::config::{Config, ConfigError, LogLevel};
 use crate::generate::{Generator, Settings};
 use crate::runtime::{self, Board, Clock, Job, LaneError, Mode, Stop};
-use crate::telemetry::{self, Names};
+use crate::telemetry;
 
 #[derive(Debug, Args)]
 pub(super) struct DemoArgs {
@@ -73,17 +73,19 @@ pub(super) fn run(args: &DemoArgs) -> Result<()> {
     let settings = args.settings()?;
     // A table and lines of a log don't share a screen; what matters is on the table.
     telemetry::init_logging(config.telemetry.log_format, config.telemetry.log_level.min(LogLevel::Warn));
-    let job = config.job(Mode::Endless)?;
+    let job = config.job(Mode::Endless).map_err(ConfigError::of_rules)?;
     let broker = open(args, &config)?;
     let stop = Stop::default();
     signals::stop_on_signals(stop.clone())?;
     let feed = Feed::new(broker.clone(), &config, Generator::new(settings))?;
     let clock = Clock::accelerated(feed.starts_at(), args.speed);
-    let board = Board::default();
+    let (board, registry) = (Board::default(), Arc::new(Registry::default()));
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let pages = Server::start(address, config.telemetry_limits(), board.clone(), Names::of(&job), clock.clone())?;
-    let lanes = Lanes { broker: broker.clone(), job: Arc::clone(&job), clock: clock.clone(), board: board.clone() };
-    let viewer = Viewer::new(broker, &job, board, clock.clone(), pages.address());
+    let state = ApiState::new(&job, board.clone(), registry.clone(), clock.clone());
+    let server = Server::start(address, config.telemetry_limits(), state, ROUTES)?;
+    let lanes =
+        Lanes { broker: broker.clone(), job: Arc::clone(&job), clock: clock.clone(), board: board.clone(), registry };
+    let viewer = Viewer::new(broker, &job, board, clock.clone(), server.address());
 
     let running = lanes.start(usize::from(config.application.lanes), stop.clone())?;
     let feeding = feed.start(clock, stop.clone())?;
@@ -121,13 +123,14 @@ struct Lanes {
     job: Arc<Job>,
     clock: Clock,
     board: Board,
+    registry: Arc<Registry>,
 }
 
 impl Lanes {
     /// However they end, everything ends.
     fn start(self, lanes: usize, stop: Stop) -> Result<thread::JoinHandle<Result<(), LaneError>>> {
         let run = move || {
-            let ran = runtime::run(&self.broker, &self.job, lanes, &self.clock, &self.board, &stop);
+            let ran = runtime::run(&self.broker, &self.job, lanes, &self.clock, &self.board, self.registry, &stop);
             stop.stop();
             ran
         };

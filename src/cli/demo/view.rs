@@ -8,7 +8,8 @@ use anyhow::Result;
 use serde_json::Value;
 
 use crate::broker::Broker;
-use crate::broker::memory::{Isolation, Memory};
+use crate::broker::Isolation;
+use crate::broker::memory::Memory;
 use crate::domain::{PartitionId, Timestamp};
 use crate::record::{Message, Offset};
 use crate::runtime::{Board, Clock, Job};

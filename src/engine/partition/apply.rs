@@ -6,7 +6,7 @@ use super::{Partition, announcer};
 use crate::domain::{Body, DAY_MS, Event, Stage, Tier, Timestamp, UserId};
 use crate::engine::Disposition;
 use crate::engine::effect::{Effect, OutputReason};
-use crate::engine::hand::{Content, Slot};
+use crate::engine::overlay::{Content, Slot};
 use crate::ingest::{self, Reject};
 use crate::record::Coordinates;
 use crate::rules::Rules;
@@ -16,12 +16,12 @@ impl Partition {
     /// Whether the event is older than what can be counted. An erasure never is; what an erasure suppresses isn't looked at.
     pub(super) fn too_old(&mut self, slot: Slot, event: &Event) -> Result<Option<Reject>, StateError> {
         let horizon_ms = i64::from(Rules::HORIZON_DAYS) * DAY_MS;
-        let oldest = self.hand.clock.watermark.map(|watermark| watermark.minus_millis(horizon_ms));
+        let oldest = self.overlay.clock.watermark.map(|watermark| watermark.minus_millis(horizon_ms));
         let detail = if oldest.is_some_and(|oldest| event.time < oldest) {
             "older than the watermark less the horizon"
         } else {
-            let touched = self.hand.slot(slot);
-            if touched.content != Content::User || !touched.user.has_left(event.time, self.engine.rules.zone()) {
+            let entry = self.overlay.slot(slot);
+            if entry.content != Content::User || !entry.user.has_left(event.time, self.engine.rules.zone()) {
                 return Ok(None);
             }
             "on a day that has left the user's history"
@@ -47,17 +47,17 @@ impl Partition {
             self.erase(slot, event)?;
             return Ok(Disposition::Applied);
         }
-        let touched = self.hand.slot(slot);
-        if touched.content == Content::Absent {
-            touched.content = Content::User;
-            touched.user = User::new(erased_at);
-            touched.rules_generation = self.engine.rules.generation();
+        let entry = self.overlay.slot(slot);
+        if entry.content == Content::Absent {
+            entry.content = Content::User;
+            entry.user = User::new(erased_at);
+            entry.rules_generation = self.engine.rules.generation();
         }
-        if touched.user.recognises(event) {
+        if entry.user.recognises(event) {
             return Ok(Disposition::Duplicate);
         }
         self.fold(slot, event, at, effects)?;
-        self.hand.changed(slot);
+        self.overlay.changed(slot);
         Ok(Disposition::Applied)
     }
 
@@ -70,8 +70,8 @@ impl Partition {
         effects: &mut Vec<Effect>,
     ) -> Result<(), StateError> {
         let rules = &self.engine.rules;
-        let watermark = self.hand.clock.watermark.unwrap_or(event.time);
-        let user = &mut self.hand.slot(slot).user;
+        let watermark = self.overlay.clock.watermark.unwrap_or(event.time);
+        let user = &mut self.overlay.slot(slot).user;
         let silent_since = user.history.last_activity();
         let changed = user.apply(event, rules.zone());
         let as_of = user.newest.map_or(watermark, |newest| newest.max(watermark));
@@ -81,7 +81,7 @@ impl Partition {
         let late = event.time < watermark;
         let reversal = changed.reversal;
 
-        let mut announcer = announcer(&self.engine, &mut self.hand, slot, as_of, Some(at), effects)?;
+        let mut announcer = announcer(&self.engine, &mut self.overlay, slot, as_of, Some(at), effects)?;
         if announcer.user.history.last_activity() > silent_since && announcer.user.stage != Stage::Active {
             announcer.cleared(silent_since, if late { OutputReason::LateData } else { OutputReason::Behaviour });
         }
@@ -99,35 +99,35 @@ impl Partition {
 
     /// When the user was erased, as far as that is remembered.
     fn erased_at(&mut self, slot: Slot, id: &UserId) -> Result<Option<Timestamp>, StateError> {
-        let touched = self.hand.slot(slot);
-        if touched.content == Content::User && touched.user.incarnation != 0 {
-            return Ok(Some(Timestamp::of_millis(touched.user.incarnation)));
+        let entry = self.overlay.slot(slot);
+        if entry.content == Content::User && entry.user.incarnation != 0 {
+            return Ok(Some(Timestamp::of_millis(entry.user.incarnation)));
         }
-        if touched.content == Content::User || self.hand.erasures == 0 {
+        if entry.content == Content::User || self.overlay.erasures == 0 {
             return Ok(None);
         }
-        let marker = self.hand.touch(&erasure_key(id), &self.users)?;
-        match self.hand.slot(marker).content {
+        let marker = self.overlay.load(&erasure_key(id), &self.users)?;
+        match self.overlay.slot(marker).content {
             Content::Erasure { erased_at, .. } => Ok(Some(erased_at)),
             _ => Ok(None),
         }
     }
 
-    /// Removes all that is held of a user, and remembers when, under a key that doesn't tell whose.
+    /// Removes all that is stored of a user, and remembers when, under a key that doesn't tell whose.
     fn erase(&mut self, slot: Slot, event: &Event) -> Result<(), StateError> {
         let generation = self.engine.rules.generation();
         // An erasure that comes late is remembered as long: what it suppresses is still to be read, whatever its own time.
-        let stream_time = self.hand.clock.stream_time.map_or(event.time, |now| now.max(event.time));
+        let stream_time = self.overlay.clock.stream_time.map_or(event.time, |now| now.max(event.time));
         let forget_at = stream_time.plus_millis(self.engine.settings.retention_ms);
-        self.hand.slot(slot).content = Content::Absent;
-        self.hand.changed(slot);
-        let marker = self.hand.touch(&erasure_key(&event.user), &self.users)?;
-        let touched = self.hand.slot(marker);
-        self.hand.erasures += usize::from(touched.content == Content::Absent);
-        let touched = self.hand.slot(marker);
-        touched.content = Content::Erasure { erased_at: event.time, forget_at };
-        touched.rules_generation = generation;
-        self.hand.changed(marker);
+        self.overlay.slot(slot).content = Content::Absent;
+        self.overlay.changed(slot);
+        let marker = self.overlay.load(&erasure_key(&event.user), &self.users)?;
+        let entry = self.overlay.slot(marker);
+        self.overlay.erasures += usize::from(entry.content == Content::Absent);
+        let entry = self.overlay.slot(marker);
+        entry.content = Content::Erasure { erased_at: event.time, forget_at };
+        entry.rules_generation = generation;
+        self.overlay.changed(marker);
         Ok(())
     }
 }

@@ -8,28 +8,28 @@ use super::{Partition, announcer};
 use crate::domain::{Tier, Timestamp};
 use crate::engine::Slice;
 use crate::engine::effect::{Effect, OutputReason};
-use crate::engine::hand::{Content, Slot};
+use crate::engine::overlay::{Content, Slot};
 use crate::rules::Ruleset;
 use crate::state::StateError;
 
 impl Partition {
     /// Fires what is due by W, in order of (deadline, user), until the slice is full.
     pub(super) fn fire(&mut self, effects: &mut Vec<Effect>) -> Result<Slice, StateError> {
-        let Some(watermark) = self.hand.clock.watermark else { return Ok(Slice::Complete) };
+        let Some(watermark) = self.overlay.clock.watermark else { return Ok(Slice::Complete) };
         loop {
             if self.is_slice_full() {
                 return Ok(Slice::Full);
             }
-            let Some((due, slot)) = self.hand.take_due(watermark, &self.users, &mut self.timers)? else {
+            let Some((due, slot)) = self.overlay.take_due(watermark, &self.users, &mut self.timers)? else {
                 return Ok(Slice::Complete);
             };
-            self.hand.fired += 1;
-            match self.hand.slot(slot).content {
+            self.overlay.fired += 1;
+            match self.overlay.slot(slot).content {
                 Content::User => self.fire_user(due, slot, effects)?,
                 Content::Erasure { erased_at, .. } => self.forget(due, slot, erased_at),
                 Content::Absent => {}
             }
-            self.hand.changed(slot);
+            self.overlay.changed(slot);
         }
     }
 
@@ -37,18 +37,18 @@ impl Partition {
     fn forget(&mut self, due: Timestamp, slot: Slot, erased_at: Timestamp) {
         let forget_at = erased_at.plus_millis(self.engine.settings.retention_ms);
         if forget_at > due {
-            self.hand.slot(slot).content = Content::Erasure { erased_at, forget_at };
+            self.overlay.slot(slot).content = Content::Erasure { erased_at, forget_at };
         } else {
-            self.hand.slot(slot).content = Content::Absent;
-            self.hand.erasures -= 1;
+            self.overlay.slot(slot).content = Content::Absent;
+            self.overlay.erasures -= 1;
         }
     }
 
     /// Fires one deadline of a user; of two at one instant the tier's. Of that kind the user has none then but a later one, so
     /// that all that is due by W is fired after so many calls, whatever the rules make of it.
     fn fire_user(&mut self, due: Timestamp, slot: Slot, effects: &mut Vec<Effect>) -> Result<(), StateError> {
-        let deadlines = self.hand.slot(slot).user.deadlines;
-        let mut announcer = announcer(&self.engine, &mut self.hand, slot, due, None, effects)?;
+        let deadlines = self.overlay.slot(slot).user.deadlines;
+        let mut announcer = announcer(&self.engine, &mut self.overlay, slot, due, None, effects)?;
         if deadlines.tier == Some(due) {
             let as_of = announcer.user.newest.map_or(due, |newest| newest.max(due));
             let day = announcer.rules.zone().day(as_of);
@@ -63,17 +63,17 @@ impl Partition {
 
     /// Re-evaluates users whose state older rules wrote, until the slice is full. A stage is never taken back.
     pub(super) fn reevaluate(&mut self, effects: &mut Vec<Effect>) -> Result<Slice, StateError> {
-        while self.hand.to_reevaluate > 0 {
+        while self.overlay.to_reevaluate > 0 {
             if self.is_slice_full() {
                 return Ok(Slice::Full);
             }
-            self.hand.to_reevaluate -= 1;
-            self.hand.fired += 1;
-            let key = self.users.read().held(self.outdated[self.hand.to_reevaluate]).copied_key();
-            let slot = self.hand.touch(&key, &self.users)?;
+            self.overlay.to_reevaluate -= 1;
+            self.overlay.fired += 1;
+            let key = self.users.read().entry(self.outdated[self.overlay.to_reevaluate]).copied_key();
+            let slot = self.overlay.load(&key, &self.users)?;
             let retired = self.renumber(slot);
-            if let Some(watermark) = self.hand.clock.watermark {
-                let mut announcer = announcer(&self.engine, &mut self.hand, slot, watermark, None, effects)?;
+            if let Some(watermark) = self.overlay.clock.watermark {
+                let mut announcer = announcer(&self.engine, &mut self.overlay, slot, watermark, None, effects)?;
                 announcer.silent |= announcer.rules.rules().quiet;
                 announcer.retired = retired;
                 let as_of = announcer.user.newest.map_or(watermark, |newest| newest.max(watermark));
@@ -82,7 +82,7 @@ impl Partition {
                 announcer.plan_stage();
                 announcer.stages_due(watermark, OutputReason::RuleChange);
             }
-            self.hand.changed(slot);
+            self.overlay.changed(slot);
         }
         Ok(Slice::Complete)
     }
@@ -90,10 +90,10 @@ impl Partition {
     /// Turns what was announced of a user under older rules into what it is called now. The name of a tier that is no more.
     fn renumber(&mut self, slot: Slot) -> Option<Arc<str>> {
         let rules = &self.engine.rules;
-        let touched = self.hand.slot(slot);
-        let ladder = self.old_ladders.iter().find(|ladder| ladder.generation == touched.rules_generation);
-        touched.rules_generation = rules.generation();
-        let (ladder, announced) = (&ladder?.rungs, touched.user.announced.as_mut()?);
+        let entry = self.overlay.slot(slot);
+        let ladder = self.old_ladders.iter().find(|ladder| ladder.generation == entry.rules_generation);
+        entry.rules_generation = rules.generation();
+        let (ladder, announced) = (&ladder?.rungs, entry.user.announced.as_mut()?);
         let name = ladder.get(announced.rung_index()?).map_or(Ruleset::RETIRED, String::as_str);
         match rules.rung_named(name) {
             Some(tier) => {

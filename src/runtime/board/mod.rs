@@ -3,5 +3,6 @@
 //! Must not know: who judges it (`watch`), or how a lane works (`lane`).
 
 pub(super) mod calls;
+pub(super) mod published;
 pub mod status;
 pub(super) mod topic_faults;

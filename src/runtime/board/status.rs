@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::domain::{PartitionId, Timestamp};
-use crate::engine::Users;
 use crate::pipeline::tally::{OutputCounts, Tally};
 use crate::runtime::board::calls::OpenCall;
 use crate::runtime::lane::idle::IdleWait;
@@ -141,8 +140,6 @@ pub struct PartitionStatus {
     /// By input, `rekey` last.
     pub inputs: Vec<InputStatus>,
     pub outputs: OutputCounts,
-    /// The committed users, to be looked up.
-    pub store: Option<Arc<Users>>,
     /// The topics that its state is made from.
     pub identities: Identities,
 }

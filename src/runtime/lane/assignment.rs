@@ -62,6 +62,7 @@ impl<B: Broker> Lane<B> {
         self.leaving.clear();
         for partition in partitions {
             let is_unsettled = self.unsettled.as_mut().is_some_and(|it| it.partitions.remove(partition));
+            self.published.remove(partition);
             let held = self.partitions.remove(partition);
             // What failed here is not held against it when it comes back.
             self.succeeded(Activity::Restore(*partition));
@@ -69,10 +70,7 @@ impl<B: Broker> Lane<B> {
             if !lost && !is_unsettled {
                 self.park(*partition, held, now_ms);
             }
-            self.context.board.partition(*partition, |status| {
-                status.phase = Phase::Away;
-                status.store = None;
-            });
+            self.context.board.partition(*partition, |status| status.phase = Phase::Away);
         }
         if !self.has_uncommitted() {
             self.batch = None;
@@ -127,10 +125,8 @@ impl<B: Broker> Lane<B> {
 
     pub(in crate::runtime) fn hold_restoring(&mut self, partition: PartitionId, restoring: Box<Restoring<B>>) {
         let phase = Phase::Restoring { stage: RestoreStage::default(), remaining: 0 };
-        self.context.board.partition(partition, |status| {
-            status.phase = phase;
-            status.store = None;
-        });
+        self.context.board.partition(partition, |status| status.phase = phase);
+        self.published.remove(&partition);
         self.partitions.insert(partition, PartitionSlot::Restoring(restoring));
     }
 }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::broker::{Broker, CommitNote, Producer, Transaction, TransactionError};
+use crate::broker::{Broker, CommitMetadata, Producer, Transaction, TransactionError};
 use crate::domain::{PartitionId, Timestamp};
 use crate::record::Lent;
 use crate::runtime::LaneError;
@@ -42,7 +42,7 @@ impl<B: Broker> Lane<B> {
             self.batch = None;
             return Ok(());
         }
-        let note = CommitNote { transactional_id: self.transactional_id.clone(), number: self.next_number };
+        let note = CommitMetadata { transactional_id: self.transactional_id.clone(), number: self.next_number };
         self.next_number += 1;
         let span = tracing::debug_span!("batch", lane = self.index, number = note.number);
         let _entered = span.enter();
@@ -95,7 +95,7 @@ impl<B: Broker> Lane<B> {
     }
 
     /// The transaction itself; how many records it wrote.
-    fn write(&mut self, partitions: &BTreeSet<PartitionId>, note: &CommitNote) -> Result<u64, Failed> {
+    fn write(&mut self, partitions: &BTreeSet<PartitionId>, note: &CommitMetadata) -> Result<u64, Failed> {
         let lacking = |what: &str| TransactionError::Abortable { call: "begin", reason: what.to_owned() };
         let batch = self.batch.as_ref().ok_or_else(|| lacking("no generation was captured"))?;
         let producer = self.producer.as_mut().ok_or_else(|| lacking("no producer"))?;
@@ -133,7 +133,7 @@ impl<B: Broker> Lane<B> {
         Ok(writes)
     }
 
-    pub(in crate::runtime) fn install(&mut self, partitions: &BTreeSet<PartitionId>, note: &CommitNote) {
+    pub(in crate::runtime) fn install(&mut self, partitions: &BTreeSet<PartitionId>, note: &CommitMetadata) {
         self.commits += 1;
         self.batch = None;
         let mut has_forwarded = false;
@@ -178,7 +178,7 @@ impl<B: Broker> Lane<B> {
     /// What the settings let a batch hold.
     fn most(&self) -> BatchSize {
         let (settings, effects) = (&self.job.settings, self.job.engine.settings().max_effects);
-        BatchSize { records: settings.batch_records, bytes: settings.batch_bytes.bytes(), effects }
+        BatchSize { records: settings.max_batch_records, bytes: settings.max_batch_bytes, effects }
     }
 
     fn count(&self, change: impl FnOnce(&mut Transactions)) {

@@ -31,6 +31,7 @@ use crate::merge::FlowControl;
 use crate::pipeline::task::{HandleOutcome, PartitionTask};
 use crate::runtime::LaneError;
 use crate::runtime::board::calls::{Call, Calling};
+use crate::runtime::board::published::Published;
 use crate::runtime::context::LaneContext;
 use crate::runtime::job::Job;
 use crate::runtime::lane::batch_limit::BatchLimit;
@@ -97,6 +98,8 @@ pub struct Lane<B: Broker> {
     pub(in crate::runtime) source: B::Source,
     pub(in crate::runtime) producer: Option<B::Producer>,
     pub(in crate::runtime) partitions: BTreeMap<PartitionId, PartitionSlot<B>>,
+    /// The tables of those that are active, for others to read.
+    pub(in crate::runtime) published: BTreeMap<PartitionId, Published>,
     /// Of revoked partitions, until the next assignment shows which come back.
     pub(in crate::runtime) parked: BTreeMap<PartitionId, Box<Restoring<B>>>,
     /// Whether the group has answered since partitions were revoked.
@@ -158,6 +161,7 @@ impl<B: Broker> Lane<B> {
             source,
             producer: None,
             partitions: BTreeMap::new(),
+            published: BTreeMap::new(),
             parked: BTreeMap::new(),
             is_assigned: false,
             batch: None,
@@ -190,7 +194,17 @@ impl<B: Broker> Lane<B> {
         let now_ms = self.context.clock.monotonic_ms();
         self.look_at_topics(now_ms)?;
         let action = self.select(now_ms);
-        self.apply(action, now_ms)
+        let outcome = self.apply(action, now_ms);
+        debug_assert!(
+            outcome.is_err() || self.publishes_what_is_active(),
+            "what others may read is not what is served"
+        );
+        outcome
+    }
+
+    fn publishes_what_is_active(&self) -> bool {
+        let is_active = |slot: &PartitionSlot<B>| matches!(slot, PartitionSlot::Active(_));
+        self.partitions.iter().filter(|(_, slot)| is_active(slot)).map(|(id, _)| id).eq(self.published.keys())
     }
 
     /// Leaves the group.
@@ -205,13 +219,13 @@ impl<B: Broker> Lane<B> {
         }
         if now_ms < self.not_before_ms {
             let rest = Duration::from_millis(self.not_before_ms - now_ms);
-            return Action::Poll(rest.min(self.job.settings.poll_timeout.duration()));
+            return Action::Poll(rest.min(self.job.settings.poll_timeout));
         }
         if self.must_recover() {
             // Between two polls, so that the group is answered.
             let is_turn = std::mem::replace(&mut self.next, LoopTurn::Restore) != LoopTurn::Poll;
             self.next = if is_turn { LoopTurn::Poll } else { LoopTurn::Restore };
-            return if is_turn { Action::Recover } else { Action::Poll(self.job.settings.restore_timeout.duration()) };
+            return if is_turn { Action::Recover } else { Action::Poll(self.job.settings.restore_timeout) };
         }
         if self.is_commit_due(now_ms) {
             return Action::Commit;
@@ -413,7 +427,7 @@ impl<B: Broker> Lane<B> {
     fn room(&self) -> usize {
         let consumed: usize =
             self.partitions.values().filter_map(PartitionSlot::as_active).map(PartitionTask::consumed).sum();
-        self.batch_limit.records(self.job.settings.batch_records).saturating_sub(consumed)
+        self.batch_limit.records(self.job.settings.max_batch_records).saturating_sub(consumed)
     }
 
     fn is_commit_due(&self, now_ms: u64) -> bool {
@@ -425,13 +439,13 @@ impl<B: Broker> Lane<B> {
             || serving().any(PartitionTask::must_commit)
             || serving().any(PartitionTask::is_awaited)
             || serving().map(PartitionTask::staged_bytes).sum::<usize>()
-                >= self.batch_limit.bytes(settings.batch_bytes.bytes())
+                >= self.batch_limit.bytes(settings.max_batch_bytes)
     }
 
     /// How long a poll may wait: not at all if there is something to do, and never past the end of a batch.
     fn poll_timeout(&mut self, now_ms: u64) -> Duration {
         let settings = &self.job.settings;
-        let mut timeout = settings.poll_timeout.duration();
+        let mut timeout = settings.poll_timeout;
         if let Some(batch) = &self.batch {
             let left = millis(settings.commit_interval).saturating_sub(now_ms.saturating_sub(batch.began_ms));
             timeout = timeout.min(Duration::from_millis(left));
@@ -444,7 +458,7 @@ impl<B: Broker> Lane<B> {
         for held in self.partitions.values_mut() {
             match held {
                 // It is asked for again after the poll.
-                PartitionSlot::Restoring(_) => timeout = timeout.min(settings.restore_timeout.duration()),
+                PartitionSlot::Restoring(_) => timeout = timeout.min(settings.restore_timeout),
                 PartitionSlot::Active(serving) => {
                     if rest_ms == 0 && serving.has_work(flow_ms, limit) {
                         return Duration::ZERO;

@@ -123,9 +123,10 @@ impl GroupProgress {
         if !self.is_known || self.least != ForwardWatermark::Unknown {
             return Vec::new();
         }
-        for (partition, front) in own.filter(|(_, front)| front.reach > ForwardWatermark::Unknown) {
+        for (partition, front) in own.filter(|(_, front)| front.watermark > ForwardWatermark::Unknown) {
             let found = self.found.get_mut(partition.0 as usize);
-            if let Some(found) = found.filter(|found| found.is_none_or(|it| it.reach == ForwardWatermark::Unknown)) {
+            if let Some(found) = found.filter(|found| found.is_none_or(|it| it.watermark == ForwardWatermark::Unknown))
+            {
                 *found = Some(front);
             }
         }
@@ -134,7 +135,7 @@ impl GroupProgress {
 
     fn judge(&mut self, now_ms: u64, patience_ms: u64) -> Vec<PartitionId> {
         let found = &self.found;
-        let reach = |partition: usize| found[partition].map_or(ForwardWatermark::Unknown, |front| front.reach);
+        let reach = |partition: usize| found[partition].map_or(ForwardWatermark::Unknown, |front| front.watermark);
         self.passed_over.retain(|partition, stood| {
             found.get(partition.0 as usize).is_some() && reach(partition.0 as usize) == *stood
         });
@@ -177,11 +178,11 @@ mod tests {
     const PATIENCE_MS: u64 = 120_000;
 
     fn at(ms: i64, forwarded: u64) -> Option<ForwardProgress> {
-        Some(ForwardProgress { reach: ForwardWatermark::Through(Timestamp::of_millis(ms)), forwarded })
+        Some(ForwardProgress { watermark: ForwardWatermark::Through(Timestamp::of_millis(ms)), forwarded })
     }
 
     fn at_end(forwarded: u64) -> Option<ForwardProgress> {
-        Some(ForwardProgress { reach: ForwardWatermark::End, forwarded })
+        Some(ForwardProgress { watermark: ForwardWatermark::End, forwarded })
     }
 
     fn through(ms: i64) -> Limit {
@@ -221,7 +222,7 @@ mod tests {
         fronts.begin_with(own(), true, 0, PATIENCE_MS);
         assert_eq!(fronts.limit(), Limit::Open { was_ever: false });
         let mut fronts = GroupProgress::default();
-        let reset = Some(ForwardProgress { reach: ForwardWatermark::Unknown, forwarded: 3 });
+        let reset = Some(ForwardProgress { watermark: ForwardWatermark::Unknown, forwarded: 3 });
         fronts.looked(&[reset, reset], 0, PATIENCE_MS);
         fronts.begin_with(own(), true, 0, PATIENCE_MS);
         assert_eq!(fronts.limit(), through(5), "after a reset");

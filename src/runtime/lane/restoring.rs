@@ -9,6 +9,7 @@ use crate::broker::{Broker, BrokerError};
 use crate::domain::{Input, PartitionId};
 use crate::pipeline::task::PartitionTask;
 use crate::runtime::LaneError;
+use crate::runtime::board::published::Published;
 use crate::runtime::board::status::{Phase, RestoreStage};
 use crate::runtime::lane::failures::Activity;
 use crate::runtime::lane::{Lane, PartitionSlot, after};
@@ -181,6 +182,8 @@ impl<B: Broker> Lane<B> {
             (status.moved_ms, status.is_truncated) = (now_ms, false);
             serving.show(status);
         });
+        let published = Published::new(&self.context.tables, partition, serving.engine.users());
+        self.published.insert(partition, published);
         self.partitions.insert(partition, PartitionSlot::Active(serving));
         self.note_whether_it_has_begun();
         self.flow(partition, &positions, now_ms)

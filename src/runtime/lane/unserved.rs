@@ -169,6 +169,7 @@ impl<B: Broker> Lane<B> {
     fn hold_unserved(&mut self, partition: PartitionId, refusal: &Refusal) {
         let phase = Phase::Unserved(refusal.to_string());
         self.context.board.partition(partition, |status| status.phase = phase);
+        self.published.remove(&partition);
         self.partitions.insert(partition, PartitionSlot::Unserved);
     }
 
@@ -191,7 +192,6 @@ impl<B: Broker> Lane<B> {
         });
         let left: Vec<_> = left.collect();
         self.context.board.partition(partition, |status| {
-            status.store = None;
             status.inputs.resize_with(committed.len(), InputStatus::default);
             for ((input, left), &next) in status.inputs.iter_mut().zip(left).zip(committed) {
                 (input.left, input.next_offset, input.read_to) = (Some(left), next, next);

@@ -35,7 +35,7 @@ pub fn examine<B: Broker>(
     let positions: Vec<_> = inputs.iter().map(|input| (input.next_offset >= 0).then_some(input.next_offset)).collect();
     let known = Identities::of(&PartitionRecord { inputs, ..record });
     // After the record: a member that lives may have moved on, and its inputs with it, but no bound moves back.
-    let (found, bounds) = (broker.describe_topics()?, broker.bounds(partition)?);
+    let (found, bounds) = (broker.describe_topics()?, broker.log_ranges(partition)?);
     Ok(identity::recreated(&known, &found, &positions, &bounds)
         .or_else(|| identity::out_of_bounds(&positions, &bounds, broker.topics())))
 }

@@ -14,8 +14,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::broker::{
-    Bounds, Broker, BrokerError, ChangelogReader, CommitNote, Committed, ForwardProgress, Peek, Polled, Producer,
-    Source, TopicDescription, Topics, Transaction, TransactionError,
+    Broker, BrokerError, ChangelogReader, CommitMetadata, Committed, ForwardProgress, LogRange, Polled, Producer,
+    RecordLookup, Source, TopicDescription, Topics, Transaction, TransactionError,
 };
 use crate::domain::{Input, PartitionId, TopicId};
 use crate::engine::Partition;
@@ -112,14 +112,15 @@ pub struct Survey {
     pub ends: Vec<(Input, Offset)>,
     /// The topics as they are: by input, then the changelog.
     pub topics: Vec<TopicDescription>,
-    bounds: Vec<Bounds>,
+    bounds: Vec<LogRange>,
 }
 
 impl Survey {
     /// Reads all of a partition's changelog. `timeout`: of one look at it.
     pub fn of<B: Broker>(broker: &B, partition: PartitionId, timeout: Duration) -> Result<Self, BrokerError> {
         let committed = broker.committed(partition)?;
-        let (topics, bounds, ends) = (broker.describe_topics()?, broker.bounds(partition)?, broker.ends(partition)?);
+        let (topics, bounds, ends) =
+            (broker.describe_topics()?, broker.log_ranges(partition)?, broker.ends(partition)?);
         let earliest = (0u8..).map(Input).zip(bounds.iter().map(|bounds| bounds.earliest)).collect();
         let (mut users, mut record) = (HashSet::new(), None);
         let mut changelog = broker.changelog(partition)?;
@@ -208,7 +209,7 @@ impl Survey {
 
     fn judge_input(&self, topic: &Arc<str>, input: Input, recorded: Offset, sameness: Sameness) -> GoesOn {
         let bounds = self.bounds.get(input.index()).copied().unwrap_or_default();
-        let (topic, Bounds { earliest, end }) = (topic.clone(), bounds);
+        let (topic, LogRange { earliest, end }) = (topic.clone(), bounds);
         let lost = |at, why, what| GoesOn { at, lost: Some((why, what)) };
         if recorded < 0 {
             // An input that was never read.
@@ -316,7 +317,7 @@ impl<B: Broker> Resetter<B> {
                 source.close();
                 return Err(ResetError::OthersLive { owned: owned.len(), all, waited: wait });
             }
-            source.poll(job.settings.poll_timeout.duration(), &mut polled)?;
+            source.poll(job.settings.poll_timeout, &mut polled)?;
             for told in polled.drain(..) {
                 match told {
                     Polled::Assigned(partitions) => owned.extend(partitions),
@@ -342,7 +343,7 @@ impl<B: Broker> Resetter<B> {
     /// Passes one record over: it goes to the dead letters.
     pub fn skip(&mut self, skip: &Skip) -> Result<Plan, ResetError>
     where
-        B: Peek,
+        B: RecordLookup,
     {
         let survey = self.survey(skip.partition)?;
         let plan = skip.plan(&self.broker, &survey, &self.job)?;
@@ -358,7 +359,7 @@ impl<B: Broker> Resetter<B> {
                 self.broker.fence(&writer)?;
             }
         }
-        Ok(Survey::of(&self.broker, partition, self.job.settings.restore_timeout.duration())?)
+        Ok(Survey::of(&self.broker, partition, self.job.settings.restore_timeout)?)
     }
 
     fn commit(
@@ -371,7 +372,7 @@ impl<B: Broker> Resetter<B> {
         let partition = survey.partition;
         self.hear()?;
         self.next_number = self.next_number.max(survey.last_number(&self.id) + 1);
-        let note = CommitNote { transactional_id: self.id.clone(), number: self.next_number };
+        let note = CommitMetadata { transactional_id: self.id.clone(), number: self.next_number };
         self.next_number += 1;
         let record = self.record(&survey, target, &positions, letter.is_some(), &note);
         let lost = survey.losses(target, &self.job.topics);
@@ -402,7 +403,7 @@ impl<B: Broker> Resetter<B> {
         target: &Target,
         positions: &[Offset],
         is_skip: bool,
-        note: &CommitNote,
+        note: &CommitMetadata,
     ) -> PartitionRecord {
         let kept = survey.readable().filter(|_| !target.forgets_users());
         let mut record = kept.cloned().unwrap_or_default();
@@ -443,7 +444,7 @@ impl<B: Broker> Resetter<B> {
         record: &PartitionRecord,
         forgotten: &HashSet<Box<[u8]>>,
         letter: Option<&Outgoing>,
-        note: &CommitNote,
+        note: &CommitMetadata,
     ) -> Result<(), TransactionError> {
         let topics = &self.job.topics;
         // What was captured when the transaction begins is what fences: nothing is polled until it has ended.

@@ -6,7 +6,7 @@
 //!
 //! Must not know: rdkafka, the command line.
 
-use crate::broker::{Peek, Topics};
+use crate::broker::{RecordLookup, Topics};
 use crate::domain::{Input, PartitionId};
 use crate::emit;
 use crate::guard::guarded;
@@ -53,7 +53,7 @@ pub struct Plan {
 
 impl Skip {
     /// Reads the record, if it may, and judges whether it is the next.
-    pub fn plan<B: Peek>(&self, broker: &B, survey: &Survey, job: &Job) -> Result<Plan, ResetError> {
+    pub fn plan<B: RecordLookup>(&self, broker: &B, survey: &Survey, job: &Job) -> Result<Plan, ResetError> {
         let partition = self.partition;
         let refused = |why| ResetError::Impossible { partition, why };
         let mut positions =
@@ -68,7 +68,7 @@ impl Skip {
     }
 
     /// The record, if it is the next; none if it isn't to be read.
-    fn find<B: Peek>(
+    fn find<B: RecordLookup>(
         &self,
         broker: &B,
         next: Offset,
@@ -104,7 +104,7 @@ fn of_topic<'a>(inputs: &'a [InputPosition], topics: &Topics, input: Input) -> O
 }
 
 fn letter(message: Option<&impl Message>, reject: &Reject, at: &Coordinates, job: &Job) -> Outgoing {
-    let (topic, limit) = (&job.topics.dead_letters, job.settings.dead_letter_limit.bytes());
+    let (topic, limit) = (&job.topics.dead_letters, job.settings.dead_letter_limit);
     let whole = message.and_then(|message| guarded(|| emit::dead_letter(message, reject, at, topic, limit)).ok());
     whole.unwrap_or_else(|| emit::bare_letter(reject, at, topic))
 }

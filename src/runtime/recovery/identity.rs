@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::broker::{Bounds, TopicDescription, Topics};
+use crate::broker::{LogRange, TopicDescription, Topics};
 use crate::domain::{Input, TopicId};
 use crate::record::Offset;
 use crate::runtime::recovery::ownership::Refusal;
@@ -86,7 +86,7 @@ pub fn recreated(
     known: &Identities,
     found: &[TopicDescription],
     positions: &[Option<Offset>],
-    bounds: &[Bounds],
+    bounds: &[LogRange],
 ) -> Option<Refusal> {
     let (changelog, inputs) = found.split_last()?;
     for (index, topic) in inputs.iter().enumerate() {
@@ -100,7 +100,7 @@ pub fn recreated(
 }
 
 /// The first input whose position its log doesn't hold.
-pub fn out_of_bounds(positions: &[Option<Offset>], bounds: &[Bounds], topics: &Topics) -> Option<Refusal> {
+pub fn out_of_bounds(positions: &[Option<Offset>], bounds: &[LogRange], topics: &Topics) -> Option<Refusal> {
     let inputs = (0u8..).map(Input).zip(positions.iter().zip(bounds));
     inputs.into_iter().find_map(|(input, (&position, &bounds))| {
         let (topic, recorded) = (topics.input(input).clone(), position?);
@@ -109,8 +109,8 @@ pub fn out_of_bounds(positions: &[Option<Offset>], bounds: &[Bounds], topics: &T
 }
 
 /// What it means that a log doesn't hold a position.
-pub fn outside(topic: Arc<str>, recorded: Offset, bounds: Bounds) -> Option<Refusal> {
-    let Bounds { earliest, end } = bounds;
+pub fn outside(topic: Arc<str>, recorded: Offset, bounds: LogRange) -> Option<Refusal> {
+    let LogRange { earliest, end } = bounds;
     if recorded < earliest {
         Some(Refusal::InputTruncated { topic, recorded, earliest, end })
     } else if recorded > end {
@@ -124,12 +124,12 @@ pub fn outside(topic: Arc<str>, recorded: Offset, bounds: Bounds) -> Option<Refu
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
     pub position: Option<Offset>,
-    pub bounds: Bounds,
+    pub bounds: LogRange,
 }
 
 impl std::fmt::Display for Place {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { position, bounds: Bounds { earliest, end } } = *self;
+        let Self { position, bounds: LogRange { earliest, end } } = *self;
         write!(f, "it begins at offset {earliest} and ends at {end}")?;
         match position {
             Some(position) if position > end => write!(f, ", before {position}, the next to be read"),
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn only_two_ids_that_differ_tell_of_a_topic_that_was_made_anew() {
-        let bounds = [Bounds { earliest: 0, end: 3 }; 2];
+        let bounds = [LogRange { earliest: 0, end: 3 }; 2];
         for (case, before, now, named) in [
             ("the same", [id(1), id(2), id(3)], [id(1), id(2), id(3)], None),
             ("the first input", [id(1), id(2), id(3)], [id(9), id(2), id(3)], Some("app was deleted and made anew")),
@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     fn a_position_is_held_from_the_first_offset_to_the_end() {
-        let bounds = Bounds { earliest: 3, end: 5 };
+        let bounds = LogRange { earliest: 3, end: 5 };
         let outside = |position| outside("app".into(), position, bounds).map(|it| it.to_string()).unwrap_or_default();
         assert_eq!([outside(3), outside(5)], ["", ""]);
         assert!(outside(2).contains("app begins at offset 3, behind 2"), "{}", outside(2));

@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::broker::{Bounds, CommitNote, Committed, Ending, TopicDescription, Topics};
+use crate::broker::{CommitMetadata, Committed, Ending, LogRange, TopicDescription, Topics};
 use crate::domain::{Input, Partitioner, Timestamp, TopicId};
 use crate::record::Offset;
 use crate::rules::Rules;
@@ -28,7 +28,7 @@ pub enum Verdict {
 
 /// Settles a transaction that was `sent` by the notes that the group's offsets of a partition now carry. `before` is the
 /// note they carried before it: none where nobody had ever committed.
-pub fn verdict(sent: &CommitNote, before: Option<&CommitNote>, found: &[Committed]) -> Verdict {
+pub fn verdict(sent: &CommitMetadata, before: Option<&CommitMetadata>, found: &[Committed]) -> Verdict {
     match sole_note(found) {
         Notes::Of(note) if note == sent => Verdict::Committed,
         Notes::Of(note) if Some(note) == before => Verdict::NotCommitted,
@@ -38,7 +38,7 @@ pub fn verdict(sent: &CommitNote, before: Option<&CommitNote>, found: &[Committe
 }
 
 /// Whether parked state is still the truth: the last transaction on the partition is the one that wrote it.
-pub fn is_current(written: Option<&CommitNote>, positions: &[Offset], found: &[Committed]) -> bool {
+pub fn is_current(written: Option<&CommitMetadata>, positions: &[Offset], found: &[Committed]) -> bool {
     match sole_note(found) {
         Notes::Nobodys => written.is_none(),
         Notes::Of(note) => {
@@ -58,14 +58,14 @@ pub fn ending_of_hanging(record: Option<&PartitionRecord>, writer: &str, found: 
 }
 
 /// The transaction that wrote a record.
-pub fn note_of(record: &PartitionRecord) -> CommitNote {
-    CommitNote { transactional_id: record.transactional_id.as_str().into(), number: record.transaction_number }
+pub fn note_of(record: &PartitionRecord) -> CommitMetadata {
+    CommitMetadata { transactional_id: record.transactional_id.as_str().into(), number: record.transaction_number }
 }
 
 enum Notes<'a> {
     Nobodys,
     /// All offsets carry this one.
-    Of(&'a CommitNote),
+    Of(&'a CommitMetadata),
     Mixed,
 }
 
@@ -258,9 +258,9 @@ pub struct Start {
     /// By input. None: the input was never read, it starts at its earliest.
     pub positions: Vec<Option<Offset>>,
     /// Who wrote the partition last.
-    pub written: Option<CommitNote>,
+    pub written: Option<CommitMetadata>,
     /// Who committed the group's offsets, where that was before the record.
-    pub overtaken: Option<CommitNote>,
+    pub overtaken: Option<CommitMetadata>,
     /// Whether the group has none where the record has one, though the topic is the same: they have expired.
     pub has_expired: bool,
     /// The topics that it was made from, with what is told of them now.
@@ -273,7 +273,7 @@ pub struct Now<'a> {
     /// By input, `rekey` last, then the changelog.
     pub topics: &'a [TopicDescription],
     /// By input.
-    pub bounds: &'a [Bounds],
+    pub bounds: &'a [LogRange],
 }
 
 /// Judges what a changelog and the group's offsets say of a partition, and what the cluster says of its topics. The record is
@@ -320,12 +320,12 @@ pub fn judge(
 }
 
 /// Who committed the offsets, if that was an earlier transaction of ours than the record's, whose own hung and were dropped
-/// ([`crate::broker::Broker::drop_pending`]). The record is the truth. Whoever else moves offsets leaves no note.
+/// ([`crate::broker::Broker::abort_pending_offsets`]). The record is the truth. Whoever else moves offsets leaves no note.
 fn overtaken<'a>(
     found: &'a [Committed],
-    written: Option<&CommitNote>,
+    written: Option<&CommitMetadata>,
     positions: &[Option<Offset>],
-) -> Option<&'a CommitNote> {
+) -> Option<&'a CommitMetadata> {
     let is_behind =
         |it: &Committed| positions.get(it.input.index()).is_some_and(|&recorded| Some(it.offset) <= recorded);
     match sole_note(found) {
@@ -409,7 +409,7 @@ pub(in crate::runtime) fn in_order(recorded: &[InputPosition], topics: &Topics) 
 }
 
 /// The positions of a start, with the earliest where an input was never read.
-pub fn positions(start: &Start, bounds: &[Bounds]) -> Vec<Offset> {
+pub fn positions(start: &Start, bounds: &[LogRange]) -> Vec<Offset> {
     let positions = start.positions.iter().enumerate();
     positions.map(|(at, position)| position.unwrap_or_else(|| bounds.get(at).map_or(0, |it| it.earliest))).collect()
 }
@@ -418,11 +418,11 @@ pub fn positions(start: &Start, bounds: &[Bounds]) -> Vec<Offset> {
 mod tests {
     use super::*;
 
-    fn note(id: &str, number: u64) -> CommitNote {
-        CommitNote { transactional_id: id.into(), number }
+    fn note(id: &str, number: u64) -> CommitMetadata {
+        CommitMetadata { transactional_id: id.into(), number }
     }
 
-    fn found(notes: &[Option<CommitNote>]) -> Vec<Committed> {
+    fn found(notes: &[Option<CommitMetadata>]) -> Vec<Committed> {
         let numbered = notes.iter().zip(0u8..);
         numbered.map(|(note, input)| Committed { input: Input(input), offset: 7, note: note.clone() }).collect()
     }
@@ -490,7 +490,7 @@ mod tests {
     }
 
     /// Topics whose ids are their places, and what they hold.
-    fn told() -> (Vec<TopicDescription>, Vec<Bounds>) {
+    fn told() -> (Vec<TopicDescription>, Vec<LogRange>) {
         let topics = topics();
         let all = topics.inputs.iter().chain([&topics.changelog]).zip(1u8..);
         let described = all.map(|(topic, at)| TopicDescription {
@@ -499,7 +499,7 @@ mod tests {
             partitions: 4,
             configured: 4,
         });
-        (described.collect(), vec![Bounds { earliest: 0, end: 100 }; topics.inputs.len()])
+        (described.collect(), vec![LogRange { earliest: 0, end: 100 }; topics.inputs.len()])
     }
 
     /// As a partition with that record is judged, when the group has these offsets, by input.
@@ -514,8 +514,8 @@ mod tests {
         judge(Some(record), 1, &found, now, expected(&topics))
     }
 
-    fn from(earliest: [Offset; 3]) -> [Bounds; 3] {
-        earliest.map(|earliest| Bounds { earliest, end: 100 })
+    fn from(earliest: [Offset; 3]) -> [LogRange; 3] {
+        earliest.map(|earliest| LogRange { earliest, end: 100 })
     }
 
     const AS_RECORDED: [Option<Offset>; 3] = [Some(9), Some(5), Some(0)];
@@ -552,7 +552,7 @@ mod tests {
 
     #[test]
     fn a_record_that_is_newer_than_the_groups_offsets_is_the_truth_if_they_are_ours() {
-        let judged = |note: Option<CommitNote>, offsets: [Offset; 3]| {
+        let judged = |note: Option<CommitMetadata>, offsets: [Offset; 3]| {
             let topics = topics();
             let of_input = |(&offset, input)| Committed { input: Input(input), offset, note: note.clone() };
             let found: Vec<_> = offsets.iter().zip(0u8..).map(of_input).collect();
@@ -588,7 +588,7 @@ mod tests {
     }
 
     /// As the record is judged where the second input has these bounds and id.
-    fn judged_where(bounds: Bounds, id: u8, recorded: Option<u8>, offset: Option<Offset>) -> Result<Start, Refusal> {
+    fn judged_where(bounds: LogRange, id: u8, recorded: Option<u8>, offset: Option<Offset>) -> Result<Start, Refusal> {
         let (mut described, mut all) = told();
         described[1].id = TopicId::new(&[id; 16]);
         all[1] = bounds;
@@ -603,27 +603,27 @@ mod tests {
         judge(Some(record), 1, &found.collect::<Vec<_>>(), Now { topics: &described, bounds: &all }, expected)
     }
 
-    const HELD: Bounds = Bounds { earliest: 0, end: 100 };
+    const HELD: LogRange = LogRange { earliest: 0, end: 100 };
 
     #[test]
     fn what_was_never_read_is_not_passed_over() {
-        let refusal = judged_where(Bounds { earliest: 6, end: 9 }, 2, Some(2), Some(5)).unwrap_err();
+        let refusal = judged_where(LogRange { earliest: 6, end: 9 }, 2, Some(2), Some(5)).unwrap_err();
         assert_eq!(refusal, Refusal::InputTruncated { topic: "sms".into(), recorded: 5, earliest: 6, end: 9 });
         assert!(refusal.to_string().contains("sms begins at offset 6, behind 5"), "{refusal}");
     }
 
     #[test]
     fn a_position_beyond_the_end_is_refused() {
-        let refusal = judged_where(Bounds { earliest: 0, end: 3 }, 2, Some(2), Some(5)).unwrap_err();
+        let refusal = judged_where(LogRange { earliest: 0, end: 3 }, 2, Some(2), Some(5)).unwrap_err();
         assert!(refusal.to_string().contains("sms ends at offset 3, before 5"), "{refusal}");
-        assert!(judged_where(Bounds { earliest: 0, end: 5 }, 2, Some(2), Some(5)).is_ok());
+        assert!(judged_where(LogRange { earliest: 0, end: 5 }, 2, Some(2), Some(5)).is_ok());
     }
 
     #[test]
     fn a_topic_that_was_made_anew_is_refused_wherever_it_ends_and_whatever_the_group_says() {
         for end in [3, 5, 100] {
             for offset in [Some(5), None] {
-                let refusal = judged_where(Bounds { earliest: 0, end }, 7, Some(2), offset).unwrap_err();
+                let refusal = judged_where(LogRange { earliest: 0, end }, 7, Some(2), offset).unwrap_err();
                 assert!(refusal.to_string().contains("sms was deleted and made anew"), "{end}: {refusal}");
                 assert!(!refusal.to_string().contains("assignor"), "{refusal}");
             }

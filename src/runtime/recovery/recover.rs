@@ -11,7 +11,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::broker::{Broker, BrokerError, ChangelogReader as _, ChangelogRecord, CommitNote, Committed, Ending};
+use crate::broker::{Broker, BrokerError, ChangelogReader as _, ChangelogRecord, CommitMetadata, Committed, Ending};
 use crate::domain::PartitionId;
 use crate::runtime::LaneError;
 use crate::runtime::board::calls::Call;
@@ -25,7 +25,7 @@ use crate::state::PartitionRecord;
 /// A transaction whose outcome must be learnt before anything of its partitions is handled.
 #[derive(Debug)]
 pub(in crate::runtime) struct Unsettled {
-    pub note: CommitNote,
+    pub note: CommitMetadata,
     /// Those that it wrote about.
     pub written: BTreeSet<PartitionId>,
     /// Those of them that the lane still owns.
@@ -36,7 +36,7 @@ pub(in crate::runtime) struct Recovery<B: Broker> {
     context: TaskContext<B>,
     producer: Option<B::Producer>,
     /// The transaction in doubt, and all partitions that it wrote about.
-    doubt: Option<(CommitNote, BTreeSet<PartitionId>)>,
+    doubt: Option<(CommitMetadata, BTreeSet<PartitionId>)>,
     /// Partitions that transactions which are known as committed wrote about.
     committed: BTreeSet<PartitionId>,
     /// Whether offsets of the transaction in doubt hung, and so say nothing of it; none before that was asked.
@@ -97,9 +97,9 @@ impl<B: Broker> Recovery<B> {
         let broker = &self.context.broker;
         let mut producer = broker.producer(&self.context.own_id)?;
         if let (None, Some(&partition)) = (self.hung, self.doubt.as_ref().and_then(|(_, written)| written.first())) {
-            self.hung = Some(broker.standing(partition)?.is_pending);
+            self.hung = Some(broker.partition_offsets(partition)?.is_pending);
         }
-        broker.drop_pending(&mut producer)?;
+        broker.abort_pending_offsets(&mut producer)?;
         Ok(producer)
     }
 
@@ -139,7 +139,7 @@ impl<B: Broker> Recovery<B> {
     }
 
     /// Of the transaction in doubt: its offsets say so, or if they hung, the record of a partition that it wrote about.
-    fn was_committed(&self, note: &CommitNote, written: &BTreeSet<PartitionId>) -> Result<bool, LaneError> {
+    fn was_committed(&self, note: &CommitMetadata, written: &BTreeSet<PartitionId>) -> Result<bool, LaneError> {
         let mut found = self.found.values().flatten();
         if found.any(|found| verdict(note, None, found) == Verdict::Committed) {
             return Ok(true);
@@ -171,10 +171,10 @@ impl<B: Broker> Recovery<B> {
     }
 
     /// The last transaction that shows in a partition of the changelog.
-    fn last_written(&self, partition: PartitionId) -> Result<Option<CommitNote>, LaneError> {
+    fn last_written(&self, partition: PartitionId) -> Result<Option<CommitMetadata>, LaneError> {
         let _calling = self.context.calling(Some(partition), Call::ReadChangelog);
         let mut changelog = self.context.broker.changelog(partition)?;
-        let timeout = self.context.clock.wait(self.context.job.settings.restore_timeout.duration());
+        let timeout = self.context.clock.wait(self.context.job.settings.restore_timeout);
         let mut record = None;
         let mut take = |it: ChangelogRecord<'_>| {
             if it.key == PartitionRecord::KEY {
@@ -189,7 +189,7 @@ impl<B: Broker> Recovery<B> {
     fn end(&self, partitions: &BTreeSet<PartitionId>, ending: Ending) -> Result<(), LaneError> {
         tracing::info!(?partitions, ?ending, "end what may hang under our id, as its coordinator has");
         let _calling = self.context.calling(None, Call::Fence);
-        Ok(self.context.broker.release(&self.context.own_id, partitions, ending)?)
+        Ok(self.context.broker.resolve_hanging(&self.context.own_id, partitions, ending)?)
     }
 }
 

@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::broker::{
-    Bounds, Broker, BrokerError, ChangelogReader, ChangelogRecord, Committed, ErrorClass, TopicDescription,
+    Broker, BrokerError, ChangelogReader, ChangelogRecord, Committed, ErrorClass, LogRange, TopicDescription,
 };
 use crate::domain::{Input, PartitionId};
 use crate::engine::Partition;
@@ -62,7 +62,7 @@ pub(in crate::runtime) struct Restore<B: Broker> {
     parked: Option<Box<PartitionTask<B::Message>>>,
     /// What was read of the changelog so far.
     partial: Option<PartialRead<B>>,
-    /// Bounds how many are under way at once, with their threads and readers.
+    /// LogRange how many are under way at once, with their threads and readers.
     permit: Option<Permit>,
     /// The partition record before the place where nothing came any more, though whoever had something open was fenced.
     stalled_after: Option<Option<PartitionRecord>>,
@@ -176,10 +176,10 @@ impl<B: Broker> Restore<B> {
             if let Some(record) = &self.stalled_after {
                 let ending = ownership::ending_of_hanging(record.as_ref(), &writer, &self.committed);
                 tracing::warn!(partition, predecessor, ?ending, "end what hangs, as its coordinator has");
-                self.context.broker.release(&writer, &BTreeSet::from([self.partition]), ending)?;
+                self.context.broker.resolve_hanging(&writer, &BTreeSet::from([self.partition]), ending)?;
             } else if self.offsets_hang {
                 tracing::warn!(partition, predecessor, "drop offsets that hang");
-                self.context.broker.drop_pending(&mut self.context.broker.producer(&writer)?)?;
+                self.context.broker.abort_pending_offsets(&mut self.context.broker.producer(&writer)?)?;
             } else {
                 tracing::warn!(partition, predecessor, "fence what was left open");
                 self.context.broker.fence(&writer)?;
@@ -208,7 +208,7 @@ impl<B: Broker> Restore<B> {
 
     fn read(&mut self) -> Result<Step, LaneError> {
         let Some(PartialRead { changelog, found, .. }) = &mut self.partial else { return Ok(Step::AskWriters) };
-        let timeout = self.context.clock.wait(self.context.job.settings.restore_timeout.duration());
+        let timeout = self.context.clock.wait(self.context.job.settings.restore_timeout);
         let (mut records, mut damage) = (0, None);
         let calling = self.context.calling(Some(self.partition), Call::ReadChangelog);
         let read = changelog.read(timeout, &mut |record| {
@@ -230,7 +230,7 @@ impl<B: Broker> Restore<B> {
     }
 
     /// The topics as they are, and what they hold. One that is gone is asked for twice.
-    fn ask_topics(&mut self) -> Result<(Vec<TopicDescription>, Vec<Bounds>), LaneError> {
+    fn ask_topics(&mut self) -> Result<(Vec<TopicDescription>, Vec<LogRange>), LaneError> {
         let mut calling = self.context.calling(Some(self.partition), Call::DescribeTopics);
         let topics = self.context.broker.describe_topics()?;
         if let Some(gone) = topics.iter().find(|topic| topic.is_gone()) {
@@ -242,7 +242,7 @@ impl<B: Broker> Restore<B> {
             return Ok((topics, Vec::new()));
         }
         calling.goes_on_with(Call::Bounds, &self.context.clock);
-        let bounds = self.context.broker.bounds(self.partition)?;
+        let bounds = self.context.broker.log_ranges(self.partition)?;
         Ok((topics, bounds))
     }
 
@@ -258,7 +258,7 @@ impl<B: Broker> Restore<B> {
         let suspected = || {
             let input = self.suspect?;
             let (&recorded, bounds) = (parked.committed().get(input.index())?, bounds.get(input.index())?);
-            let (topic, Bounds { earliest, end }) = (topics.input(input).clone(), *bounds);
+            let (topic, LogRange { earliest, end }) = (topics.input(input).clone(), *bounds);
             Some(Refusal::OutOfRange { topic, recorded, earliest, end })
         };
         Ok(refusal.or_else(suspected))

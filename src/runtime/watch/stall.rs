@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::broker::{Marks, Standing};
+use crate::broker::{LogOffsets, PartitionOffsets};
 use crate::domain::PartitionId;
 use crate::record::Offset;
 use crate::runtime::board::calls::OpenCall;
@@ -121,7 +121,7 @@ pub(in crate::runtime) struct PartitionSnapshot<'a> {
     /// What its lane tries again and again.
     pub trouble: Option<&'a str>,
     /// What the broker said of it the last two times, the latest first.
-    pub standings: [Option<&'a Standing>; 2],
+    pub standings: [Option<&'a PartitionOffsets>; 2],
     /// When nothing was last waiting to be handled.
     pub idle_ms: u64,
     /// When the broker last said that there is nothing more, and nothing open.
@@ -193,7 +193,7 @@ impl PartitionSnapshot<'_> {
     }
 
     fn name(&self, left_open: LeftOpen) -> (Cause, String) {
-        let writers = |standing: &Standing| {
+        let writers = |standing: &PartitionOffsets| {
             let ids = standing.committed.iter().filter_map(|it| it.note.as_ref()).map(|note| &*note.transactional_id);
             let ids: std::collections::BTreeSet<_> = ids.collect();
             if ids.is_empty() { "nobody of ours".to_owned() } else { Vec::from_iter(ids).join(", ") }
@@ -202,15 +202,15 @@ impl PartitionSnapshot<'_> {
         match left_open {
             LeftOpen::Offsets => (Cause::PendingOffsets, format!("the last to commit was {last}")),
             LeftOpen::Changelog(marks) => {
-                let Marks { stable, end, .. } = marks;
+                let LogOffsets { last_stable, high_watermark, .. } = marks;
                 (
                     Cause::OpenTransaction,
-                    format!("in its changelog, from {stable} to {end}; the last to commit was {last}"),
+                    format!("in its changelog, from {last_stable} to {high_watermark}; the last to commit was {last}"),
                 )
             }
-            LeftOpen::Input(index, Marks { stable, end, .. }) => {
+            LeftOpen::Input(index, LogOffsets { last_stable, high_watermark, .. }) => {
                 let topic = self.topics.get(index).map_or("an input", |topic| topic);
-                (Cause::OpenTransaction, format!("in {topic}, from {stable} to {end}"))
+                (Cause::OpenTransaction, format!("in {topic}, from {last_stable} to {high_watermark}"))
             }
         }
     }
@@ -228,12 +228,15 @@ pub(in crate::runtime) fn is_at_end(status: &PartitionStatus) -> bool {
 
 /// The first input that has more than was read of it. Behind the last record of an input that was read to its end come only
 /// markers: the end counts there, not the position.
-pub(in crate::runtime) fn undelivered(status: &PartitionStatus, standing: &Standing) -> Option<(usize, Offset)> {
+pub(in crate::runtime) fn undelivered(
+    status: &PartitionStatus,
+    standing: &PartitionOffsets,
+) -> Option<(usize, Offset)> {
     let inputs = status.inputs.iter().zip(&standing.inputs).enumerate();
     inputs.into_iter().find_map(|(index, (input, marks))| {
         let told = input.end_offset.filter(|_| input.is_at_end);
-        let read_to = told.unwrap_or(input.next_offset).max(marks.earliest);
-        (marks.stable > read_to).then(|| (index, marks.stable - read_to))
+        let read_to = told.unwrap_or(input.next_offset).max(marks.start);
+        (marks.last_stable > read_to).then(|| (index, marks.last_stable - read_to))
     })
 }
 
@@ -241,8 +244,8 @@ pub(in crate::runtime) fn undelivered(status: &PartitionStatus, standing: &Stand
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::runtime) enum LeftOpen {
     Offsets,
-    Changelog(Marks),
-    Input(usize, Marks),
+    Changelog(LogOffsets),
+    Input(usize, LogOffsets),
 }
 
 impl LeftOpen {
@@ -253,13 +256,16 @@ impl LeftOpen {
 }
 
 /// Seen twice, at the same place: what is open for a moment is a transaction like any other.
-pub(in crate::runtime) fn left_open([now, before]: [Option<&Standing>; 2]) -> Option<LeftOpen> {
+pub(in crate::runtime) fn left_open([now, before]: [Option<&PartitionOffsets>; 2]) -> Option<LeftOpen> {
     let (now, before) = (now?, before?);
     if now.is_pending && before.is_pending {
         return Some(LeftOpen::Offsets);
     }
-    let is_stuck =
-        |now: &Marks, before: &Marks| now.stable < now.end && now.stable == before.stable && before.stable < before.end;
+    let is_stuck = |now: &LogOffsets, before: &LogOffsets| {
+        now.last_stable < now.high_watermark
+            && now.last_stable == before.last_stable
+            && before.last_stable < before.high_watermark
+    };
     if is_stuck(&now.changelog, &before.changelog) {
         return Some(LeftOpen::Changelog(now.changelog));
     }
@@ -270,7 +276,7 @@ pub(in crate::runtime) fn left_open([now, before]: [Option<&Standing>; 2]) -> Op
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::broker::{CommitNote, Committed};
+    use crate::broker::{CommitMetadata, Committed};
     use crate::domain::Input;
     use crate::runtime::board::calls::Call;
     use crate::runtime::board::status::InputStatus;
@@ -278,14 +284,19 @@ mod tests {
     const AFTER: u64 = 30_000;
     const NOW: u64 = 100_000;
 
-    fn marks(stable: Offset, end: Offset) -> Marks {
-        Marks { earliest: 0, stable, end }
+    fn marks(stable: Offset, end: Offset) -> LogOffsets {
+        LogOffsets { start: 0, last_stable: stable, high_watermark: end }
     }
 
-    fn standing() -> Standing {
-        let note = Some(CommitNote { transactional_id: "lane-7".into(), number: 3 });
+    fn standing() -> PartitionOffsets {
+        let note = Some(CommitMetadata { transactional_id: "lane-7".into(), number: 3 });
         let committed = vec![Committed { input: Input(0), offset: 5, note }];
-        Standing { changelog: marks(9, 9), inputs: vec![marks(8, 8), marks(0, 0)], committed, is_pending: false }
+        PartitionOffsets {
+            changelog: marks(9, 9),
+            inputs: vec![marks(8, 8), marks(0, 0)],
+            committed,
+            is_pending: false,
+        }
     }
 
     fn serving() -> PartitionStatus {
@@ -301,7 +312,8 @@ mod tests {
 
     #[test]
     fn what_lies_deepest_is_named() {
-        type Change = fn(&mut PartitionStatus, &mut [Standing; 2], &mut Option<OpenCall>, &mut Option<&'static str>);
+        type Change =
+            fn(&mut PartitionStatus, &mut [PartitionOffsets; 2], &mut Option<OpenCall>, &mut Option<&'static str>);
         let cases: [(Change, Cause, &str); 13] = [
             (|_, _, _, _| {}, Cause::Undelivered, "at most 3 records of app"),
             (|it, _, _, _| it.inputs[1].is_paused = true, Cause::Paused, "merchant"),
@@ -382,7 +394,7 @@ mod tests {
         }
     }
 
-    fn known<'a>(status: &'a PartitionStatus, standing: Option<&'a Standing>) -> PartitionSnapshot<'a> {
+    fn known<'a>(status: &'a PartitionStatus, standing: Option<&'a PartitionOffsets>) -> PartitionSnapshot<'a> {
         let standings = [standing, standing];
         PartitionSnapshot {
             status,
@@ -400,7 +412,7 @@ mod tests {
         let at_end = InputStatus { next_offset: 5, end_offset: Some(6), is_at_end: true, ..InputStatus::default() };
         let read = PartitionStatus { inputs: vec![at_end.clone()], ..serving() };
         let waiting = PartitionStatus { inputs: vec![InputStatus { waiting: 1, ..at_end }], ..serving() };
-        let of_input = |marks| Standing { inputs: vec![marks], ..standing() };
+        let of_input = |marks| PartitionOffsets { inputs: vec![marks], ..standing() };
         let (nothing, more, hidden) = (of_input(marks(6, 6)), of_input(marks(7, 7)), of_input(marks(6, 8)));
         for (case, status, standing, expected) in [
             ("nothing is known of the broker", &read, None, None),

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::broker::{Bounds, Broker, TopicDescription};
+use crate::broker::{Broker, LogRange, TopicDescription};
 use crate::domain::{Input, PartitionId};
 use crate::record::Offset;
 use crate::runtime::LaneError;
@@ -70,8 +70,7 @@ impl<B: Broker> TopicWatch<B> {
 
     /// Looks now and then until it is over.
     pub(in crate::runtime) fn watch(mut self, is_over: &AtomicBool) {
-        let pause =
-            (self.job.settings.topic_check.duration() / 4).clamp(Duration::from_millis(5), Duration::from_millis(500));
+        let pause = (self.job.settings.topic_check / 4).clamp(Duration::from_millis(5), Duration::from_millis(500));
         while !is_over.load(Ordering::Relaxed) {
             self.look();
             std::thread::park_timeout(pause);
@@ -153,7 +152,7 @@ impl<B: Broker> TopicWatch<B> {
     }
 
     /// TopicReport twice at the same place, its lane is to say whether it is only slow.
-    fn doubt(&mut self, partition: PartitionId, status: &PartitionStatus, bounds: &[Bounds]) {
+    fn doubt(&mut self, partition: PartitionId, status: &PartitionStatus, bounds: &[LogRange]) {
         for ((input, reading), &bounds) in (0u8..).map(Input).zip(&status.inputs).zip(bounds) {
             let key = (partition, input);
             let topic = self.job.topics.input(input).clone();
@@ -171,7 +170,7 @@ impl<B: Broker> TopicWatch<B> {
         partition: PartitionId,
         status: &PartitionStatus,
         topics: &[TopicDescription],
-        bounds: &[Bounds],
+        bounds: &[LogRange],
     ) {
         if !matches!(status.phase, Phase::Unserved(_)) || bounds.is_empty() {
             return;
@@ -211,8 +210,8 @@ fn is_watched(status: &PartitionStatus) -> bool {
 
 /// Records of a log that are not read by who stopped at `to`, and saw the topic change somewhere since `from`, at most. Of a
 /// position beyond the end those that are still to be written.
-fn unread(from: Offset, to: Offset, bounds: Bounds, is_other: bool) -> u64 {
-    let Bounds { earliest, end } = bounds;
+fn unread(from: Offset, to: Offset, bounds: LogRange, is_other: bool) -> u64 {
+    let LogRange { earliest, end } = bounds;
     let count = if is_other {
         (from.min(end) - earliest).max(0) + (end - to.max(earliest)).max(0)
     } else if to > end {
@@ -229,13 +228,13 @@ struct TopicQuery<B> {
     partitions: BTreeMap<PartitionId, PartitionStatus>,
     unasked: Vec<PartitionId>,
     topics: Option<Vec<TopicDescription>>,
-    bounds: BTreeMap<PartitionId, Vec<Bounds>>,
+    bounds: BTreeMap<PartitionId, Vec<LogRange>>,
 }
 
 struct TopicReport {
     partitions: BTreeMap<PartitionId, PartitionStatus>,
     topics: Vec<TopicDescription>,
-    bounds: BTreeMap<PartitionId, Vec<Bounds>>,
+    bounds: BTreeMap<PartitionId, Vec<LogRange>>,
 }
 
 impl<B: Broker> Task for TopicQuery<B> {
@@ -249,7 +248,7 @@ impl<B: Broker> Task for TopicQuery<B> {
         // One that is gone holds nothing that could be asked for.
         let is_gone = topics.iter().any(TopicDescription::is_gone);
         if let Some(partition) = self.unasked.pop().filter(|_| !is_gone) {
-            match self.broker.bounds(partition) {
+            match self.broker.log_ranges(partition) {
                 Ok(bounds) => _ = self.bounds.insert(partition, bounds),
                 // The ids count for more: the next look at them must not wait for what isn't told.
                 Err(error) => {
@@ -272,7 +271,7 @@ mod tests {
 
     #[test]
     fn what_will_never_be_read_is_never_none() {
-        let held = |earliest, end| Bounds { earliest, end };
+        let held = |earliest, end| LogRange { earliest, end };
         for (case, from, to, bounds, is_other, expected) in [
             ("made anew, shorter than the position", 5, 5, held(0, 3), true, 3),
             ("made anew and grown past it, read on for a while", 5, 7, held(0, 9), true, 5 + 2),

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::broker::{Broker, BrokerError, Standing};
+use crate::broker::{Broker, BrokerError, PartitionOffsets};
 use crate::domain::PartitionId;
 use crate::runtime::LaneError;
 use crate::runtime::board::calls::OpenCall;
@@ -66,7 +66,7 @@ struct Watched {
     asked_ms: u64,
     cured_ms: Option<u64>,
     /// The latest first.
-    standings: [Option<Standing>; 2],
+    standings: [Option<PartitionOffsets>; 2],
 }
 
 /// The board at one moment, without what is of no use here.
@@ -86,8 +86,7 @@ impl<B: Broker> Watchdog<B> {
 
     /// Looks now and then until it is over, or a call has hung for so long that only the end of the process can help.
     pub(in crate::runtime) fn watch(mut self, is_over: &AtomicBool) -> Option<LaneError> {
-        let pause =
-            (self.job.settings.stall_after.duration() / 4).clamp(Duration::from_millis(5), Duration::from_secs(1));
+        let pause = (self.job.settings.stall_after / 4).clamp(Duration::from_millis(5), Duration::from_secs(1));
         while !is_over.load(Ordering::Relaxed) {
             self.look();
             if let Some(error) = self.hung_for_good() {
@@ -105,7 +104,7 @@ impl<B: Broker> Watchdog<B> {
         let waited = Duration::from_millis(now_ms.saturating_sub(oldest.since_ms));
         let OpenCall { lane, call, .. } = oldest;
         let advice = Cause::HungCall.advice();
-        (waited > self.job.settings.patience.duration()).then_some(LaneError::Hung { lane, call, waited, advice })
+        (waited > self.job.settings.patience).then_some(LaneError::Hung { lane, call, waited, advice })
     }
 
     /// Takes in what the broker has said, names what stands still, and asks about what may.
@@ -312,13 +311,13 @@ struct Question {
     partition: PartitionId,
     /// Which assignment it is about.
     assigned_ms: u64,
-    before: Option<Standing>,
+    before: Option<PartitionOffsets>,
     may_cure: bool,
 }
 
 struct Answer {
     partition: PartitionId,
-    standing: Option<Standing>,
+    standing: Option<PartitionOffsets>,
     /// Whether anything was done about it.
     is_cured: bool,
 }
@@ -330,7 +329,7 @@ impl<B: Broker> Task for Inquiry<B> {
         let Some(question) = self.questions.pop() else { return Ok(Some(std::mem::take(&mut self.answers))) };
         let partition = question.partition;
         let mut answer = Answer { partition, standing: None, is_cured: false };
-        match self.broker.standing(partition) {
+        match self.broker.partition_offsets(partition) {
             Err(error) => tracing::warn!(partition = partition.0, "the watchdog gets no answer: {error}"),
             Ok(standing) => {
                 let open = left_open([Some(&standing), question.before.as_ref()]);
@@ -352,7 +351,7 @@ impl<B: Broker> Task for Inquiry<B> {
 
 impl<B: Broker> Inquiry<B> {
     /// Ends what stands open. Where nobody has signed it, the last to commit are the best guess.
-    fn cure(&self, question: &Question, standing: &Standing) -> Result<(), BrokerError> {
+    fn cure(&self, question: &Question, standing: &PartitionOffsets) -> Result<(), BrokerError> {
         let mut writers = self.broker.open_writers(question.partition)?;
         if writers.is_empty() && standing.is_pending {
             let notes = standing.committed.iter().filter_map(|committed| committed.note.as_ref());

@@ -219,9 +219,9 @@ pub const ALL: [Metric; 37] = [
     RULES,
 ];
 
-/// What the numbers of the board are called.
+/// The values of labels that the board has as numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Names {
+pub struct LabelValues {
     /// Topics by input, `rekey` last.
     pub inputs: Vec<Arc<str>>,
     /// By tier.
@@ -230,7 +230,7 @@ pub struct Names {
     pub rules_version: String,
 }
 
-impl Names {
+impl LabelValues {
     pub fn of(job: &Job) -> Self {
         let rules = job.engine.rules();
         Self {
@@ -261,7 +261,7 @@ impl Metric {
 }
 
 /// The board in Prometheus' text format; `clock` is what lags are measured against.
-pub fn render(status: &Status, names: &Names, clock: Timestamp) -> String {
+pub fn render(status: &Status, names: &LabelValues, clock: Timestamp) -> String {
     let recorder = PrometheusBuilder::new().build_recorder();
     ALL.iter().for_each(|metric| metric.describe(&recorder));
     with_local_recorder(&recorder, || {
@@ -293,7 +293,7 @@ pub fn render(status: &Status, names: &Names, clock: Timestamp) -> String {
     recorder.handle().render()
 }
 
-fn record_totals(totals: &Totals, names: &Names) {
+fn record_totals(totals: &Totals, names: &LabelValues) {
     for (topic, tally) in names.inputs.iter().zip(&totals.inputs) {
         record_tally(topic, tally);
     }

@@ -21,8 +21,8 @@ pub fn a_reader_stops_at_an_open_transaction_and_goes_on_when_it_ends<H: Harness
     member.takes(&["elsewhere"]);
     member.reaches(I0, P0, elsewhere + 1);
     assert_eq!(member.seen, []);
-    assert_eq!(harness.read(&rekey, P0, Isolation::Committed), []);
-    assert_eq!(values(&harness.read(&rekey, P0, Isolation::Uncommitted)), ["open", "behind it"]);
+    assert_eq!(harness.read(&rekey, P0, Isolation::ReadCommitted), []);
+    assert_eq!(values(&harness.read(&rekey, P0, Isolation::ReadUncommitted)), ["open", "behind it"]);
 
     transaction.commit().expect("commit");
     member.takes(&["open", "behind it"]);
@@ -31,7 +31,7 @@ pub fn a_reader_stops_at_an_open_transaction_and_goes_on_when_it_ends<H: Harness
 /// `send` is not an acknowledgement: the order of two writers is only known once the first is in the log.
 pub fn wait_until_stored<H: Harness>(harness: &H, topic: &str, count: usize) {
     let deadline = Instant::now() + H::PATIENCE;
-    while harness.read(topic, P0, Isolation::Uncommitted).len() < count {
+    while harness.read(topic, P0, Isolation::ReadUncommitted).len() < count {
         assert!(Instant::now() < deadline, "{count} records were never stored in {topic}");
     }
 }
@@ -202,7 +202,7 @@ pub fn compaction_keeps_the_last_committed_value<H: Harness>() {
     assert_eq!(restored(&harness, P0), expected);
     if harness.compact(&changelog) {
         assert_eq!(restored(&harness, P0), expected);
-        let left = harness.read(&changelog, P0, Isolation::Committed).len();
+        let left = harness.read(&changelog, P0, Isolation::ReadCommitted).len();
         assert!(left <= 3, "{left} records are left of two values and a tombstone");
     }
 }

@@ -54,7 +54,7 @@ pub fn a_position_before_the_first_record_is_told_as_out_of_range_and_nothing_is
     let mut member = Member::alone(&harness);
     member.takes(&["a", "b", "c"]);
     harness.delete_before(&harness.broker().topics().input(I0).clone(), P0, 2);
-    let bounds = patiently::<H, _>("bounds", || harness.broker().bounds(P0));
+    let bounds = patiently::<H, _>("bounds", || harness.broker().log_ranges(P0));
     assert_eq!((bounds[0].earliest, bounds[0].end), (2, 3));
     member.source.start(P0, &[(I0, 0), (I1, 0)]).expect("start");
     member.until("the position is told as lost", |member| !member.out_of_range.is_empty());

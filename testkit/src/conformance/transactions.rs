@@ -19,12 +19,12 @@ pub fn records_and_offsets_of_a_transaction_appear_together<H: Harness>() {
     transaction.send(record(&topics.tier_changes, P1, "k", "change")).expect("send");
     transaction.send(record(&topics.changelog, P0, "k", "state")).expect("send");
     transaction.send_offsets(&[commit_of(I0, P0, next, 1)], &generation).expect("send_offsets");
-    assert_eq!(harness.read(&topics.tier_changes, P1, Isolation::Committed), []);
-    assert_eq!(harness.read(&topics.changelog, P0, Isolation::Committed), []);
+    assert_eq!(harness.read(&topics.tier_changes, P1, Isolation::ReadCommitted), []);
+    assert_eq!(harness.read(&topics.changelog, P0, Isolation::ReadCommitted), []);
 
     transaction.commit().expect("commit");
-    assert_eq!(values(&harness.read(&topics.tier_changes, P1, Isolation::Committed)), ["change"]);
-    assert_eq!(values(&harness.read(&topics.changelog, P0, Isolation::Committed)), ["state"]);
+    assert_eq!(values(&harness.read(&topics.tier_changes, P1, Isolation::ReadCommitted)), ["change"]);
+    assert_eq!(values(&harness.read(&topics.changelog, P0, Isolation::ReadCommitted)), ["state"]);
     assert_eq!(committed(&harness, I0, P0).map(|committed| committed.offset), Some(next));
     assert_eq!(committed(&harness, I0, P1), None);
 }
@@ -42,13 +42,13 @@ pub fn an_abort_leaves_nothing<H: Harness>() {
     transaction.send(record(&topics.changelog, P0, "k", "aborted")).expect("send");
     transaction.send_offsets(&[commit_of(I0, P0, next, 1)], &generation).expect("send_offsets");
     transaction.abort().expect("abort");
-    assert_eq!(harness.read(&topics.changelog, P0, Isolation::Committed), []);
+    assert_eq!(harness.read(&topics.changelog, P0, Isolation::ReadCommitted), []);
     assert_eq!(committed(&harness, I0, P0), None);
 
     let mut transaction = producer.begin().expect("begin after an abort");
     transaction.send(record(&topics.changelog, P0, "k", "kept")).expect("send");
     transaction.commit().expect("commit after an abort");
-    assert_eq!(values(&harness.read(&topics.changelog, P0, Isolation::Committed)), ["kept"]);
+    assert_eq!(values(&harness.read(&topics.changelog, P0, Isolation::ReadCommitted)), ["kept"]);
 }
 
 pub fn a_dropped_transaction_is_aborted<H: Harness>() {
@@ -62,7 +62,7 @@ pub fn a_dropped_transaction_is_aborted<H: Harness>() {
     let mut transaction = producer.begin().expect("begin after a drop");
     transaction.send(record(&changelog, P0, "k", "kept")).expect("send");
     transaction.commit().expect("commit after a drop");
-    assert_eq!(values(&harness.read(&changelog, P0, Isolation::Committed)), ["kept"]);
+    assert_eq!(values(&harness.read(&changelog, P0, Isolation::ReadCommitted)), ["kept"]);
 }
 
 pub fn taking_an_id_again_fences_the_earlier_holder<H: Harness>() {
@@ -77,13 +77,13 @@ pub fn taking_an_id_again_fences_the_earlier_holder<H: Harness>() {
     let _ = transaction.send(record(&changelog, P0, "k", "after fencing"));
     assert_fatal(transaction.commit());
     harness.settle();
-    assert_eq!(harness.read(&changelog, P0, Isolation::Committed), []);
+    assert_eq!(harness.read(&changelog, P0, Isolation::ReadCommitted), []);
 
     let mut transaction = later.begin().expect("begin");
     transaction.send(record(&changelog, P0, "k", "kept")).expect("send");
     transaction.commit().expect("commit of the later holder");
     harness.settle();
-    assert_eq!(values(&harness.read(&changelog, P0, Isolation::Committed)), ["kept"]);
+    assert_eq!(values(&harness.read(&changelog, P0, Isolation::ReadCommitted)), ["kept"]);
 }
 
 pub fn a_fenced_holder_that_begins_anew_still_fails<H: Harness>() {
@@ -100,7 +100,7 @@ pub fn a_fenced_holder_that_begins_anew_still_fails<H: Harness>() {
     });
     assert_fatal(outcome);
     harness.settle();
-    assert_eq!(harness.read(&changelog, P0, Isolation::Committed), []);
+    assert_eq!(harness.read(&changelog, P0, Isolation::ReadCommitted), []);
 }
 
 pub fn each_commit_burns_an_offset<H: Harness>() {
@@ -112,7 +112,7 @@ pub fn each_commit_burns_an_offset<H: Harness>() {
         transaction.send(record(&changelog, P0, "k", value)).expect("send");
         transaction.commit().expect("commit");
     }
-    let records = harness.read(&changelog, P0, Isolation::Committed);
+    let records = harness.read(&changelog, P0, Isolation::ReadCommitted);
     assert_eq!(values(&records), ["first", "second"]);
     assert_eq!(records[1].offset, records[0].offset + 2);
 }
@@ -180,7 +180,7 @@ pub fn a_generation_from_before_a_partition_was_lost_is_refused<H: Harness>() {
     assert_abortable(transaction.send_offsets(&[commit_of(I0, lost, 0, 1)], &old));
     transaction.abort().expect("abort");
     assert_eq!(committed(&harness, I0, lost), None);
-    assert_eq!(harness.read(&topics.changelog, lost, Isolation::Committed), []);
+    assert_eq!(harness.read(&topics.changelog, lost, Isolation::ReadCommitted), []);
 
     let new = first.source.generation().expect("generation");
     let mut transaction = producer.begin().expect("the producer lives on");
@@ -257,7 +257,7 @@ pub fn what_hangs_is_ended_beside_a_living_member_and_no_offset_changes<H: Harne
     };
     let before = commit(7, 1);
     for ending in [Ending::Abort, Ending::Commit] {
-        harness.broker().release(&id(&harness, "lane"), &[P0].into(), ending).expect("release");
+        harness.broker().resolve_hanging(&id(&harness, "lane"), &[P0].into(), ending).expect("release");
         assert_eq!(committed(&harness, I0, P0), before, "{ending:?}");
     }
     let after = commit(8, 2);
@@ -288,7 +288,7 @@ pub fn transactions_side_by_side_in_a_partition_are_each_whole<H: Harness>() {
     }
     first.commit().expect("commit");
     second.abort().expect("abort");
-    assert_eq!(values(&harness.read(&output, P0, Isolation::Committed)), ["a", "b", "c"]);
+    assert_eq!(values(&harness.read(&output, P0, Isolation::ReadCommitted)), ["a", "b", "c"]);
 }
 
 pub fn a_record_without_a_partition_goes_where_its_key_belongs<H: Harness>() {
@@ -304,7 +304,7 @@ pub fn a_record_without_a_partition_goes_where_its_key_belongs<H: Harness>() {
     for partition in (0..4).map(PartitionId) {
         let mut expected: Vec<_> = keys.iter().filter(|key| partition_of(key.as_bytes(), 4) == partition).collect();
         expected.sort();
-        let mut stored = values(&harness.read(&output, partition, Isolation::Committed));
+        let mut stored = values(&harness.read(&output, partition, Isolation::ReadCommitted));
         stored.sort();
         assert_eq!(stored.iter().collect::<Vec<_>>(), expected, "partition {partition}");
     }

@@ -4,8 +4,9 @@ use std::fs;
 
 use rand::RngExt;
 use tempfile::TempDir;
+use tideline::broker::Isolation;
 use tideline::broker::Topics;
-use tideline::broker::memory::{Isolation, JournalError, Memory, MemorySettings};
+use tideline::broker::memory::{JournalError, Memory, MemorySettings};
 use tideline::domain::PartitionId;
 use tideline::record::Outgoing;
 use xxhash_rust::xxh3::xxh3_64;

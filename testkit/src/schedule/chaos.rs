@@ -1,11 +1,12 @@
 //! Lanes that come and go while their world breaks.
 
+use std::time::Duration;
+
 use tideline::broker::Broker as _;
 use tideline::broker::memory::{Fault, Memory};
 use tideline::domain::PartitionId;
 use tideline::runtime::board::status::{LaneStatus, Phase};
 use tideline::runtime::{Lane, LaneError, StepOutcome, TopicWatch};
-use tideline::settings::Period;
 
 use super::Counts;
 use super::dice::Dice;
@@ -33,16 +34,16 @@ pub fn options(options: &mut Options, merge_wait_ms: u64) {
     options.max_effects = 3;
     options.poll_records = 40;
     let settings = &mut options.settings;
-    settings.commit_interval = Period::of_millis(20);
-    settings.batch_records = 30;
+    settings.commit_interval = Duration::from_millis(20);
+    settings.max_batch_records = 30;
     settings.turn_records = 9;
     settings.buffer_records = 12;
-    settings.merge_wait = Period::of_millis(merge_wait_ms);
-    settings.retry_backoff = Period::of_millis(3);
-    settings.topic_check = Period::of_millis(20);
-    settings.retry_backoff_max = Period::of_millis(50);
+    settings.merge_wait = Duration::from_millis(merge_wait_ms);
+    settings.retry_backoff = Duration::from_millis(3);
+    settings.topic_check = Duration::from_millis(20);
+    settings.retry_backoff_max = Duration::from_millis(50);
     // The idle clock is off.
-    settings.idle_after = Period::of_millis(u64::MAX);
+    settings.idle_after = Duration::MAX;
 }
 
 /// One process with one lane.
@@ -254,12 +255,12 @@ impl<'a> Chaos<'a> {
 
     /// Of a partition that never had any, offsets that hang can't be told from offsets that were deleted.
     fn can_hang(&self) -> bool {
-        let standing = |partition| self.world.broker.standing(PartitionId(partition)).unwrap();
+        let standing = |partition| self.world.broker.partition_offsets(PartitionId(partition)).unwrap();
         (0..PARTITIONS).all(|partition| !standing(partition).committed.is_empty())
     }
 
     fn hangs(&self) -> bool {
-        (0..PARTITIONS).any(|partition| self.world.broker.standing(PartitionId(partition)).unwrap().is_pending)
+        (0..PARTITIONS).any(|partition| self.world.broker.partition_offsets(PartitionId(partition)).unwrap().is_pending)
     }
 
     /// A clean stop; it is started again later.

@@ -122,8 +122,11 @@ pub fn run_changed_topic(seed: u64, steps: usize) -> Counts {
     // So many that everybody has looked at the topics twice.
     go_on(&mut chaos, 1_500);
     let partitions = || (0..world.options.partitions).map(tideline::domain::PartitionId);
-    let standing =
-        || partitions().map(|it| (world.broker.standing(it).unwrap().committed, world.record(it))).collect::<Vec<_>>();
+    let standing = || {
+        partitions()
+            .map(|it| (world.broker.partition_offsets(it).unwrap().committed, world.record(it)))
+            .collect::<Vec<_>>()
+    };
     let before = standing();
     let mut counts = Counts::default();
     for _ in 0..20 {

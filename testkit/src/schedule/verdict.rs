@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use tideline::broker::Broker;
-use tideline::broker::memory::{Isolation, Memory, MemorySettings};
+use tideline::broker::Isolation;
+use tideline::broker::memory::{Memory, MemorySettings};
 use tideline::domain::{PartitionId, Stage, Timestamp};
 use tideline::record::Message;
 use tideline::rules::tier::tier_on;

@@ -10,20 +10,17 @@ mod vectors;
 use std::sync::Arc;
 
 use serde_json::Value;
-use tideline::domain::{DAY_MS, Event, Input, PartitionId, Source, Timestamp};
+use tideline::domain::{DAY_MS, Event, HOUR_MS, Input, PartitionId, Source, Timestamp};
 use tideline::emit::{Emitter, Output, OutputFormat};
-use tideline::engine::{
-    Announcement, Disposition, Effect, Engine, EngineSettings, Handled, Partition, Previous, Slice,
-};
+use tideline::engine::{Announcement, Disposition, Effect, Engine, Handled, Partition, Previous, Settings, Slice};
 use tideline::record::Coordinates;
 use tideline::rules::Rules;
-use tideline::settings::Period;
 
-/// EngineSettings with the contract's defaults, one input a source, in the order of [`Source::ALL`].
-fn settings(rules: Rules) -> EngineSettings {
-    EngineSettings {
+/// Settings with the contract's defaults, one input a source, in the order of [`Source::ALL`].
+fn settings(rules: Rules) -> Settings {
+    Settings {
         rules,
-        lateness: Period::of_secs(3_600),
+        lateness_ms: HOUR_MS,
         silent_after_ms: vec![None; Source::ALL.len()],
         max_effects: 100,
         emit_from: None,
@@ -33,7 +30,7 @@ fn settings(rules: Rules) -> EngineSettings {
     }
 }
 
-fn partition(settings: EngineSettings) -> Partition {
+fn partition(settings: Settings) -> Partition {
     Partition::new(Engine::new(settings).unwrap())
 }
 
@@ -89,7 +86,7 @@ fn advance(partition: &mut Partition, to: Timestamp, signals: &mut Vec<Announcem
 }
 
 /// A second partition with the state of the first, as a restart would make it, under these settings.
-fn restored(from: &Partition, settings: EngineSettings) -> Partition {
+fn restored(from: &Partition, settings: Settings) -> Partition {
     let mut to = partition(settings);
     for (key, value) in from.users().snapshot() {
         to.restore_user(&key, Some(&value)).unwrap();

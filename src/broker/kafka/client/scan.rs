@@ -1,0 +1,81 @@
+//! Reads a partition of any topic once, from its start to its end of now: whole, record by record, or its first record.
+//!
+//! Must not know: what the records are.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::broker::BrokerError;
+use crate::broker::Isolation;
+use crate::broker::kafka::message::KafkaMessage;
+use crate::broker::kafka::settings::KafkaSettings;
+use crate::domain::PartitionId;
+
+use super::observers::Observers;
+use super::reader::{LogReader, Span};
+
+/// The records of a partition that `shown` may see, from its start to the end that `to` sees now: with
+/// [`Isolation::ReadCommitted`] that is the last stable offset, with [`Isolation::ReadUncommitted`] the high watermark. So
+/// (committed, uncommitted) waits until whatever is open has ended: a commit returns a little before it can be read.
+pub fn read_partition(
+    settings: &KafkaSettings,
+    topic: &str,
+    partition: PartitionId,
+    shown: Isolation,
+    to: Isolation,
+) -> Result<Vec<KafkaMessage>, BrokerError> {
+    let mut records = Vec::new();
+    scan_partition(settings, topic, partition, shown, to, &mut |message| {
+        records.push(message);
+        ControlFlow::Continue(())
+    })?;
+    Ok(records)
+}
+
+/// The first record of a span that is committed.
+pub(in crate::broker::kafka) fn first_of(
+    settings: &Arc<KafkaSettings>,
+    observers: &Arc<Observers>,
+    topic: &Arc<str>,
+    partition: PartitionId,
+    span: Span,
+) -> Result<Option<KafkaMessage>, BrokerError> {
+    let (settings_, observers) = (Arc::clone(settings), Arc::clone(observers));
+    let mut reader = LogReader::open(settings_, observers, topic.clone(), partition, Isolation::ReadCommitted, span)?;
+    let mut first = None;
+    loop {
+        let progress = reader.read(settings.call_timeout, &mut |message| {
+            first.get_or_insert_with(|| KafkaMessage::copy(message));
+        })?;
+        if first.is_some() || progress.done {
+            return Ok(first);
+        }
+    }
+}
+
+/// The same, one record at a time, until `each` has enough: what [`read_partition`] would hold may be large.
+pub fn scan_partition(
+    settings: &KafkaSettings,
+    topic: &str,
+    partition: PartitionId,
+    shown: Isolation,
+    to: Isolation,
+    each: &mut dyn FnMut(KafkaMessage) -> ControlFlow<()>,
+) -> Result<(), BrokerError> {
+    let (settings, observers) = (Arc::new(settings.clone()), Arc::new(Observers::default()));
+    let span = Span::whole(&settings, &observers, topic, partition, to)?;
+    let mut reader = LogReader::open(settings, observers, topic.into(), partition, shown, span)?;
+    let mut flow = ControlFlow::Continue(());
+    while flow.is_continue() {
+        let progress = reader.read(Duration::from_millis(100), &mut |message| {
+            if flow.is_continue() {
+                flow = each(KafkaMessage::copy(message));
+            }
+        })?;
+        if progress.done {
+            break;
+        }
+    }
+    Ok(())
+}
