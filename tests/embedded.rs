@@ -41,6 +41,7 @@ mod embedded {
     mod secrets;
     mod telemetry;
     mod demo;
+    mod docs;
     mod topics;
     mod wire;
 }

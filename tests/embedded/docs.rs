@@ -1,0 +1,79 @@
+//! The documents hold together: paths that they name exist, links lead somewhere, decisions are numbered and in the index.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// README and all pages of `docs/`, by name. The changelog is left out: it tells of files as they were.
+fn pages() -> Vec<(String, String)> {
+    let in_docs = fs::read_dir(root().join("docs")).expect("docs/").map(|entry| entry.expect("a page").path());
+    let paths = in_docs.filter(|path| path.extension().is_some_and(|it| it == "md")).chain([root().join("README.md")]);
+    let page = |path: &Path| fs::read_to_string(path).expect("a page");
+    paths.map(|path| (path.strip_prefix(root()).expect("ours").display().to_string(), page(&path))).collect()
+}
+
+/// What stands between backticks and begins like a path of this repository, without line numbers.
+fn paths(text: &str) -> impl Iterator<Item = &str> {
+    const FOLDERS: [&str; 7] = ["src/", "tests/", "docs/", "proto/", "benches/", "deploy/", "findings/"];
+    let quoted = text.split('`').skip(1).step_by(2);
+    let is_path = |it: &&str| FOLDERS.iter().any(|folder| it.starts_with(folder)) && !it.contains([' ', '*', '<', '…']);
+    quoted.filter(is_path).map(|it| it.split([':', '#']).next().unwrap_or(it))
+}
+
+/// Paths that a page names, which are not there.
+fn missing(text: &str) -> Vec<&str> {
+    paths(text).filter(|path| !root().join(path).exists()).collect()
+}
+
+#[test]
+fn every_path_that_a_page_names_exists() {
+    for (name, text) in pages() {
+        assert!(missing(&text).is_empty(), "{name} names what is not there: {:?}", missing(&text));
+    }
+    assert_eq!(missing("`src/lib.rs`, `src/not_there.rs:7`, `tests/nor_this`"), ["src/not_there.rs", "tests/nor_this"]);
+}
+
+/// The anchor that a heading gets.
+fn anchor(heading: &str) -> String {
+    let kept = heading.chars().filter(|it| it.is_alphanumeric() || [' ', '-', '_'].contains(it));
+    kept.collect::<String>().to_lowercase().replace(' ', "-")
+}
+
+#[test]
+fn every_link_between_pages_leads_somewhere() {
+    for (name, text) in pages() {
+        let folder = root().join(&name).parent().expect("a folder").to_owned();
+        let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        for link in links.filter(|link| !link.contains("://")) {
+            let (file, fragment) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() { root().join(&name) } else { folder.join(file) };
+            let found = fs::read_to_string(&target).unwrap_or_else(|_| panic!("{name} links to {link}: no such file"));
+            let has = |it: &str| found.lines().any(|line| line.starts_with('#') && anchor(line.trim_start_matches(['#', ' '])) == it);
+            assert!(fragment.is_empty() || has(fragment), "{name} links to {link}: no such heading");
+        }
+    }
+}
+
+#[test]
+fn decisions_are_numbered_without_a_gap_dated_in_order_and_in_the_index() {
+    let text = fs::read_to_string(root().join("docs/decisions.md")).expect("the decisions");
+    let numbered = |it: &&str| it.starts_with(|first: char| first.is_ascii_digit());
+    let headings: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("## D")).filter(numbered).collect();
+    let mut last = String::new();
+    for (heading, number) in headings.iter().zip(1..) {
+        assert!(heading.starts_with(&format!("{number}: ")), "decision {number} is missing before {heading:?}");
+        let body = text.split(&format!("## D{heading}\n\n")).nth(1).expect("a body");
+        let date = body.get(..10).expect("a date").to_owned();
+        assert!(date >= last, "D{number} is older than the one before");
+        let title = heading.split_once(": ").expect("a title").1;
+        let row = format!("| [D{number}](#{}) | {date} | {title} | ", anchor(&format!("D{heading}")));
+        assert!(text.contains(&row), "the index lacks {row}");
+        last = date;
+    }
+    let of_index: BTreeSet<_> = text.lines().filter(|line| line.starts_with("| [D")).collect();
+    assert_eq!(of_index.len(), headings.len());
+}
