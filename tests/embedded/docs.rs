@@ -52,7 +52,9 @@ fn every_link_between_pages_leads_somewhere() {
             let (file, fragment) = link.split_once('#').unwrap_or((link, ""));
             let target = if file.is_empty() { root().join(&name) } else { folder.join(file) };
             let found = fs::read_to_string(&target).unwrap_or_else(|_| panic!("{name} links to {link}: no such file"));
-            let has = |it: &str| found.lines().any(|line| line.starts_with('#') && anchor(line.trim_start_matches(['#', ' '])) == it);
+            let has = |it: &str| {
+                found.lines().any(|line| line.starts_with('#') && anchor(line.trim_start_matches(['#', ' '])) == it)
+            };
             assert!(fragment.is_empty() || has(fragment), "{name} links to {link}: no such heading");
         }
     }
