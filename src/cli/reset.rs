@@ -17,7 +17,7 @@ use crate::broker::rights;
 use crate::config::{Config, ConfigError};
 use crate::domain::{Input, PartitionId, Timestamp};
 use crate::record::Offset;
-use crate::runtime::operator::reset::{Resetter, Survey, Target};
+use crate::runtime::operator::{Resetter, Survey, Target};
 use crate::runtime::{Clock, Job, Mode};
 use crate::telemetry;
 

@@ -11,8 +11,8 @@ use crate::broker::kafka::KafkaBroker;
 use crate::domain::{Input, PartitionId};
 use crate::record::Offset;
 use crate::runtime::Job;
-use crate::runtime::operator::reset::{Resetter, Survey};
-use crate::runtime::operator::skip::{Plan, Skip};
+use crate::runtime::operator::{Plan, Skip};
+use crate::runtime::operator::{Resetter, Survey};
 
 /// `TOPIC/PARTITION/OFFSET`.
 #[derive(Debug, Clone, PartialEq, Eq)]

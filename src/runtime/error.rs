@@ -6,7 +6,7 @@ use crate::broker::{BrokerError, TransactionError};
 use crate::domain::PartitionId;
 use crate::guard::Panicked;
 use crate::runtime::board::calls::Call;
-use crate::runtime::recovery::ownership::Refusal;
+use crate::runtime::recovery::refusal::Refusal;
 use crate::state::StateError;
 
 #[derive(Debug, thiserror::Error)]

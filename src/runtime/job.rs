@@ -9,8 +9,8 @@ use crate::engine::Engine;
 use crate::ingest::{Decoder, InputSpec};
 use crate::record::{Coordinates, Offset};
 use crate::rules::Ruleset;
-use crate::runtime::Settings;
-use crate::runtime::recovery::ownership::Expected;
+use crate::runtime::recovery::start::Expected;
+use crate::runtime::settings::Settings;
 use crate::runtime::tasks::Permits;
 use crate::runtime::watch::timekeeper::Timekeeper;
 

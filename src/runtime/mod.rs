@@ -12,12 +12,15 @@
 pub mod board;
 mod clock;
 mod context;
+mod end_barrier;
 mod error;
 pub(crate) mod job;
 pub(crate) mod lane;
 pub mod operator;
 pub(crate) mod recovery;
+mod round_robin;
 pub(crate) mod settings;
+mod task_context;
 mod tasks;
 mod watch;
 
@@ -28,24 +31,24 @@ use std::sync::mpsc::{self, Sender};
 use std::thread::JoinHandle;
 
 pub use board::calls::{Call, OpenCall};
+pub use board::clock_agreement::ClockAgreement;
+pub use board::idle_wait::IdleWait;
 pub use board::published::TableRegistry;
+pub use board::stall::{Cause, Stall};
 pub use board::status::{Board, Status};
 pub use board::topic_faults::TopicFaults;
 pub use clock::{Clock, SimulatedTime};
-pub use context::{LaneContext, Stop};
+pub use context::{LaneContext, ReinitRequests, Stop};
+pub use end_barrier::EndBarrier;
 pub use error::LaneError;
 pub use job::Job;
-pub use lane::end::EndBarrier;
-pub use lane::idle::IdleWait;
 pub use lane::{Lane, StepOutcome};
 pub use operator::examine;
-pub use recovery::identity::{Identities, Identity, Place};
-pub use recovery::ownership::Refusal;
+pub use recovery::identity::{Identities, Identity};
+pub use recovery::refusal::{Place, Refusal};
 pub use settings::{Mode, Settings};
-pub use watch::stall::{Cause, Stall};
-pub use watch::timekeeper::ClockStanding;
 pub use watch::topic_watch::TopicWatch;
-pub use watch::watchdog::{ReinitRequests, Watchdog};
+pub use watch::watchdog::Watchdog;
 
 use crate::broker::Broker;
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 
-use crate::runtime::LaneError;
+use crate::runtime::error::LaneError;
 
 /// Task in steps: between two of them it can be stopped and reset.
 pub(super) trait Task: Send + 'static {

@@ -1,7 +1,7 @@
 //! Whether every assigned partition is restored and being read; else why not.
 
 use crate::runtime::board::status::Phase;
-use crate::runtime::{ClockStanding, Stall, Status};
+use crate::runtime::{ClockAgreement, Stall, Status};
 
 /// Empty: ready.
 pub fn reasons_not_ready(status: &Status) -> Vec<String> {
@@ -27,7 +27,7 @@ pub fn reasons_not_ready(status: &Status) -> Vec<String> {
             Phase::Unserved(reason) => reasons.push(format!("partition {partition}: not served: {reason}")),
         }
     }
-    if let ClockStanding::Apart { ahead_ms } = status.clock {
+    if let ClockAgreement::Apart { ahead_ms } = status.clock {
         let (seconds, side) = (ahead_ms.abs() / 1_000, if ahead_ms > 0 { "ahead of" } else { "behind" });
         reasons.push(format!(
             "this machine's clock is {seconds} s {side} the broker's, more than stream.max_skew: stream time follows no clock, \
@@ -46,7 +46,7 @@ pub fn reasons_not_ready(status: &Status) -> Vec<String> {
 /// What whoever looks should know, though it is ready all the same.
 pub fn remarks(status: &Status) -> Vec<String> {
     let mut remarks = Vec::new();
-    if let ClockStanding::OnTrust(why) = &status.clock {
+    if let ClockAgreement::OnTrust(why) = &status.clock {
         remarks.push(format!("stream time follows this machine's clock on trust: the broker's can't be had: {why}"));
     }
     for (partition, told) in super::totals::served(status) {

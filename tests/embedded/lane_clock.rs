@@ -6,7 +6,7 @@ use tideline::broker::Isolation;
 use tideline::broker::{Broker as _, BrokerTime, Topics};
 use tideline::domain::Timestamp;
 use tideline::record::Message;
-use tideline::runtime::ClockStanding;
+use tideline::runtime::ClockAgreement;
 use tideline::telemetry::{reasons_not_ready, remarks};
 
 use super::refusals::refusal;
@@ -29,7 +29,7 @@ fn stream_time(world: &World) -> Option<Timestamp> {
     world.record(P0).and_then(|record| record.stream_time)
 }
 
-fn standing(world: &World) -> ClockStanding {
+fn standing(world: &World) -> ClockAgreement {
     world.context.board.read(|status| status.clock.clone())
 }
 
@@ -50,7 +50,7 @@ fn a_start_with_a_clock_that_is_far_ahead_moves_nothing_and_is_named() {
     pass(&world, &mut lane, 10 * MINUTE_MS);
     assert_eq!(stream_time(&world), Some(Timestamp::of_millis(START_MS + 2 * DAY_MS)), "only the event moved it");
     assert_eq!(world.outputs().len(), 1, "nobody is announced lost: {:?}", world.outputs());
-    assert_eq!(standing(&world), ClockStanding::Apart { ahead_ms: 400 * DAY_MS });
+    assert_eq!(standing(&world), ClockAgreement::Apart { ahead_ms: 400 * DAY_MS });
     let reasons = world.context.board.read(reasons_not_ready).join("\n");
     assert!(reasons.contains("clock is 34560000 s ahead of the broker's"), "{reasons}");
     let remarks = world.context.board.read(remarks).join("\n");
@@ -65,7 +65,7 @@ fn a_start_with_a_clock_that_is_far_ahead_moves_nothing_and_is_named() {
 
     world.time.set_wall_ahead_ms(0);
     pass(&world, &mut lane, 3 * MINUTE_MS);
-    assert_eq!(standing(&world), ClockStanding::Agrees { ahead_ms: 0 });
+    assert_eq!(standing(&world), ClockAgreement::Agrees { ahead_ms: 0 });
     let now = world.context.clock.wall();
     assert!(now.since(stream_time(&world).unwrap()) <= 10_000, "set right, it is followed");
     assert!(world.context.board.read(reasons_not_ready).is_empty());
@@ -101,7 +101,7 @@ fn a_start_with_a_clock_that_is_a_day_ahead_moves_nothing() {
     world.feed(APP, &payment("u1", "a", 2 * DAY_MS));
     let mut lane = world.lane(0);
     pass(&world, &mut lane, 10 * MINUTE_MS);
-    assert_eq!(standing(&world), ClockStanding::Apart { ahead_ms: DAY_MS });
+    assert_eq!(standing(&world), ClockAgreement::Apart { ahead_ms: DAY_MS });
     assert_eq!(stream_time(&world), Some(Timestamp::of_millis(START_MS + 2 * DAY_MS)), "only the event moved it");
 }
 
@@ -116,7 +116,7 @@ fn with_a_clock_that_is_far_behind_no_event_of_today_dies() {
     pass(&world, &mut lane, 2 * MINUTE_MS);
     assert_eq!((world.lag(), world.dead_letters()), (0, 0));
     assert_eq!(stream_time(&world), Some(Timestamp::of_millis(START_MS + 2 * DAY_MS)));
-    assert_eq!(standing(&world), ClockStanding::Apart { ahead_ms: -400 * DAY_MS });
+    assert_eq!(standing(&world), ClockAgreement::Apart { ahead_ms: -400 * DAY_MS });
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn a_clock_that_jumps_while_it_is_followed_moves_nothing() {
     world.time.set_wall_ahead_ms(400 * DAY_MS);
     pass(&world, &mut lane, 10 * MINUTE_MS);
     assert!(stream_time(&world).unwrap().since(before) <= 10_000, "not one step with it");
-    assert!(matches!(standing(&world), ClockStanding::Apart { .. }));
+    assert!(matches!(standing(&world), ClockAgreement::Apart { .. }));
 }
 
 #[test]

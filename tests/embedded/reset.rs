@@ -8,7 +8,7 @@ use tideline::broker::Broker;
 use tideline::broker::memory::{Fault, Memory, MemorySettings};
 use tideline::domain::{PartitionId, Timestamp};
 use tideline::runtime::Clock;
-use tideline::runtime::operator::reset::{Done, Impossible, ResetError, Resetter, Survey, Target};
+use tideline::runtime::operator::{Done, Impossible, ResetError, Resetter, Survey, Target};
 
 use super::refusals::{folded, log, move_offset, refusal};
 use testkit::lane_world::*;

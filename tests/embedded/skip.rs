@@ -9,8 +9,8 @@ use tideline::domain::Input;
 use tideline::emit::header;
 use tideline::record::{Message, Offset};
 use tideline::runtime::Clock;
-use tideline::runtime::operator::reset::{Impossible, ResetError, Resetter, Survey};
-use tideline::runtime::operator::skip::{Plan, Skip, Unskippable};
+use tideline::runtime::operator::{Impossible, ResetError, Resetter, Survey};
+use tideline::runtime::operator::{Plan, Skip, Unskippable};
 
 use super::refusals::{folded, log};
 use testkit::lane_world::*;

@@ -9,7 +9,7 @@ use tideline::pipeline::tally::{OutputType, Tally};
 use tideline::runtime::board::status::{
     Cures, InputStatus, LaneStatus, Left, PartitionStatus, Phase, RestoreStage, Transactions,
 };
-use tideline::runtime::{Cause, ClockStanding, IdleWait, Stall, Status};
+use tideline::runtime::{Cause, ClockAgreement, IdleWait, Stall, Status};
 use tideline::state::Population;
 use tideline::telemetry::metrics::{ALL, Kind};
 use tideline::telemetry::{LabelValues, Totals, reasons_not_ready, render};
@@ -88,7 +88,7 @@ fn status() -> Status {
             (PartitionId(3), left),
         ]
         .into(),
-        clock: ClockStanding::Agrees { ahead_ms: 250 },
+        clock: ClockAgreement::Agrees { ahead_ms: 250 },
         ..Status::default()
     }
 }

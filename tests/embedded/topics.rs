@@ -8,7 +8,7 @@ use tideline::broker::{Broker, Producer, Transaction};
 use tideline::domain::PartitionId;
 use tideline::record::Outgoing;
 use tideline::runtime::board::status::{Left, PartitionStatus, Phase};
-use tideline::runtime::operator::reset::{Impossible, ResetError, Resetter, Survey, Target};
+use tideline::runtime::operator::{Impossible, ResetError, Resetter, Survey, Target};
 use tideline::runtime::{Clock, Lane, LaneError, TopicWatch, examine};
 use tideline::telemetry::{LabelValues, reasons_not_ready, render};
 
@@ -93,7 +93,7 @@ impl Watched {
     }
 }
 
-fn reset(world: &World, target: &Target) -> Result<tideline::runtime::operator::reset::Done, ResetError> {
+fn reset(world: &World, target: &Target) -> Result<tideline::runtime::operator::Done, ResetError> {
     let mut resetter = Resetter::join(&world.broker, &world.job, "reset", &Clock::system(), Duration::from_secs(20))?;
     let done = resetter.reset(P0, target, true);
     resetter.close();

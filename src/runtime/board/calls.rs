@@ -4,8 +4,6 @@
 //! calls are watched over from outside.
 
 use crate::domain::PartitionId;
-use crate::runtime::board::status::Board;
-use crate::runtime::clock::Clock;
 
 /// What was called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +27,7 @@ pub enum Call {
     ReadChangelog,
     DescribeTopics,
     /// Asking where inputs begin and end.
-    Bounds,
+    LogRange,
     /// Asking how far all partitions have forwarded, and where `rekey` ends.
     ForwardProgress,
     /// Asking for the broker's time.
@@ -56,7 +54,7 @@ impl Call {
             Self::OpenChangelog => "open_changelog",
             Self::ReadChangelog => "read_changelog",
             Self::DescribeTopics => "describe_topics",
-            Self::Bounds => "bounds",
+            Self::LogRange => "bounds",
             Self::ForwardProgress => "fronts",
             Self::Time => "time",
             Self::Touch => "touch",
@@ -73,41 +71,4 @@ pub struct OpenCall {
     pub partition: Option<PartitionId>,
     /// On the monotonic clock.
     pub since_ms: u64,
-}
-
-/// Notes a call for as long as it is held.
-#[must_use]
-pub(in crate::runtime) struct Calling {
-    board: Board,
-    number: u64,
-}
-
-impl Calling {
-    pub fn note(board: &Board, clock: &Clock, lane: usize, partition: Option<PartitionId>, call: Call) -> Self {
-        let open = OpenCall { call, lane, partition, since_ms: clock.monotonic_ms() };
-        let number = board.write(|status| {
-            status.calls_made += 1;
-            status.calls.insert(status.calls_made, open);
-            status.calls_made
-        });
-        Self { board: board.clone(), number }
-    }
-}
-
-impl Calling {
-    /// The call has returned, and another follows.
-    pub fn goes_on_with(&mut self, call: Call, clock: &Clock) {
-        let since_ms = clock.monotonic_ms();
-        self.board.write(|status| {
-            if let Some(open) = status.calls.get_mut(&self.number) {
-                (open.call, open.since_ms) = (call, since_ms);
-            }
-        });
-    }
-}
-
-impl Drop for Calling {
-    fn drop(&mut self) {
-        self.board.write(|status| status.calls.remove(&self.number));
-    }
 }

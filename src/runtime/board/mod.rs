@@ -2,7 +2,11 @@
 //!
 //! Must not know: who judges it (`watch`), or how a lane works (`lane`).
 
+pub(super) mod calling;
 pub(super) mod calls;
 pub(super) mod published;
+pub(super) mod clock_agreement;
+pub(crate) mod idle_wait;
+pub(super) mod stall;
 pub mod status;
 pub(super) mod topic_faults;

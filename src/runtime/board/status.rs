@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::domain::{PartitionId, Timestamp};
 use crate::pipeline::tally::{OutputCounts, Tally};
 use crate::runtime::board::calls::OpenCall;
-use crate::runtime::lane::idle::IdleWait;
+use crate::runtime::board::clock_agreement::ClockAgreement;
+use crate::runtime::board::idle_wait::IdleWait;
+use crate::runtime::board::stall::Stall;
 use crate::runtime::recovery::identity::Identities;
-use crate::runtime::watch::stall::Stall;
-use crate::runtime::watch::timekeeper::ClockStanding;
 use crate::state::Population;
 
 /// Where lanes write and telemetry reads. Cheap to clone.
@@ -52,7 +52,7 @@ pub struct Status {
     /// Inputs of which it was said that their records lie on the wrong partitions.
     pub misrouted: BTreeSet<usize>,
     /// How the machine's clock stands to the broker's.
-    pub clock: ClockStanding,
+    pub clock: ClockAgreement,
 }
 
 /// What the watchdog has done about what was left open.

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::domain::{Input, PartitionId};
 use crate::record::Offset;
-use crate::runtime::recovery::ownership::Refusal;
+use crate::runtime::recovery::refusal::Refusal;
 
 /// Cheap to clone.
 #[derive(Debug, Clone, Default)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::broker::{Broker, BrokerError, ErrorClass, TransactionError};
 use crate::domain::PartitionId;
-use crate::runtime::LaneError;
+use crate::runtime::error::LaneError;
 use crate::runtime::lane::Lane;
 use crate::runtime::settings::millis;
 

@@ -18,6 +18,7 @@ pub(crate) mod idle;
 pub(super) mod panics;
 pub(crate) mod progress;
 mod progress_query;
+mod recover;
 pub(super) mod restoring;
 mod unserved;
 
@@ -29,10 +30,10 @@ use crate::broker::{Broker, Polled, Source};
 use crate::domain::{Input, PartitionId, Timestamp};
 use crate::merge::FlowControl;
 use crate::pipeline::task::{HandleOutcome, PartitionTask};
-use crate::runtime::LaneError;
-use crate::runtime::board::calls::{Call, Calling};
 use crate::runtime::board::published::Published;
+use crate::runtime::board::{calling::Calling, calls::Call};
 use crate::runtime::context::LaneContext;
+use crate::runtime::error::LaneError;
 use crate::runtime::job::Job;
 use crate::runtime::lane::batch_limit::BatchLimit;
 use crate::runtime::lane::failures::{Activity, Failures};
@@ -42,8 +43,9 @@ use crate::runtime::lane::progress_query::ProgressQuery;
 use crate::runtime::lane::restoring::Restoring;
 use crate::runtime::lane::unserved::TopicHealth;
 use crate::runtime::recovery::recover::{Recovery, Unsettled};
-use crate::runtime::recovery::restore::TaskContext;
+use crate::runtime::round_robin::after;
 use crate::runtime::settings::{Mode, millis};
+use crate::runtime::task_context::TaskContext;
 use crate::runtime::tasks::{BackgroundTask, Execution};
 
 /// Between two times that a lane tells how its partitions stand, besides at each commit.
@@ -488,12 +490,4 @@ impl<B: Broker> PartitionSlot<B> {
             Self::Restoring(_) | Self::Unserved => None,
         }
     }
-}
-
-/// The partitions in order, beginning after `last`, so that none waits for ever.
-pub(in crate::runtime) fn after(partitions: impl Iterator<Item = PartitionId>, last: PartitionId) -> Vec<PartitionId> {
-    let mut all: Vec<_> = partitions.collect();
-    let split = all.partition_point(|&partition| partition <= last);
-    all.rotate_left(split);
-    all
 }

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use crate::broker::Broker;
 use crate::domain::PartitionId;
 use crate::pipeline::poison::HandlingPanic;
-use crate::runtime::LaneError;
+use crate::runtime::error::LaneError;
 use crate::runtime::lane::failures::Activity;
 use crate::runtime::lane::{Lane, PartitionSlot};
 

@@ -6,13 +6,13 @@
 use crate::broker::{Broker, BrokerError, ForwardProgress};
 use crate::domain::PartitionId;
 use crate::record::Offset;
-use crate::runtime::LaneError;
 use crate::runtime::board::calls::Call;
+use crate::runtime::error::LaneError;
 use crate::runtime::lane::failures::Activity;
 use crate::runtime::lane::progress::Limit;
 use crate::runtime::lane::{Lane, PartitionSlot};
-use crate::runtime::recovery::restore::TaskContext;
 use crate::runtime::settings::{Mode, millis};
+use crate::runtime::task_context::TaskContext;
 use crate::runtime::tasks::{BackgroundTask, Task};
 
 pub(in crate::runtime) struct ProgressQuery<B> {

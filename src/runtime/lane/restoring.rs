@@ -8,12 +8,13 @@ use std::sync::Arc;
 use crate::broker::{Broker, BrokerError};
 use crate::domain::{Input, PartitionId};
 use crate::pipeline::task::PartitionTask;
-use crate::runtime::LaneError;
 use crate::runtime::board::published::Published;
 use crate::runtime::board::status::{Phase, RestoreStage};
+use crate::runtime::error::LaneError;
 use crate::runtime::lane::failures::Activity;
-use crate::runtime::lane::{Lane, PartitionSlot, after};
+use crate::runtime::lane::{Lane, PartitionSlot};
 use crate::runtime::recovery::restore::{Restore, RestoreProgress, Restored, SharedProgress};
+use crate::runtime::round_robin::after;
 use crate::runtime::settings::millis;
 use crate::runtime::tasks::{BackgroundTask, Execution};
 

@@ -8,13 +8,13 @@ use std::collections::BTreeMap;
 use crate::broker::{Broker, BrokerError, Source};
 use crate::domain::{Input, PartitionId};
 use crate::record::Offset;
-use crate::runtime::LaneError;
 use crate::runtime::board::status::{InputStatus, Left, Phase, Status};
 use crate::runtime::board::topic_faults::TopicFault;
+use crate::runtime::error::LaneError;
 use crate::runtime::lane::failures::Activity;
 use crate::runtime::lane::{Batch, Lane, PartitionSlot};
 use crate::runtime::recovery::identity;
-use crate::runtime::recovery::ownership::Refusal;
+use crate::runtime::recovery::refusal::Refusal;
 use crate::runtime::settings::{Mode, millis};
 
 /// Polls that must bring nothing of an input before its position is taken for lost: what the client has read ahead comes first.

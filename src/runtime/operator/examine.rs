@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::broker::{Broker, BrokerError, ChangelogReader as _};
 use crate::domain::PartitionId;
 use crate::runtime::recovery::identity::{self, Identities};
-use crate::runtime::recovery::ownership::{Refusal, in_order};
+use crate::runtime::recovery::{refusal::Refusal, start::in_order};
 use crate::state::PartitionRecord;
 
 /// What is wrong with the topics under a partition, beside what its record says of them. Reads all of its changelog, a look at

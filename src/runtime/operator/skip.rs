@@ -13,7 +13,8 @@ use crate::guard::guarded;
 use crate::ingest::{Reject, RejectReason};
 use crate::record::{Coordinates, Message, Offset, Outgoing};
 use crate::runtime::job::Job;
-use crate::runtime::operator::reset::{Impossible, ResetError, Survey, Target};
+use crate::runtime::operator::error::{Impossible, ResetError, Unskippable};
+use crate::runtime::operator::survey::{Survey, Target};
 use crate::state::InputPosition;
 
 /// Which record.
@@ -24,21 +25,6 @@ pub struct Skip {
     pub offset: Offset,
     /// The record isn't even looked at: the client can't read it, or the process wouldn't survive that.
     pub without_reading: bool,
-}
-
-/// Why a record can't be skipped.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Unskippable {
-    #[error("it was read before: the next to be read there is offset {next}")]
-    Passed { next: Offset },
-    #[error("offset {first} is to be read before it; `tideline run` goes on with that one, or skip it first")]
-    NotNext { first: Offset },
-    #[error("no record that is committed stands there; the next to be read is {}", next_of(*.next))]
-    NoRecord { next: Option<Offset> },
-}
-
-fn next_of(next: Option<Offset>) -> String {
-    next.map_or_else(|| "none, the input is at its end".to_owned(), |next| format!("offset {next}"))
 }
 
 /// What skipping it comes to.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::broker::{LogRange, TopicDescription, Topics};
 use crate::domain::{Input, TopicId};
 use crate::record::Offset;
-use crate::runtime::recovery::ownership::Refusal;
+use crate::runtime::recovery::refusal::{Place, Refusal};
 use crate::state::PartitionRecord;
 
 /// The topics that a partition's state was made from. By input, `rekey` last.
@@ -117,25 +117,6 @@ pub fn outside(topic: Arc<str>, recorded: Offset, bounds: LogRange) -> Option<Re
         Some(Refusal::BeyondTheEnd { topic, recorded, earliest, end })
     } else {
         None
-    }
-}
-
-/// Where reading was, and what the topic holds now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
-    pub position: Option<Offset>,
-    pub bounds: LogRange,
-}
-
-impl std::fmt::Display for Place {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { position, bounds: LogRange { earliest, end } } = *self;
-        write!(f, "it begins at offset {earliest} and ends at {end}")?;
-        match position {
-            Some(position) if position > end => write!(f, ", before {position}, the next to be read"),
-            Some(position) => write!(f, ", the next to be read was {position}"),
-            None => Ok(()),
-        }
     }
 }
 

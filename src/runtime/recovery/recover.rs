@@ -1,25 +1,23 @@
-//! Taking the lane's transactional id, and learning what became of a transaction that was left in doubt.
+//! Initialises the lane's transactional id, and learns what became of a transaction that was left in doubt.
 //!
-//! Both may take long, so they are a background task: the lane polls on and answers the group. Meanwhile nothing is handled, written
-//! or restored. A partition that is revoked leaves the doubt with it: whoever owns it next restores it.
+//! Both may take long, so this is a background task: the lane polls on and answers the group. The order:
+//! 1. initialise the id: what an earlier holder had open is aborted, and nothing of it can come any more;
+//! 2. read the group's offsets, whose metadata names the last transaction; or the partition record, if they were pending and
+//!    had to be aborted;
+//! 3. close what still hangs of a transaction *before* the next one, which would otherwise give it its own outcome. Where that
+//!    is an abort, without looking: hanging outputs can't be told from those of others.
 //!
-//! The order: take the id (what an earlier holder had open is aborted, and nothing of it can come any more), only then ask
-//! for the offsets; their notes tell which transaction was the last. Offsets that hung were dropped with the taking: then the
-//! changelog tells. What still hangs of a transaction (see [`Broker::release`]) the next one would commit or abort as itself:
-//! so it is ended first, as it was for its coordinator. Where that was an abort, without looking: outputs that hang can't be
-//! told from those of others.
+//! Must not know: lanes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::broker::{Broker, BrokerError, ChangelogReader as _, ChangelogRecord, CommitMetadata, Committed, Ending};
 use crate::domain::PartitionId;
-use crate::runtime::LaneError;
 use crate::runtime::board::calls::Call;
-use crate::runtime::lane::failures::Activity;
-use crate::runtime::lane::{Lane, LoopTurn};
-use crate::runtime::recovery::ownership::{Verdict, note_of, verdict};
-use crate::runtime::recovery::restore::TaskContext;
-use crate::runtime::tasks::{BackgroundTask, Task};
+use crate::runtime::error::LaneError;
+use crate::runtime::recovery::outcome::{Verdict, note_of, verdict};
+use crate::runtime::task_context::TaskContext;
+use crate::runtime::tasks::Task;
 use crate::state::PartitionRecord;
 
 /// A transaction whose outcome must be learnt before anything of its partitions is handled.
@@ -51,7 +49,7 @@ pub(in crate::runtime) struct Recovery<B: Broker> {
 }
 
 /// By partition the group's offsets; none where somebody else keeps them from being read.
-type CommittedOffsets = BTreeMap<PartitionId, Option<Vec<Committed>>>;
+pub(in crate::runtime) type CommittedOffsets = BTreeMap<PartitionId, Option<Vec<Committed>>>;
 
 /// The id, the offsets, and whether the transaction in doubt was committed.
 type Recovered<P> = (P, CommittedOffsets, bool);
@@ -90,6 +88,21 @@ impl<B: Broker> Task for Recovery<B> {
 }
 
 impl<B: Broker> Recovery<B> {
+    /// `committed`: partitions that transactions which are known as committed wrote about since the id was initialised.
+    pub fn new(context: TaskContext<B>, doubt: Option<&Unsettled>, committed: BTreeSet<PartitionId>) -> Self {
+        Self {
+            context,
+            producer: None,
+            doubt: doubt.map(|it| (it.note.clone(), it.written.clone())),
+            committed,
+            hung: None,
+            unread: doubt.map(|it| it.written.clone()).unwrap_or_default(),
+            found: CommittedOffsets::new(),
+            is_committed: false,
+            hanging: None,
+        }
+    }
+
     /// Takes the id. Whether offsets hang can be told only then, when the coordinator is done with all that came before, and
     /// before they are dropped.
     fn take_id(&mut self) -> Result<B::Producer, LaneError> {
@@ -190,84 +203,5 @@ impl<B: Broker> Recovery<B> {
         tracing::info!(?partitions, ?ending, "end what may hang under our id, as its coordinator has");
         let _calling = self.context.calling(None, Call::Fence);
         Ok(self.context.broker.resolve_hanging(&self.context.own_id, partitions, ending)?)
-    }
-}
-
-impl<B: Broker> Lane<B> {
-    /// Whether nothing may be written, since the id is not held or an outcome is in doubt.
-    pub(in crate::runtime) fn must_recover(&self) -> bool {
-        self.unsettled.is_some() || self.producer.is_none()
-    }
-
-    /// Goes on with taking the id and asking for offsets; with both in hand it settles what was in doubt.
-    pub(in crate::runtime) fn recover(&mut self, now_ms: u64) -> Result<(), LaneError> {
-        let (execution, index) = (self.execution, self.index);
-        let mut task = self.recovery.take().unwrap_or_else(|| {
-            let doubt = self.unsettled.as_ref();
-            BackgroundTask::new(Recovery {
-                context: self.task_context(),
-                producer: None,
-                doubt: doubt.map(|it| (it.note.clone(), it.written.clone())),
-                committed: self.committed_to.clone(),
-                hung: None,
-                unread: doubt.map(|it| it.written.clone()).unwrap_or_default(),
-                found: CommittedOffsets::new(),
-                is_committed: false,
-                hanging: None,
-            })
-        });
-        match task.advance(execution, || format!("recover-{index}")) {
-            Ok(None) => {
-                self.recovery = Some(task);
-                Ok(())
-            }
-            Err(error) => {
-                self.recovery = Some(task);
-                self.failed(Activity::Recover, error, now_ms)
-            }
-            Ok(Some((producer, found, is_committed))) => {
-                self.producer = Some(producer);
-                self.committed_to.clear();
-                self.succeeded(Activity::Recover);
-                // Whatever is decided: first hear whether the partitions are still ours.
-                self.next = LoopTurn::Poll;
-                self.settle(found, is_committed, now_ms)
-            }
-        }
-    }
-
-    /// Installs what was committed, rolls back what was not, and restores where somebody else has written.
-    fn settle(&mut self, mut found: CommittedOffsets, is_committed: bool, now_ms: u64) -> Result<(), LaneError> {
-        // Without those that were revoked since the offsets were asked for.
-        let Some(Unsettled { note, written, partitions }) = self.unsettled.take() else { return Ok(()) };
-        for partition in partitions {
-            let found = found.remove(&partition).flatten();
-            let Some(serving) = self.serving(partition) else { continue };
-            let before = serving.written.clone();
-            let mut verdict = found.map_or(Verdict::Unknown, |found| verdict(&note, before.as_ref(), &found));
-            // Its offsets hung, and were dropped.
-            let offsets_lag = is_committed && verdict == Verdict::NotCommitted;
-            if offsets_lag {
-                verdict = Verdict::Committed;
-            }
-            tracing::info!(partition = partition.0, number = note.number, ?verdict, "settled");
-            let only = BTreeSet::from([partition]);
-            match verdict {
-                Verdict::Committed => {
-                    self.committed_to.extend(&written);
-                    self.install(&only, &note);
-                    self.succeeded(Activity::Commit);
-                    if let Some(serving) = self.serving(partition) {
-                        serving.overtaken = offsets_lag.then(|| before.unwrap_or(note.clone()));
-                    }
-                }
-                Verdict::NotCommitted => self.roll_back(&only, now_ms)?,
-                Verdict::Unknown => {
-                    let restoring = self.restoring(partition, None, now_ms);
-                    self.hold_restoring(partition, restoring);
-                }
-            }
-        }
-        Ok(())
     }
 }

@@ -23,35 +23,17 @@ use crate::domain::{Input, PartitionId};
 use crate::engine::Partition;
 use crate::pipeline::task::PartitionTask;
 use crate::record::Message;
-use crate::runtime::LaneError;
-use crate::runtime::board::calls::{Call, Calling};
-use crate::runtime::board::status::{Board, RestoreStage};
-use crate::runtime::clock::Clock;
-use crate::runtime::job::Job;
+use crate::runtime::board::calls::Call;
+use crate::runtime::board::status::RestoreStage;
+use crate::runtime::error::LaneError;
 use crate::runtime::recovery::identity;
-use crate::runtime::recovery::ownership::{self, Now, Refusal};
+use crate::runtime::recovery::outcome;
+use crate::runtime::recovery::refusal::Refusal;
+use crate::runtime::recovery::start::{self, Now};
+use crate::runtime::task_context::TaskContext;
 use crate::runtime::tasks::{Permit, Task};
 use crate::state::partition_record::UnreadableRecord;
 use crate::state::{PartitionRecord, StateError};
-
-/// What background tasks of a lane work with.
-#[derive(Clone)]
-pub(in crate::runtime) struct TaskContext<B> {
-    pub broker: B,
-    pub job: Arc<Job>,
-    pub clock: Clock,
-    pub board: Board,
-    pub lane: usize,
-    /// The lane's transactional id.
-    pub own_id: Arc<str>,
-}
-
-impl<B> TaskContext<B> {
-    /// Notes a call of a background task for as long as it is held.
-    pub fn calling(&self, partition: Option<PartitionId>, call: Call) -> Calling {
-        Calling::note(&self.board, &self.clock, self.lane, partition, call)
-    }
-}
 
 pub(in crate::runtime) struct Restore<B: Broker> {
     context: TaskContext<B>,
@@ -174,7 +156,7 @@ impl<B: Broker> Restore<B> {
             let (partition, predecessor) = (self.partition.0, &*writer);
             let _calling = self.context.calling(Some(self.partition), Call::Fence);
             if let Some(record) = &self.stalled_after {
-                let ending = ownership::ending_of_hanging(record.as_ref(), &writer, &self.committed);
+                let ending = outcome::ending_of_hanging(record.as_ref(), &writer, &self.committed);
                 tracing::warn!(partition, predecessor, ?ending, "end what hangs, as its coordinator has");
                 self.context.broker.resolve_hanging(&writer, &BTreeSet::from([self.partition]), ending)?;
             } else if self.offsets_hang {
@@ -241,7 +223,7 @@ impl<B: Broker> Restore<B> {
             // It holds nothing that could be asked for.
             return Ok((topics, Vec::new()));
         }
-        calling.goes_on_with(Call::Bounds, &self.context.clock);
+        calling.goes_on_with(Call::LogRange, &self.context.clock);
         let bounds = self.context.broker.log_ranges(self.partition)?;
         Ok((topics, bounds))
     }
@@ -277,7 +259,7 @@ impl<B: Broker> Restore<B> {
         let mut engine = found.engine;
         let job = &self.context.job;
         let now = Now { topics: &topics, bounds: &bounds };
-        let judged = ownership::judge(record, engine.user_count(), &self.committed, now, job.expected());
+        let judged = start::judge(record, engine.user_count(), &self.committed, now, job.expected());
         let start = match judged {
             Ok(start) => start,
             Err(refusal) => return Ok(Restored::Refused(refusal)),
@@ -285,15 +267,15 @@ impl<B: Broker> Restore<B> {
         self.compare_clocks();
         let keeper = &job.timekeeper;
         let (now, whose) = (keeper.now(&self.context.clock), keeper.clock_name());
-        if let Err(refusal) = ownership::not_ahead(start.record.as_ref(), now, keeper.max_skew_ms(), whose) {
+        if let Err(refusal) = start::not_ahead(start.record.as_ref(), now, keeper.max_skew_ms(), whose) {
             return Ok(Restored::Refused(refusal));
         }
-        let positions = ownership::positions(&start, &bounds);
+        let positions = start::positions(&start, &bounds);
         if let Some(record) = &start.record {
             let damaged = |source| LaneError::State { partition: self.partition, source };
             engine.restore_position(record).map_err(damaged)?;
         }
-        if let Some(refusal) = start.record.as_ref().and_then(|record| ownership::cut(record, engine.population())) {
+        if let Some(refusal) = start.record.as_ref().and_then(|record| start::cut(record, engine.population())) {
             return Ok(Restored::Refused(refusal));
         }
         let now_ms = self.context.clock.monotonic_ms();
@@ -398,5 +380,5 @@ impl RestoredState {
 }
 
 fn is_current<M: Message>(parked: &PartitionTask<M>, committed: &[Committed]) -> bool {
-    ownership::is_current(parked.written.as_ref(), parked.committed(), committed)
+    outcome::is_current(parked.written.as_ref(), parked.committed(), committed)
 }

@@ -3,6 +3,7 @@
 //!
 //! Must not know: a lane. It reads the board and asks the broker.
 
+mod inquiry;
 pub(super) mod misrouted;
 pub(super) mod stall;
 pub(super) mod timekeeper;

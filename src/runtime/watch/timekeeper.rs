@@ -10,23 +10,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::broker::{Broker, BrokerTime};
 use crate::domain::{PartitionId, Timestamp};
+use crate::runtime::board::clock_agreement::ClockAgreement;
 use crate::runtime::board::status::Board;
 use crate::runtime::clock::Clock;
 use crate::runtime::settings::{Settings, millis};
-
-/// How the machine's clock stood to the broker's when they were last compared.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum ClockStanding {
-    /// They never were.
-    #[default]
-    Unknown,
-    /// They differ by no more than `stream.max_skew`. So far the machine's is ahead; below 0: behind.
-    Agrees { ahead_ms: i64 },
-    /// They differ by more.
-    Apart { ahead_ms: i64 },
-    /// The broker's can't be had, and why: the machine's is taken on trust.
-    OnTrust(String),
-}
 
 /// Why stream time may follow no clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +45,7 @@ struct State {
 struct Comparison {
     wall: Timestamp,
     at_ms: u64,
-    standing: ClockStanding,
+    standing: ClockAgreement,
 }
 
 impl Timekeeper {
@@ -113,16 +100,16 @@ impl Timekeeper {
             return;
         }
         match standing {
-            ClockStanding::Unknown => {}
-            ClockStanding::Agrees { ahead_ms } => {
+            ClockAgreement::Unknown => {}
+            ClockAgreement::Agrees { ahead_ms } => {
                 tracing::info!(ahead_ms, "this machine's clock agrees with the broker's");
             }
-            ClockStanding::Apart { ahead_ms } => tracing::error!(
+            ClockAgreement::Apart { ahead_ms } => tracing::error!(
                 ahead_ms,
                 "this machine's clock and the broker's differ by more than stream.max_skew: stream time follows no clock, and \
                  events are judged by the broker's; set the wrong one right"
             ),
-            ClockStanding::OnTrust(why) => tracing::warn!(
+            ClockAgreement::OnTrust(why) => tracing::warn!(
                 "the broker's clock can't be had ({why}): stream time follows this machine's on trust; `tideline topics \
                  --create` gives the changelog message.timestamp.type=LogAppendTime, which tells it"
             ),
@@ -152,9 +139,9 @@ impl Timekeeper {
         let wall = clock.wall();
         match &lock(&self.state).compared {
             Some(it) => match it.standing {
-                ClockStanding::Apart { ahead_ms } => it.now(clock).minus_millis(ahead_ms),
+                ClockAgreement::Apart { ahead_ms } => it.now(clock).minus_millis(ahead_ms),
                 // It has jumped, and one of the two is wrong. Until it is known which, no event of today dies for it.
-                ClockStanding::Agrees { .. } if self.has_jumped(it, clock) => wall.max(it.now(clock)),
+                ClockAgreement::Agrees { .. } if self.has_jumped(it, clock) => wall.max(it.now(clock)),
                 _ => wall,
             },
             None => wall,
@@ -168,8 +155,8 @@ impl Timekeeper {
         let state = lock(&self.state);
         let compared = state.compared.as_ref()?;
         match compared.standing {
-            ClockStanding::Apart { ahead_ms } => Some(compared.now(clock).minus_millis(ahead_ms)),
-            ClockStanding::Agrees { .. } if self.has_jumped(compared, clock) => Some(compared.now(clock)),
+            ClockAgreement::Apart { ahead_ms } => Some(compared.now(clock).minus_millis(ahead_ms)),
+            ClockAgreement::Agrees { .. } if self.has_jumped(compared, clock) => Some(compared.now(clock)),
             _ => None,
         }
     }
@@ -177,7 +164,7 @@ impl Timekeeper {
     /// Whose that is.
     pub fn clock_name(&self) -> &'static str {
         match lock(&self.state).compared.as_ref().map(|it| &it.standing) {
-            Some(ClockStanding::Agrees { .. } | ClockStanding::Apart { .. }) => "the broker's clock",
+            Some(ClockAgreement::Agrees { .. } | ClockAgreement::Apart { .. }) => "the broker's clock",
             _ => "this machine's clock",
         }
     }
@@ -188,10 +175,10 @@ impl Timekeeper {
         let compared = state.compared.as_ref().ok_or(ClockDoubt::Unknown)?;
         let age_ms = clock.monotonic_ms().saturating_sub(compared.at_ms);
         match compared.standing {
-            ClockStanding::Apart { .. } => Err(ClockDoubt::Apart),
-            ClockStanding::Unknown => Err(ClockDoubt::Unknown),
+            ClockAgreement::Apart { .. } => Err(ClockDoubt::Apart),
+            ClockAgreement::Unknown => Err(ClockDoubt::Unknown),
             _ if age_ms > 2 * self.every_ms || self.has_jumped(compared, clock) => Err(ClockDoubt::Unknown),
-            ClockStanding::Agrees { .. } | ClockStanding::OnTrust(_) => Ok(compared.now(clock)),
+            ClockAgreement::Agrees { .. } | ClockAgreement::OnTrust(_) => Ok(compared.now(clock)),
         }
     }
 
@@ -217,20 +204,20 @@ impl Comparison {
     }
 
     fn is_settled(&self) -> bool {
-        matches!(self.standing, ClockStanding::Agrees { .. } | ClockStanding::OnTrust(_))
+        matches!(self.standing, ClockAgreement::Agrees { .. } | ClockAgreement::OnTrust(_))
     }
 }
 
 /// The broker's time was taken between `before` and `after` on the machine's clock.
-fn standing(before: Timestamp, after: Timestamp, told: BrokerTime, max_skew_ms: i64) -> ClockStanding {
+fn standing(before: Timestamp, after: Timestamp, told: BrokerTime, max_skew_ms: i64) -> ClockAgreement {
     let at = match told {
         BrokerTime::At(at) => at,
-        BrokerTime::Ours => return ClockStanding::Agrees { ahead_ms: 0 },
-        BrokerTime::Untold(why) => return ClockStanding::OnTrust(why),
+        BrokerTime::Ours => return ClockAgreement::Agrees { ahead_ms: 0 },
+        BrokerTime::Untold(why) => return ClockAgreement::OnTrust(why),
     };
     let (first, last) = (before.min(after), before.max(after));
     let ahead_ms = first.since(at).max(0) + last.since(at).min(0);
-    if ahead_ms.abs() > max_skew_ms { ClockStanding::Apart { ahead_ms } } else { ClockStanding::Agrees { ahead_ms } }
+    if ahead_ms.abs() > max_skew_ms { ClockAgreement::Apart { ahead_ms } } else { ClockAgreement::Agrees { ahead_ms } }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -245,12 +232,12 @@ mod tests {
     fn the_brokers_time_lies_between_the_question_and_its_answer() {
         let at = Timestamp::of_millis;
         for (told, expected) in [
-            (990, ClockStanding::Agrees { ahead_ms: 10 }),
-            (1_000, ClockStanding::Agrees { ahead_ms: 0 }),
-            (1_030, ClockStanding::Agrees { ahead_ms: 0 }),
-            (1_150, ClockStanding::Agrees { ahead_ms: -100 }),
-            (1_151, ClockStanding::Apart { ahead_ms: -101 }),
-            (899, ClockStanding::Apart { ahead_ms: 101 }),
+            (990, ClockAgreement::Agrees { ahead_ms: 10 }),
+            (1_000, ClockAgreement::Agrees { ahead_ms: 0 }),
+            (1_030, ClockAgreement::Agrees { ahead_ms: 0 }),
+            (1_150, ClockAgreement::Agrees { ahead_ms: -100 }),
+            (1_151, ClockAgreement::Apart { ahead_ms: -101 }),
+            (899, ClockAgreement::Apart { ahead_ms: 101 }),
         ] {
             assert_eq!(standing(at(1_000), at(1_050), BrokerTime::At(at(told)), 100), expected, "{told}");
         }
@@ -263,7 +250,7 @@ mod tests {
         let (settings, board) = (Settings::default(), Board::default());
         let keeper = Timekeeper::new(1_000, &settings);
         assert_eq!(keeper.idle_now(&clock), Err(ClockDoubt::Unknown));
-        let agrees = || ClockStanding::Agrees { ahead_ms: 0 };
+        let agrees = || ClockAgreement::Agrees { ahead_ms: 0 };
         keeper.note(Comparison { wall: clock.wall(), at_ms: clock.monotonic_ms(), standing: agrees() }, &board);
         time.advance_ms(60_000);
         assert_eq!(keeper.idle_now(&clock), Ok(Timestamp::of_millis(1_060_000)));

@@ -14,14 +14,14 @@ use std::time::Duration;
 use crate::broker::{Broker, LogRange, TopicDescription};
 use crate::domain::{Input, PartitionId};
 use crate::record::Offset;
-use crate::runtime::LaneError;
 use crate::runtime::board::status::{Left, PartitionStatus, Phase};
 use crate::runtime::board::topic_faults::TopicFault;
 use crate::runtime::context::LaneContext;
+use crate::runtime::error::LaneError;
 use crate::runtime::job::Job;
-use crate::runtime::lane::after;
 use crate::runtime::recovery::identity::{self, outside};
-use crate::runtime::recovery::ownership::Refusal;
+use crate::runtime::recovery::refusal::Refusal;
+use crate::runtime::round_robin::after;
 use crate::runtime::settings::millis;
 use crate::runtime::tasks::{BackgroundTask, Execution, Task};
 

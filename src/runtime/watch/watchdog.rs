@@ -9,41 +9,27 @@
 //! is told to take it anew.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::broker::{Broker, BrokerError, PartitionOffsets};
+use crate::broker::{Broker, PartitionOffsets};
 use crate::domain::PartitionId;
-use crate::runtime::LaneError;
 use crate::runtime::board::calls::OpenCall;
-use crate::runtime::board::status::{Board, PartitionStatus, Phase};
+use crate::runtime::board::stall::{Cause, Stall};
+use crate::runtime::board::status::{PartitionStatus, Phase};
 use crate::runtime::context::LaneContext;
+use crate::runtime::error::LaneError;
 use crate::runtime::job::Job;
 use crate::runtime::settings::millis;
-use crate::runtime::tasks::{BackgroundTask, Execution, Task};
-use crate::runtime::watch::stall::{
-    Cause, LeftOpen, PartitionSnapshot, Stall, is_at_end, is_waiting, left_open, undelivered,
-};
+use crate::runtime::tasks::{BackgroundTask, Execution};
+use crate::runtime::watch::inquiry::{Answer, Inquiry, Question};
+use crate::runtime::watch::stall::{PartitionSnapshot, is_at_end, is_waiting, left_open, undelivered};
 
 /// Partitions that one inquiry asks about, at most.
 const ASKED_AT_ONCE: usize = 16;
 /// Between two cures of a partition, in multiples of `stall_after`.
 const CURE_REST: u64 = 4;
-
-/// Transactional ids of this process that their lanes must take anew. Cheap to clone.
-#[derive(Debug, Clone, Default)]
-pub struct ReinitRequests(Arc<Mutex<BTreeSet<Arc<str>>>>);
-
-impl ReinitRequests {
-    fn request(&self, id: Arc<str>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
-    }
-
-    pub(in crate::runtime) fn take(&self, id: &str) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(id)
-    }
-}
 
 /// Call [`Self::look`] now and then.
 pub struct Watchdog<B: Broker> {
@@ -284,7 +270,7 @@ impl Watched {
 }
 
 impl BoardSnapshot {
-    fn of(status: &crate::runtime::Status) -> Self {
+    fn of(status: &crate::runtime::board::status::Status) -> Self {
         let is_assigned = |lane: usize| status.lanes.get(&lane).is_some_and(|lane| lane.is_assigned);
         let ours = status.partitions.iter().filter(|(_, it)| it.phase != Phase::Away && is_assigned(it.lane));
         let troubles = status.lanes.iter().filter_map(|(&lane, told)| Some((lane, told.trouble.clone()?)));
@@ -295,98 +281,4 @@ impl BoardSnapshot {
             lanes: status.lanes.keys().copied().collect(),
         }
     }
-}
-
-/// What the broker is asked about, away from everybody else.
-struct Inquiry<B> {
-    broker: B,
-    context: LaneContext,
-    /// The transactional ids of this process.
-    own: Vec<Arc<str>>,
-    questions: Vec<Question>,
-    answers: Vec<Answer>,
-}
-
-struct Question {
-    partition: PartitionId,
-    /// Which assignment it is about.
-    assigned_ms: u64,
-    before: Option<PartitionOffsets>,
-    may_cure: bool,
-}
-
-struct Answer {
-    partition: PartitionId,
-    standing: Option<PartitionOffsets>,
-    /// Whether anything was done about it.
-    is_cured: bool,
-}
-
-impl<B: Broker> Task for Inquiry<B> {
-    type Output = Vec<Answer>;
-
-    fn step(&mut self) -> Result<Option<Self::Output>, LaneError> {
-        let Some(question) = self.questions.pop() else { return Ok(Some(std::mem::take(&mut self.answers))) };
-        let partition = question.partition;
-        let mut answer = Answer { partition, standing: None, is_cured: false };
-        match self.broker.partition_offsets(partition) {
-            Err(error) => tracing::warn!(partition = partition.0, "the watchdog gets no answer: {error}"),
-            Ok(standing) => {
-                let open = left_open([Some(&standing), question.before.as_ref()]);
-                if question.may_cure && open.is_some_and(LeftOpen::is_ours_to_end) {
-                    answer.is_cured = true;
-                    if let Err(error) = self.cure(&question, &standing) {
-                        tracing::warn!(partition = partition.0, "what was left open can't be ended: {error}");
-                    }
-                }
-                answer.standing = Some(standing);
-            }
-        }
-        self.answers.push(answer);
-        Ok(None)
-    }
-
-    fn reset(&mut self, _output: Option<Self::Output>) {}
-}
-
-impl<B: Broker> Inquiry<B> {
-    /// Ends what stands open. Where nobody has signed it, the last to commit are the best guess.
-    fn cure(&self, question: &Question, standing: &PartitionOffsets) -> Result<(), BrokerError> {
-        let mut writers = self.broker.open_writers(question.partition)?;
-        if writers.is_empty() && standing.is_pending {
-            let notes = standing.committed.iter().filter_map(|committed| committed.note.as_ref());
-            let last: BTreeSet<_> = notes.map(|note| note.transactional_id.clone()).collect();
-            writers = last.into_iter().collect();
-        }
-        for writer in writers {
-            // Asking took time: whoever owns the partition now may be the writer.
-            if !is_still_ours(&self.context.board, question) {
-                return Ok(());
-            }
-            let partition = question.partition.0;
-            if self.own.contains(&writer) {
-                tracing::warn!(
-                    partition,
-                    writer = &*writer,
-                    "a lane of this process must reinitialise its transactional id"
-                );
-                self.context.reinit_requests.request(writer);
-                self.context.board.write(|status| status.cures.renewed += 1);
-            } else {
-                tracing::warn!(partition, writer = &*writer, "fence what was left open");
-                self.broker.fence(&writer)?;
-                self.context.board.write(|status| status.cures.fenced += 1);
-            }
-        }
-        Ok(())
-    }
-}
-
-fn is_still_ours(board: &Board, question: &Question) -> bool {
-    board.read(|status| {
-        status.partitions.get(&question.partition).is_some_and(|it| {
-            let is_assigned = status.lanes.get(&it.lane).is_some_and(|lane| lane.is_assigned);
-            is_assigned && it.phase != Phase::Away && it.assigned_ms == question.assigned_ms
-        })
-    })
 }

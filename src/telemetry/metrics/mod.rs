@@ -14,7 +14,7 @@ use crate::domain::{Stage, Timestamp};
 use crate::ingest::RejectReason;
 use crate::pipeline::tally::Tally;
 use crate::runtime::board::status::{InputStatus, LaneStatus, PartitionStatus, Phase};
-use crate::runtime::{Cause, ClockStanding, IdleWait, Job, Status};
+use crate::runtime::{Cause, ClockAgreement, IdleWait, Job, Status};
 
 /// A metric's name, unit and text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -368,11 +368,11 @@ fn record_stalls(status: &Status) {
     }
 }
 
-fn record_clock(clock: &ClockStanding) {
-    if let ClockStanding::Agrees { ahead_ms } | ClockStanding::Apart { ahead_ms } = clock {
+fn record_clock(clock: &ClockAgreement) {
+    if let ClockAgreement::Agrees { ahead_ms } | ClockAgreement::Apart { ahead_ms } = clock {
         CLOCK_AHEAD.set(&[], *ahead_ms as f64 / 1e3);
     }
-    CLOCK_ON_TRUST.set(&[], f64::from(u8::from(matches!(clock, ClockStanding::OnTrust(_)))));
+    CLOCK_ON_TRUST.set(&[], f64::from(u8::from(matches!(clock, ClockAgreement::OnTrust(_)))));
 }
 
 fn record_partition(partition: Labels<'_>, told: &PartitionStatus) {

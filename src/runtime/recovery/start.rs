@@ -1,220 +1,20 @@
-//! Who may go on from what: pure judgements over committed offsets and partition records.
+//! From where a partition starts: pure judgements over its record, the group's offsets and what the cluster says of its topics.
 //!
-//! Everything that decides whether memory may be trusted stands here, as functions of values, so that it can be read and
-//! tested in one place. Offsets have gaps: nothing here counts on the next offset being one more.
+//! The partition record is the truth; whatever contradicts it is refused. Everything that decides whether a restored partition
+//! may be trusted is here, as functions of values. Must not know: how they are read. May break it: values that were read while
+//! somebody could still commit.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use crate::broker::{CommitMetadata, Committed, Ending, LogRange, TopicDescription, Topics};
-use crate::domain::{Input, Partitioner, Timestamp, TopicId};
+use crate::broker::{CommitMetadata, Committed, LogRange, TopicDescription, Topics};
+use crate::domain::{Input, Partitioner, Timestamp};
 use crate::record::Offset;
 use crate::rules::Rules;
-use crate::runtime::recovery::identity::{self, Identities, Place, Sameness};
-use crate::state::partition_record::UnreadableRecord;
+use crate::runtime::recovery::identity::{self, Identities, Sameness};
+use crate::runtime::recovery::outcome::{Notes, note_of, sole_note};
+use crate::runtime::recovery::refusal::Refusal;
 use crate::state::{InputPosition, PartitionRecord, Population};
-
-/// What became of a transaction in one partition, once no producer of its id is left that could change it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// What is in hand may be installed.
-    Committed,
-    /// What is in hand must be forgotten; what is committed is as it was.
-    NotCommitted,
-    /// Somebody else has written: nothing in memory may be trusted.
-    Unknown,
-}
-
-/// Settles a transaction that was `sent` by the notes that the group's offsets of a partition now carry. `before` is the
-/// note they carried before it: none where nobody had ever committed.
-pub fn verdict(sent: &CommitMetadata, before: Option<&CommitMetadata>, found: &[Committed]) -> Verdict {
-    match sole_note(found) {
-        Notes::Of(note) if note == sent => Verdict::Committed,
-        Notes::Of(note) if Some(note) == before => Verdict::NotCommitted,
-        Notes::Nobodys if before.is_none() => Verdict::NotCommitted,
-        _ => Verdict::Unknown,
-    }
-}
-
-/// Whether parked state is still the truth: the last transaction on the partition is the one that wrote it.
-pub fn is_current(written: Option<&CommitMetadata>, positions: &[Offset], found: &[Committed]) -> bool {
-    match sole_note(found) {
-        Notes::Nobodys => written.is_none(),
-        Notes::Of(note) => {
-            Some(note) == written && found.iter().all(|it| positions.get(it.input.index()) == Some(&it.offset))
-        }
-        Notes::Mixed => false,
-    }
-}
-
-/// How a transaction was ended for its coordinator, of which a part hangs in the changelog: by the notes of the group's
-/// offsets, beside the record before that part. Each transaction writes both; so offsets of another one than the record's are
-/// those of the one that hangs.
-pub fn ending_of_hanging(record: Option<&PartitionRecord>, writer: &str, found: &[Committed]) -> Ending {
-    let Notes::Of(last) = sole_note(found) else { return Ending::Abort };
-    let is_recorded = record.is_some_and(|record| note_of(record) == *last);
-    if !is_recorded && *last.transactional_id == *writer { Ending::Commit } else { Ending::Abort }
-}
-
-/// The transaction that wrote a record.
-pub fn note_of(record: &PartitionRecord) -> CommitMetadata {
-    CommitMetadata { transactional_id: record.transactional_id.as_str().into(), number: record.transaction_number }
-}
-
-enum Notes<'a> {
-    Nobodys,
-    /// All offsets carry this one.
-    Of(&'a CommitMetadata),
-    Mixed,
-}
-
-/// Every transaction commits all inputs of a partition, so all of them carry the same note.
-fn sole_note(found: &[Committed]) -> Notes<'_> {
-    let Some(first) = found.first() else { return Notes::Nobodys };
-    match &first.note {
-        Some(note) if found.iter().all(|committed| committed.note.as_ref() == Some(note)) => Notes::Of(note),
-        _ => Notes::Mixed,
-    }
-}
-
-/// Why a partition's state can't be gone on from.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    #[error("its changelog holds {users} users but no partition record; `tideline reset` starts it anew")]
-    StateWithoutRecord { users: usize },
-    #[error(
-        "the group has committed offsets but its changelog has no partition record: the changelog was deleted, made anew or \
-         cut; `tideline reset` starts it anew"
-    )]
-    OffsetsWithoutRecord,
-    #[error(
-        "the group's offset of {topic} is {committed}, ahead of the partition record's {recorded}: somebody else has moved \
-         it, or the changelog was cut; `tideline reset --offsets-only` goes on from the record, `tideline reset` starts anew"
-    )]
-    OffsetsAhead { topic: Arc<str>, committed: Offset, recorded: Offset },
-    #[error(
-        "the group's offset of {topic} is {committed}, behind the partition record's {recorded}: somebody has moved it back, \
-         but what lies between is folded already; `tideline reset --offsets-only` goes on from the record, `tideline reset` \
-         folds the past anew"
-    )]
-    OffsetsBehind { topic: Arc<str>, committed: Offset, recorded: Offset },
-    #[error(
-        "its state was written at offset {recorded} of {topic}, where the group has none: the topic was deleted since, or the \
-         offset has expired (the brokers' `offsets.retention.minutes`, counted while the group has no member); which, can't be \
-         told, for the id of the topic stands in no record yet. If {topic} is surely the same, `tideline reset --offsets-only \
-         --accept-loss` goes on from the record; else `tideline reset` starts anew"
-    )]
-    OffsetsGone { topic: Arc<str>, recorded: Offset },
-    #[error(
-        "{topic} begins at offset {earliest}, behind {recorded}, the next to be read, and ends at {end}: retention or \
-         DeleteRecords took what lay between before it was read. (Aborted records at the end of an input are no loss; after a \
-         kill they can't be told from one.) `tideline reset --offsets-only --accept-loss` goes on without it"
-    )]
-    InputTruncated { topic: Arc<str>, recorded: Offset, earliest: Offset, end: Offset },
-    #[error(
-        "{topic} ends at offset {end}, before {recorded}, the next to be read (it begins at {earliest}): it was cut, as by an \
-         unclean election of a leader, or made anew, and what is written until it reaches {recorded} would be lost; `tideline \
-         reset` folds what it holds, `tideline reset --offsets-only --accept-loss` keeps the users and says where it goes on"
-    )]
-    BeyondTheEnd { topic: Arc<str>, recorded: Offset, earliest: Offset, end: Offset },
-    #[error(
-        "the broker has refused offset {recorded} of {topic} as out of range, though it holds {earliest} to {end} now: it was \
-         cut and has grown since; `tideline reset --offsets-only --accept-loss` goes on at {recorded}, `tideline reset` folds \
-         what it holds"
-    )]
-    OutOfRange { topic: Arc<str>, recorded: Offset, earliest: Offset, end: Offset },
-    #[error(
-        "{topic} was deleted and made anew: its id is {found}, its state was read from {recorded}{}. `tideline reset` folds \
-         what the new one holds, `tideline reset --offsets-only --accept-loss` keeps the users and reads it from its start",
-        place.as_ref().map(|place| format!("; {place}")).unwrap_or_default()
-    )]
-    TopicRecreated { topic: Arc<str>, recorded: TopicId, found: TopicId, place: Option<Place> },
-    #[error(
-        "{topic} was deleted and made anew: its id is {found}, its state was written to {recorded}, which held the rest of it; \
-         `tideline reset` starts it anew"
-    )]
-    ChangelogRecreated { topic: Arc<str>, recorded: TopicId, found: TopicId },
-    #[error(
-        "there is no topic {topic}: it was deleted, or this client may not see it; make it (`tideline topics --create`), then \
-         start: a run says what follows"
-    )]
-    TopicGone { topic: Arc<str> },
-    #[error(
-        "{topic} has {found} partitions, {configured} are configured, and keys lie elsewhere now: give every input, rekey and \
-         the changelog {found}, set topics.partitions to that (of an input that is not keyed: inputs[].partitions alone), \
-         then `tideline reset` folds anew what the inputs still hold"
-    )]
-    PartitionsChanged { topic: Arc<str>, configured: i32, found: i32 },
-    #[error("its state was written with {what} {recorded}, now it is {configured}; `tideline reset` starts it anew")]
-    Changed { what: &'static str, recorded: String, configured: String },
-    #[error("its state was written with an input {0:?} that is configured no longer; `tideline reset` starts it anew")]
-    InputGone(String),
-    #[error(
-        "the rules of generation {generation} are {configured}, but its state was written with {recorded}: other rules under one \
-         generation; raise rules.generation to apply them, or configure the rules of that state"
-    )]
-    OtherRules { generation: u32, recorded: String, configured: String },
-    #[error(
-        "its state was written with rules of generation {recorded}, this member's are of generation {configured}: give it those \
-         rules, or stop it"
-    )]
-    RulesBehind { recorded: u32, configured: u32 },
-    #[error(
-        "its changelog holds {found} users where its record counts {recorded}: it was cut (its cleanup.policy must be compact \
-         alone); put the lost records back, or `tideline reset` starts it anew"
-    )]
-    Cut { recorded: u64, found: u64 },
-    #[error(
-        "its stream time is {stream_time}, ahead of {whose} ({now}) by more than stream.max_skew: a wrong clock, or `run --until`, \
-         has moved it there, or this machine's clock is behind; set the clock right, wait until then, or `tideline reset` \
-         starts it anew"
-    )]
-    AheadOfClock { stream_time: Timestamp, now: Timestamp, whose: &'static str },
-    #[error("{0}")]
-    Unreadable(String),
-}
-
-impl Refusal {
-    /// Whether the rest of the process may go on: a member with older rules leaves the partition unserved.
-    pub fn is_local(&self) -> bool {
-        matches!(self, Self::RulesBehind { .. })
-    }
-
-    /// Whether it is about topics that changed under the application: a run that serves lives on, to say so.
-    pub fn is_of_topics(&self) -> bool {
-        matches!(
-            self,
-            Self::InputTruncated { .. }
-                | Self::BeyondTheEnd { .. }
-                | Self::OutOfRange { .. }
-                | Self::TopicRecreated { .. }
-                | Self::ChangelogRecreated { .. }
-                | Self::TopicGone { .. }
-                | Self::PartitionsChanged { .. }
-        )
-    }
-
-    /// The topic that it is about, where it is about one.
-    pub fn topic(&self) -> Option<&Arc<str>> {
-        match self {
-            Self::InputTruncated { topic, .. }
-            | Self::BeyondTheEnd { topic, .. }
-            | Self::OutOfRange { topic, .. }
-            | Self::TopicRecreated { topic, .. }
-            | Self::ChangelogRecreated { topic, .. }
-            | Self::TopicGone { topic }
-            | Self::PartitionsChanged { topic, .. } => Some(topic),
-            _ => None,
-        }
-    }
-}
-
-impl From<UnreadableRecord> for Refusal {
-    fn from(error: UnreadableRecord) -> Self {
-        Self::Unreadable(error.to_string())
-    }
-}
 
 /// Whether users are gone from a changelog that its record still counts: then it was cut, by retention or by hand.
 pub fn cut(record: &PartitionRecord, found: &Population) -> Option<Refusal> {
@@ -259,7 +59,7 @@ pub struct Start {
     pub positions: Vec<Option<Offset>>,
     /// Who wrote the partition last.
     pub written: Option<CommitMetadata>,
-    /// Who committed the group's offsets, where that was before the record.
+    /// The transaction that the group's offsets come from, where they lag the record.
     pub overtaken: Option<CommitMetadata>,
     /// Whether the group has none where the record has one, though the topic is the same: they have expired.
     pub has_expired: bool,
@@ -319,8 +119,8 @@ pub fn judge(
     Ok(Start { record: Some(record), positions, written, overtaken, has_expired, identities })
 }
 
-/// Who committed the offsets, if that was an earlier transaction of ours than the record's, whose own hung and were dropped
-/// ([`crate::broker::Broker::abort_pending_offsets`]). The record is the truth. Whoever else moves offsets leaves no note.
+/// The older transaction that the group's offsets come from, when the record's own offsets were pending and had to be aborted.
+/// The record is the truth. Whoever else moves offsets leaves no such metadata.
 fn overtaken<'a>(
     found: &'a [Committed],
     written: Option<&CommitMetadata>,
@@ -417,6 +217,7 @@ pub fn positions(start: &Start, bounds: &[LogRange]) -> Vec<Offset> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::TopicId;
 
     fn note(id: &str, number: u64) -> CommitMetadata {
         CommitMetadata { transactional_id: id.into(), number }
@@ -425,39 +226,6 @@ mod tests {
     fn found(notes: &[Option<CommitMetadata>]) -> Vec<Committed> {
         let numbered = notes.iter().zip(0u8..);
         numbered.map(|(note, input)| Committed { input: Input(input), offset: 7, note: note.clone() }).collect()
-    }
-
-    #[test]
-    fn an_outcome_is_settled_by_the_note_that_stands() {
-        let (ours, older, other) = (note("a", 2), note("a", 1), note("b", 2));
-        for (case, before, notes, expected) in [
-            ("ours", Some(&older), vec![Some(ours.clone()), Some(ours.clone())], Verdict::Committed),
-            ("as before", Some(&older), vec![Some(older.clone()), Some(older.clone())], Verdict::NotCommitted),
-            ("nothing, as before", None, vec![], Verdict::NotCommitted),
-            ("nothing, but there was something", Some(&older), vec![], Verdict::Unknown),
-            ("another's", Some(&older), vec![Some(other.clone())], Verdict::Unknown),
-            ("another's on a fresh partition", None, vec![Some(other)], Verdict::Unknown),
-            ("not tideline's", Some(&older), vec![None], Verdict::Unknown),
-            ("mixed", Some(&older), vec![Some(ours.clone()), Some(older.clone())], Verdict::Unknown),
-            ("one is gone", Some(&older), vec![Some(ours.clone()), None], Verdict::Unknown),
-        ] {
-            assert_eq!(verdict(&ours, before, &found(&notes)), expected, "{case}");
-        }
-    }
-
-    #[test]
-    fn parked_state_is_current_only_if_it_was_written_last() {
-        let (ours, other) = (note("a", 2), note("b", 9));
-        for (case, written, positions, notes, expected) in [
-            ("ours", Some(&ours), [7, 7], vec![Some(ours.clone()), Some(ours.clone())], true),
-            ("never written", None, [0, 0], vec![], true),
-            ("another wrote", Some(&ours), [7, 7], vec![Some(other.clone()), Some(other.clone())], false),
-            ("another wrote first", None, [0, 0], vec![Some(other.clone()), Some(other)], false),
-            ("offsets were reset", Some(&ours), [7, 8], vec![Some(ours.clone()), Some(ours.clone())], false),
-            ("offsets are gone", Some(&ours), [7, 7], vec![], false),
-        ] {
-            assert_eq!(is_current(written, &positions, &found(&notes)), expected, "{case}");
-        }
     }
 
     fn topics() -> Topics {
@@ -569,21 +337,6 @@ mod tests {
             ("ahead", earlier, [8, 6, 0]),
         ] {
             assert!(judged(note, offsets).is_err(), "{case}");
-        }
-    }
-
-    #[test]
-    fn what_hangs_is_ended_as_the_offsets_say_that_it_was() {
-        let (recorded, hanging, other) = (note("a", 8), note("a", 9), note("b", 3));
-        for (case, record, notes, expected) in [
-            ("it was committed", Some(record()), vec![Some(hanging.clone()), Some(hanging.clone())], Ending::Commit),
-            ("it was not", Some(record()), vec![Some(recorded.clone()), Some(recorded)], Ending::Abort),
-            ("the first of all was committed", None, vec![Some(hanging.clone())], Ending::Commit),
-            ("the first of all was not", None, vec![], Ending::Abort),
-            ("another's", Some(record()), vec![Some(other)], Ending::Abort),
-            ("mixed", Some(record()), vec![Some(hanging), None], Ending::Abort),
-        ] {
-            assert_eq!(ending_of_hanging(record.as_ref(), "a", &found(&notes)), expected, "{case}");
         }
     }
 

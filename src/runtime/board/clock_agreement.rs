@@ -1,0 +1,15 @@
+//! Whether the machine's clock agrees with the broker's: as the timekeeper finds it, and as the board and metrics tell it.
+
+/// How the machine's clock stood to the broker's when they were last compared.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum ClockAgreement {
+    /// They never were.
+    #[default]
+    Unknown,
+    /// They differ by no more than `stream.max_skew`. So far the machine's is ahead; below 0: behind.
+    Agrees { ahead_ms: i64 },
+    /// They differ by more.
+    Apart { ahead_ms: i64 },
+    /// The broker's can't be had, and why: the machine's is taken on trust.
+    OnTrust(String),
+}

@@ -1,0 +1,104 @@
+//! What stalls, and why: as the watchdog finds it, and as the board, metrics and `/readyz` tell it.
+
+use crate::domain::PartitionId;
+
+/// Why something stands still.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Cause {
+    /// A call to the client has not returned.
+    HungCall,
+    /// Left alone by this member.
+    Unserved,
+    /// Somebody's commit of offsets is pending: nobody is told where to go on.
+    PendingOffsets,
+    /// Somebody's transaction is open: it hides all that comes after it.
+    OpenTransaction,
+    /// The changelog begins later than where it was being read.
+    TruncatedChangelog,
+    /// An input that has more, but does not deliver, is waited for.
+    MergeWait,
+    /// Another partition has still to forward what may come first.
+    AwaitsPartition,
+    /// An input is not being read.
+    Paused,
+    Restoring,
+    /// The lane tries the same thing again and again.
+    Failing,
+    /// There is more to read, and the client does not hand it over.
+    Undelivered,
+}
+
+impl Cause {
+    pub const ALL: [Self; 11] = [
+        Self::HungCall,
+        Self::Unserved,
+        Self::PendingOffsets,
+        Self::OpenTransaction,
+        Self::TruncatedChangelog,
+        Self::MergeWait,
+        Self::AwaitsPartition,
+        Self::Paused,
+        Self::Restoring,
+        Self::Failing,
+        Self::Undelivered,
+    ];
+
+    /// As it is named in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::HungCall => "hung_call",
+            Self::Unserved => "unserved",
+            Self::PendingOffsets => "pending_offsets",
+            Self::OpenTransaction => "open_transaction",
+            Self::TruncatedChangelog => "truncated_changelog",
+            Self::MergeWait => "merge_wait",
+            Self::AwaitsPartition => "front",
+            Self::Paused => "paused",
+            Self::Restoring => "restoring",
+            Self::Failing => "failing",
+            Self::Undelivered => "undelivered",
+        }
+    }
+
+    /// What whoever is called to it should do.
+    pub const fn advice(self) -> &'static str {
+        match self {
+            Self::HungCall => {
+                "look at the brokers and the network; a restart of this process takes over where it stands"
+            }
+            Self::Unserved => "nothing is tried again: do what the cause says, then start this process anew",
+            Self::PendingOffsets => {
+                "its writers are fenced; if it stays, find the hanging transaction with `kafka-transactions.sh \
+                 find-hanging` and abort it"
+            }
+            Self::OpenTransaction => {
+                "of ours it is fenced; of an input's producer: end that producer, or wait for its transaction.timeout.ms; \
+                 `kafka-transactions.sh find-hanging` names one that nobody ends"
+            }
+            Self::TruncatedChangelog => {
+                "nothing may shorten a changelog: its cleanup.policy must be compact alone; `tideline reset` starts anew"
+            }
+            Self::MergeWait => "look why that input does not deliver; the others go on after stream.merge_wait",
+            Self::AwaitsPartition => {
+                "look at the member that has that partition: the others go on without it after stream.patience"
+            }
+            Self::Paused => "a restart of this process reads it again; please report it",
+            Self::Restoring => "look at the brokers: the log says what was read last",
+            Self::Failing => "what fails is named; the process gives up after stream.patience",
+            Self::Undelivered => "look at the brokers and the network; a restart of this process fetches anew",
+        }
+    }
+}
+
+/// Something that stands still.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stall {
+    pub lane: usize,
+    /// None: all that its lane has.
+    pub partition: Option<PartitionId>,
+    pub cause: Cause,
+    /// Names what is waited for.
+    pub detail: String,
+    /// How long it has stood still.
+    pub lasted_ms: u64,
+}
