@@ -1,4 +1,5 @@
-//! The core on one thread: decode, fold and rules over a million users, encoding and restoring their states, bytes a user.
+//! The core on one thread: decode, fold and rules over a million users, encoding and restoring their states, bytes a
+//! user.
 //!
 //! Prints; asserts nothing. `cargo bench --bench core [-- USERS EVENTS]`
 
@@ -13,7 +14,6 @@ use tideline::ingest::Format;
 use tideline::state::User;
 use tideline::state::codec::{decode_user, encode_user};
 
-#[allow(dead_code, reason = "what the other benchmark uses besides")]
 use testkit::workload::*;
 
 fn main() {

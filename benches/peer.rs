@@ -1,10 +1,10 @@
-//! The core against another program: folds what the Kafka Streams peer generates, and compares the outputs with the hash
-//! that the peer's README gives. Fails where they differ; says what decoding, merging and folding took.
+//! The core against another program: folds what the Kafka Streams peer generates, and compares the outputs with the
+//! hash that the peer's README gives. Fails where they differ; says what decoding, merging and folding took.
 //!
 //! `cargo bench --bench peer -- PEER_FOLDER [h. l. m.]`. Builds the peer, so it needs a JDK 17 and Maven; no broker.
 //!
-//! A line of the generator's dump is a record: topic, partition, offset, JSON, divided by tabs. Each partition is merged by
-//! event time and folded by itself, as it would be live.
+//! A line of the generator's dump is a record: topic, partition, offset, JSON, divided by tabs. Each partition is
+//! merged by event time and folded by itself, as it would be live.
 
 #![allow(
     clippy::disallowed_methods,

@@ -1,8 +1,8 @@
-//! The simulation of the tests, for as many schedules as wanted, on all cores. It prints what happened; a promise that is
-//! broken ends it with the seed, which becomes a test.
+//! The simulation of the tests, for as many schedules as wanted, on all cores. It prints what happened; a promise that
+//! is broken ends it with the seed, which becomes a test.
 //!
-//! `cargo bench --profile dev --bench simulation -- [SCHEDULES [SEED]]`, by default 200 schedules from seed 1001. In the dev
-//! profile, because it checks for overflow.
+//! `cargo bench --profile dev --bench simulation -- [SCHEDULES [SEED]]`, by default 200 schedules from seed 1001. In
+//! the dev profile, because it checks for overflow.
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "a benchmark reads the clock")]
 

@@ -1,5 +1,5 @@
-//! The one test binary for the real broker. Plain `cargo test` leaves it out; `./test` and `cargo test --test kafka` run
-//! it. It starts its own broker (`tests/broker/`): Java and, the first time, Maven must be there.
+//! The one test binary for the real broker. Plain `cargo test` leaves it out; `./test` and `cargo test --test kafka`
+//! run it. It starts its own broker (`tests/broker/`): Java and, the first time, Maven must be there.
 
 #![allow(clippy::disallowed_methods, reason = "tests read clocks to bound their waits")]
 

@@ -1,8 +1,8 @@
-//! The least that a program with these promises can cost: reads all inputs, writes a changelog record an event and an output
-//! for every twentieth, in transactions with the offsets. No merge, no state, no rules, no errors survived.
+//! The least that a program with these promises can cost: reads all inputs, writes a changelog record an event and an
+//! output for every twentieth, in transactions with the offsets. No merge, no state, no rules, no errors survived.
 //!
-//! Native calls, as `docs/performance.md` says: all partitions feed one queue that is read in batches, records are written
-//! in batches, nothing is told of deliveries. It runs as a process of its own until it is killed.
+//! Native calls, as `docs/performance.md` says: all partitions feed one queue that is read in batches, records are
+//! written in batches, nothing is told of deliveries. It runs as a process of its own until it is killed.
 
 #![allow(unsafe_code, reason = "the batch calls have no safe wrapper; nothing but the benchmark runs them")]
 

@@ -1,6 +1,6 @@
 //! What a record costs a lane's thread in the client: by the safe calls that the program makes, and by native calls for
-//! whole batches. On the client's own mock cluster; what its other threads do is not counted, and nothing else is in the
-//! cache's way.
+//! whole batches. On the client's own mock cluster; what its other threads do is not counted, and nothing else is in
+//! the cache's way.
 
 #![allow(unsafe_code, reason = "the batch calls have no safe wrapper; nothing but the benchmark makes them")]
 

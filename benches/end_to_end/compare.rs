@@ -1,5 +1,5 @@
-//! tideline, the Kafka Streams peer and a bare loop in turn, on one broker with the same topics. An engine has a core, the
-//! broker the other one; each is timed by the peer's stopwatch, which ends it once all input is committed.
+//! tideline, the Kafka Streams peer and a bare loop in turn, on one broker with the same topics. An engine has a core,
+//! the broker the other one; each is timed by the peer's stopwatch, which ends it once all input is committed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -123,8 +123,8 @@ fn measure(peer: &Peer, engine: Engine, input: &str, stamp: u64) -> Measured {
     }
 }
 
-/// A configuration on the peer's topics, with outputs of its own, which are created. All else is as the program has it; but
-/// that the events' year is over must not move the clock.
+/// A configuration on the peer's topics, with outputs of its own, which are created. All else is as the program has it;
+/// but that the events' year is over must not move the clock.
 fn prepare(peer: &Peer, outputs: &str, group: &str, input: &str) -> PathBuf {
     let sources = ["app", "sms", "branch", "merchant"];
     let inputs =

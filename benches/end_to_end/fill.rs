@@ -1,5 +1,6 @@
-//! Writes the changelog of an application that has long been running, directly: the core folds each partition's events here, and
-//! what it would have committed is written without reading any input. So millions of users are there in seconds.
+//! Writes the changelog of an application that has long been running, directly: the core folds each partition's events
+//! here, and what it would have committed is written without reading any input. So millions of users are there in
+//! seconds.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};

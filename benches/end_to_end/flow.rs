@@ -1,5 +1,5 @@
-//! A huge backlog behind a slow broker, in which one input is far ahead of the other: what a process holds while it catches up,
-//! and whether it is as quick as ever afterwards.
+//! A huge backlog behind a slow broker, in which one input is far ahead of the other: what a process holds while it
+//! catches up, and whether it is as quick as ever afterwards.
 
 use std::time::{Duration, Instant};
 

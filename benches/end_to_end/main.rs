@@ -1,8 +1,8 @@
-//! The program end to end, on a real broker: what it costs beside others, how soon it answers, how it grows. Each mode starts
-//! a broker of its own, drives `tideline` as processes, and prints a table with the command that makes it again.
+//! The program end to end, on a real broker: what it costs beside others, how soon it answers, how it grows. Each mode
+//! starts a broker of its own, drives `tideline` as processes, and prints a table with the command that makes it again.
 //!
-//! Needs Java, as the tests of the real broker do; `compare` also Maven, Python 3 and `taskset`. `docs/performance.md` says
-//! how to read what comes out.
+//! Needs Java, as the tests of the real broker do; `compare` also Maven, Python 3 and `taskset`. `docs/performance.md`
+//! says how to read what comes out.
 
 #![allow(
     clippy::disallowed_methods,

@@ -50,7 +50,8 @@ impl Row {
 }
 
 fn table(rows: &[Row]) -> String {
-    let mut text = "| | CPU s per million, 0.5 M cold | 2 M cold | **marginal** | events/s, 2 M | **marginal** | resident MiB, 2 M | \
+    let mut text = "| | CPU s per million, 0.5 M cold | 2 M cold | **marginal** | events/s, 2 M | **marginal** | \
+        resident MiB, 2 M | \
                     broker CPU s per million, marginal | changelog records an event | bytes an event | on disk |\n\
                     |---|---|---|---|---|---|---|---|---|---|---|\n"
         .to_owned();

@@ -1,5 +1,5 @@
-//! How long a process takes until it serves what its changelog holds, and what it then holds itself. One in five users is
-//! active: the states of the others are small.
+//! How long a process takes until it serves what its changelog holds, and what it then holds itself. One in five users
+//! is active: the states of the others are small.
 
 use std::time::Instant;
 
@@ -40,7 +40,8 @@ pub fn run(sizes: &[u64]) -> bool {
         process.stop();
     }
     println!(
-        "\n| users | bytes of state a user | restore to ready, s | start to ready, s | CPU s | resident MiB | at most | bytes a user |\n\
+        "\n| users | bytes of state a user | restore to ready, s | start to ready, s | CPU s | resident MiB | at most \
+            | bytes a user |\n\
          |---|---|---|---|---|---|---|---|\n{}",
         rows.join("\n")
     );

@@ -1,5 +1,6 @@
-//! From an event that is due to be sent until a read_committed reader has the output that it causes. Each event is the first
-//! payment of a new user: its tier changes at once, so each event has one output, and the user's id says when it was due.
+//! From an event that is due to be sent until a read_committed reader has the output that it causes. Each event is the
+//! first payment of a new user: its tier changes at once, so each event has one output, and the user's id says when it
+//! was due.
 //!
 //! What the sender can't keep up with counts against the program, as it would against any service.
 

@@ -44,7 +44,8 @@ pub fn await_ready(process: &Process) {
     }
 }
 
-/// Waits until so many records of the inputs are committed, as long as they become more; `meanwhile` is told how many are.
+/// Waits until so many records of the inputs are committed, as long as they become more; `meanwhile` is told how many
+/// are.
 pub fn await_progress(application: &Application, records: u64, mut meanwhile: impl FnMut(u64)) {
     let broker = application.broker();
     let (mut most, mut since) = (0, Instant::now());

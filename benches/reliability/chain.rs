@@ -1,4 +1,5 @@
-//! The outputs about one user as a chain: numbered without gap and repeat, each going on from where the one before stood.
+//! The outputs about one user as a chain: numbered without gap and repeat, each going on from where the one before
+//! stood.
 
 use serde::Deserialize;
 

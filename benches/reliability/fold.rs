@@ -1,4 +1,5 @@
-//! The fold of what the inputs hold, one topic after the other: an order that no run had. A history must not depend on it.
+//! The fold of what the inputs hold, one topic after the other: an order that no run had. A history must not depend on
+//! it.
 
 use std::collections::{HashMap, HashSet};
 

@@ -23,7 +23,8 @@ pub fn run(kills: u64) -> bool {
         let started = Instant::now();
         let told = kill_in_transactions(&application, &events, kills as usize);
         println!(
-            "{} protocol: {} kills -9 cut a transaction ({} then aborted, {} committed), {} fell between two, in {:.0} s",
+            "{} protocol: {} kills -9 cut a transaction ({} then aborted, {} committed), {} fell between two, \
+                in {:.0} s",
             protocol.as_str(),
             told.numbers.len(),
             told.aborted,

@@ -1,5 +1,5 @@
-//! A lone broker that is stopped cleanly and killed, in turn, in the middle of transactions. It counts how often the promise
-//! holds: Kafka itself breaks its own now and then (`docs/reliability.md`, limits).
+//! A lone broker that is stopped cleanly and killed, in turn, in the middle of transactions. It counts how often the
+//! promise holds: Kafka itself breaks its own now and then (`docs/reliability.md`, limits).
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

@@ -1,9 +1,11 @@
 //! The long runs on the real broker: what takes minutes or an hour, and so is no test. Each starts a broker of its own,
 //! drives `tideline` as processes, judges what a read_committed reader finds, and fails when a promise is broken.
 //!
-//! `cargo bench --bench reliability -- kills [KILLS] | lone [ROUNDS] | week [SECONDS [USERS [RATE]]] | failover [RUNS [USERS]]`
+//! `cargo bench --bench reliability -- MODE`, of `kills [KILLS]`, `lone [ROUNDS]`, `week [SECONDS [USERS [RATE]]]`,
+//! `failover [RUNS [USERS]]`.
 //!
-//! Needs Java, as the tests of the real broker do. What a run printed, and on which machine, is in `docs/reliability.md`.
+//! Needs Java, as the tests of the real broker do. What a run printed, and on which machine, is in
+//! `docs/reliability.md`.
 
 #![allow(
     clippy::disallowed_methods,
@@ -22,7 +24,8 @@ mod week;
 
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: cargo bench --bench reliability -- kills [KILLS] | lone [ROUNDS] | week [SECONDS [USERS [RATE]]] | failover [RUNS [USERS]]";
+const USAGE: &str = "usage: cargo bench --bench reliability -- \
+    kills [KILLS] | lone [ROUNDS] | week [SECONDS [USERS [RATE]]] | failover [RUNS [USERS]]";
 
 fn main() -> ExitCode {
     // Cargo adds `--bench`.

@@ -102,8 +102,8 @@ impl Cluster {
         (Self::launch_all(1, "", &format!("{port}:{advertised}")), port)
     }
 
-    /// One broker that asks who is there, at the address returned, and has these users with the password `pw`; what they may do
-    /// [`Self::grant`] says. At its other address everything is allowed.
+    /// One broker that asks who is there, at the address returned, and has these users with the password `pw`; what
+    /// they may do [`Self::grant`] says. At its other address everything is allowed.
     pub fn start_guarded(users: &[&str]) -> (Cluster, String) {
         let port = free_ports(1)[0];
         let passwords: String = users.iter().map(|user| format!(" user_{user}=\"pw\"")).collect();

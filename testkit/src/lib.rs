@@ -1,8 +1,8 @@
 //! What tests and benches of tideline share: worlds, brokers, workloads, and the judges of their outputs.
 //!
-//! A crate of its own, because it may do all that the library must not (panic, read clocks, start processes), and so that
-//! a change here compiles no library anew. It sees what any user of the library sees; unit tests inside of `src` can't use
-//! it, because for them it would be about another `tideline` than the one under test.
+//! A crate of its own, because it may do all that the library must not (panic, read clocks, start processes), and so
+//! that a change here compiles no library anew. It sees what any user of the library sees; unit tests inside of `src`
+//! can't use it, because for them it would be about another `tideline` than the one under test.
 
 #![allow(
     clippy::disallowed_methods,

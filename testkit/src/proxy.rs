@@ -1,8 +1,9 @@
-//! A TCP proxy between the program and a broker, which reads the frames: so a fault can be aimed at one kind of request.
+//! A TCP proxy between the program and a broker, which reads the frames: so a fault can be aimed at one kind of
+//! request.
 //!
 //! The broker must advertise the proxy's port on the listener that it forwards to (`Cluster::start_behind`), or clients
-//! would go round it. A request is a length, the kind of call, its version and a correlation id; a response a length and
-//! the id. Threads end with their connections.
+//! would go round it. A request is a length, the kind of call, its version and a correlation id; a response a length
+//! and the id. Threads end with their connections.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Read, Write};

@@ -1,4 +1,5 @@
-//! What an application is fed, what it must make of it, and the judgement: promise 1, as a read_committed reader sees it.
+//! What an application is fed, what it must make of it, and the judgement: promise 1, as a read_committed reader sees
+//! it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -160,8 +161,8 @@ impl Events {
     }
 }
 
-/// Per user no gap and no repeat in the sequence. A user that was erased begins anew: each number comes at most once for
-/// each of its `lives` (one, if it isn't named), and never more often than the one before it.
+/// Per user no gap and no repeat in the sequence. A user that was erased begins anew: each number comes at most once
+/// for each of its `lives` (one, if it isn't named), and never more often than the one before it.
 pub fn check_sequences(outputs: &[Value], lives: &BTreeMap<String, usize>) {
     let mut users = BTreeMap::<&str, (BTreeMap<u64, usize>, BTreeSet<(&str, &str)>)>::new();
     for output in outputs {

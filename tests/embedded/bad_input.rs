@@ -1,5 +1,5 @@
-//! Records that can't be used, among records that can: each comes out as what it is, nothing is lost, the books balance,
-//! and what is left of the good ones is what they leave alone.
+//! Records that can't be used, among records that can: each comes out as what it is, nothing is lost, the books
+//! balance, and what is left of the good ones is what they leave alone.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

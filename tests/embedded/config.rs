@@ -404,7 +404,8 @@ fn all_faults_are_named_at_once() {
     let kinds = faults("x = 1\n[stream]\nlateness = 1\nmax_skew = 2\n[[inputs]]\ntopic = 3\n[rules]\nzone = 4");
     assert_eq!(kinds.len(), 6, "{kinds:#?}"); // five of the wrong kind, and an input without its source
     let couplings = faults(
-        "[application]\nlanes = 0\n[stream]\nmax_effects = 0\nmerge_wait = \"0s\"\n[rules]\nconfidence = 0.0\ngeneration = 0",
+        "[application]\nlanes = 0\n[stream]\nmax_effects = 0\nmerge_wait = \"0s\"\n[rules]\nconfidence = \
+            0.0\ngeneration = 0",
     );
     assert_eq!(couplings.len(), 5, "{couplings:#?}");
 }
@@ -448,7 +449,8 @@ fn the_defaults_are_those_of_the_parts() {
 #[test]
 fn the_parts_are_told_what_is_configured() {
     let text = "[[inputs]]\ntopic = \"m\"\nsource = \"merchant\"\nsilent_after = \"1d\"\nretention = \"14d\"\n\
-                [[inputs]]\ntopic = \"a\"\nsource = \"app\"\nkeyed = false\n[stream]\nlateness = \"30m\"\nmax_value = \"64KiB\"";
+                [[inputs]]\ntopic = \"a\"\nsource = \"app\"\nkeyed = false\n[stream]\nlateness = \"30m\"\nmax_value = \
+                \"64KiB\"";
     let config = Config::parse("test.toml", text).unwrap();
     let settings = config.engine_settings();
     assert_eq!(settings.lateness_ms, 1_800_000);

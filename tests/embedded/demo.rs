@@ -68,7 +68,8 @@ fn half_open_clients_keep_neither_the_pages_nor_the_lanes_from_their_work() {
     let mut demo = Demo::started_by(Command::new("bash").args(["-c", &limited]));
     demo.until(is_status);
     let clients = "trap '' PIPE; ulimit -n 1300; for i in $(seq 1100); do \
-                   exec {fd}<>/dev/tcp/127.0.0.1/$0 || exit 1; printf 'GET /livez HTT' >&$fd 2>/dev/null; done; echo open; read -r";
+                   exec {fd}<>/dev/tcp/127.0.0.1/$0 || exit 1; printf 'GET /livez HTT' >&$fd 2>/dev/null; done; echo \
+                   open; read -r";
     let mut crowd = Command::new("bash")
         .args(["-c", clients, &demo.address.port().to_string()])
         .stdin(Stdio::piped())

@@ -107,7 +107,10 @@ fn a_requested_rebalance_revokes_and_gives_back() {
     source.poll(Duration::ZERO, &mut polled).expect("poll");
     source.poll(Duration::ZERO, &mut polled).expect("poll");
     assert!(
-        matches!(polled.as_slice(), [Polled::Revoked { lost: false, .. }, Polled::Assigned(partitions)] if partitions == &[P0]),
+        matches!(
+            polled.as_slice(),
+            [Polled::Revoked { lost: false, .. }, Polled::Assigned(partitions)] if partitions == &[P0]
+        ),
         "{polled:?}"
     );
 }

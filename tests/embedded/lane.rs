@@ -321,7 +321,8 @@ fn what_a_dead_predecessor_left_open_is_fenced_before_anything_is_restored() {
     assert_eq!(survivors.outputs().len(), 3);
 }
 
-/// A lone broker that was killed may forget to end in a partition what its coordinator has ended: taking the id doesn't help.
+/// A lone broker that was killed may forget to end in a partition what its coordinator has ended: taking the id doesn't
+/// help.
 #[test]
 fn what_hangs_under_its_own_id_is_ended_in_that_partition() {
     let world = World::new(|options| options.partitions = 1);
@@ -365,8 +366,8 @@ fn what_hangs_of_a_transaction_in_doubt_is_ended_before_the_next() {
     }
 }
 
-/// The next commit of the same id would commit them, whatever became of their transaction: somebody would find offsets for
-/// which there are no outputs.
+/// The next commit of the same id would commit them, whatever became of their transaction: somebody would find offsets
+/// for which there are no outputs.
 #[test]
 fn offsets_that_hang_end_as_their_transaction_did_before_the_next() {
     for applied in [false, true] {

@@ -1,5 +1,5 @@
-//! What is done beside a lane, on the machine's clock: nothing that hangs there keeps the lane from serving what it can, and
-//! from answering the group. And what a restore keeps when its partition is revoked on the way.
+//! What is done beside a lane, on the machine's clock: nothing that hangs there keeps the lane from serving what it
+//! can, and from answering the group. And what a restore keeps when its partition is revoked on the way.
 
 use std::time::{Duration, Instant};
 
@@ -26,8 +26,8 @@ impl Real {
         Self::after(change, |_| {})
     }
 
-    /// Of a partition of which nothing was ever committed nobody knows what it must forward, so all wait for it: not of one
-    /// of which something was, `before`.
+    /// Of a partition of which nothing was ever committed nobody knows what it must forward, so all wait for it: not of
+    /// one of which something was, `before`.
     fn after(change: impl FnOnce(&mut Options), before: impl FnOnce(&World)) -> Self {
         let mut world = World::new(|options| {
             options.settings.poll_timeout = Duration::from_millis(1);
@@ -146,8 +146,8 @@ fn what_a_cancelled_restore_came_to_is_not_served() {
     let user = &users_on(P0, 1, 1)[0];
     real.spy.shut(At::Earliest(P0));
     real.step_until("all but done", |_, spy| spy.waiting(At::Earliest(P0)) == 1);
-    // The second comes before the first by name, so that it is given the only partition. It has not let go when the first
-    // has: so the first is told nothing of the generation that gives the second everything.
+    // The second comes before the first by name, so that it is given the only partition. It has not let go when the
+    // first has: so the first is told nothing of the generation that gives the second everything.
     let others = real.world.again(2, |options| options.settings.name = "a".to_owned());
     let mut second = others.lane(1);
     real.world.broker.rebalance();

@@ -71,7 +71,8 @@ fn a_start_with_a_clock_that_is_far_ahead_moves_nothing_and_is_named() {
     assert!(world.context.board.read(reasons_not_ready).is_empty());
 }
 
-/// Retention goes by the stamps of records, and brokers refuse those from the future: none comes from a clock that is wrong.
+/// Retention goes by the stamps of records, and brokers refuse those from the future: none comes from a clock that is
+/// wrong.
 #[test]
 fn what_is_written_bears_the_brokers_time_where_the_machines_is_wrong() {
     for ahead_ms in [400 * DAY_MS, 2 * 3_600_000, -400 * DAY_MS] {

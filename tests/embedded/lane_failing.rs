@@ -1,4 +1,5 @@
-//! Batches that can't be committed, or not as they are: tried less and less often, with less in them, and named all the while.
+//! Batches that can't be committed, or not as they are: tried less and less often, with less in them, and named all the
+//! while.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! What stands still is named with its cause; what somebody has left open in a partition of ours is ended, and nothing else.
+//! What stands still is named with its cause; what somebody has left open in a partition of ours is ended, and nothing
+//! else.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

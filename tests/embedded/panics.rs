@@ -196,7 +196,8 @@ impl Source for TouchySource {
     fn close(self) {}
 }
 
-/// Ten users of partition 0 pay, in both inputs and once more in the next month; the third record of `APP` there is the one.
+/// Ten users of partition 0 pay, in both inputs and once more in the next month; the third record of `APP` there is the
+/// one.
 fn fed(without_it: bool) -> World {
     let world = World::new(|_| {});
     for month in 0..2 {

@@ -1,5 +1,5 @@
-//! What `tideline replay` says on standard error without being asked: what it read and could not use, what lies ahead, and
-//! what holds W.
+//! What `tideline replay` says on standard error without being asked: what it read and could not use, what lies ahead,
+//! and what holds W.
 
 use std::fs;
 use std::path::{Path, PathBuf};

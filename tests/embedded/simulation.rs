@@ -1,10 +1,12 @@
 //! The slowest suite that needs no broker: lanes on the embedded log under every class of fault, deterministic by seed.
 //!
-//! One thread drives three lanes step by step, each a process of its own with its own clock of the same time, while events
-//! keep coming and the world breaks. At the end, whatever happened, the first promise holds as seen by a read_committed
-//! reader. Each suite prints how often each class of fault happened; a class that never happened fails it.
+//! One thread drives three lanes step by step, each a process of its own with its own clock of the same time, while
+//! events keep coming and the world breaks. At the end, whatever happened, the first promise holds as seen by a
+//! read_committed reader. Each suite prints how often each class of fault happened; a class that never happened fails
+//! it.
 //!
-//! As many schedules as wanted: `cargo bench --profile dev --bench simulation`. A seed that fails there gets a test here.
+//! As many schedules as wanted: `cargo bench --profile dev --bench simulation`. A seed that fails there gets a test
+//! here.
 
 use testkit::lane_world::{APP, MERCHANT};
 use testkit::schedule::{self, Counts};

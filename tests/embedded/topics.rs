@@ -1,5 +1,5 @@
-//! Topics that change under an application: made anew, cut, given more partitions, gone. Nothing is lost in silence: a start
-//! refuses, a living process leaves the partition and says why, and a reset goes there only when it is told to.
+//! Topics that change under an application: made anew, cut, given more partitions, gone. Nothing is lost in silence: a
+//! start refuses, a living process leaves the partition and says why, and a reset goes there only when it is told to.
 
 use std::time::Duration;
 

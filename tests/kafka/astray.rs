@@ -1,7 +1,8 @@
 //! A realistic year whose producers don't use Java's partitioner, through `tideline run` on the real broker.
 //!
-//! With librdkafka's default (CRC32) all but an eighth of the records lie on partitions that are not their users'. What is
-//! told of each user must be what is told of a rightly placed year: by one member, by three, and when some are killed on the way.
+//! With librdkafka's default (CRC32) all but an eighth of the records lie on partitions that are not their users'. What
+//! is told of each user must be what is told of a rightly placed year: by one member, by three, and when some are
+//! killed on the way.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,5 +1,5 @@
-//! Three brokers, of which one after the other dies. (A lone one breaks what it promised when it stops in the middle of a
-//! transaction: `docs/reliability.md`, and `cargo bench --bench reliability -- lone`.)
+//! Three brokers, of which one after the other dies. (A lone one breaks what it promised when it stops in the middle of
+//! a transaction: `docs/reliability.md`, and `cargo bench --bench reliability -- lone`.)
 
 use tideline::broker::kafka::GroupProtocol;
 

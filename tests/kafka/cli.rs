@@ -1,4 +1,5 @@
-//! The commands that need a cluster, run as their user runs them: topics, check, generate, and a run that is told to stop.
+//! The commands that need a cluster, run as their user runs them: topics, check, generate, and a run that is told to
+//! stop.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};

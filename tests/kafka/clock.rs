@@ -1,4 +1,5 @@
-//! The broker's clock can be had, on a topic that tells it and on one that doesn't; and what is set on topics that exist.
+//! The broker's clock can be had, on a topic that tells it and on one that doesn't; and what is set on topics that
+//! exist.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

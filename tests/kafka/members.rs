@@ -144,8 +144,8 @@ fn a_lasting_name_keeps_its_partitions_over_a_restart_on_the_consumer_protocol()
     check_static(GroupProtocol::Consumer, Process::stop);
 }
 
-/// The broker of KIP-848 gives a lasting name to nobody else while its last holder may be alive. So a restart is refused
-/// until that session has ended, as any supervisor sees by the exit; then nothing shows.
+/// The broker of KIP-848 gives a lasting name to nobody else while its last holder may be alive. So a restart is
+/// refused until that session has ended, as any supervisor sees by the exit; then nothing shows.
 #[test]
 fn a_lasting_name_is_refused_after_a_kill_on_the_consumer_protocol_until_its_session_has_ended() {
     let group = Group::new(GroupProtocol::Consumer, "kafka.static_membership = true");

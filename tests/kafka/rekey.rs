@@ -1,7 +1,7 @@
 //! Inputs whose records don't lie where their users belong: all of it goes through `rekey`, and nothing shows.
 //!
-//! What decides outputs is the order in which a user's events come to its partition. So they are written to one partition
-//! of one input, in order, and come out of it in order.
+//! What decides outputs is the order in which a user's events come to its partition. So they are written to one
+//! partition of one input, in order, and come out of it in order.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -57,7 +57,8 @@ fn inputs_with_fewer_partitions_come_to_the_users_partitions_on_the_consumer_pro
     check(GroupProtocol::Consumer, "keyed = false\npartitions = 1", PartitionId(0), str::to_owned);
 }
 
-/// The case: a user's two payments on the wrong partition, half a year apart, and another's, rightly placed, on the right one.
+/// The case: a user's two payments on the wrong partition, half a year apart, and another's, rightly placed, on the
+/// right one.
 #[test]
 fn case_06_a_history_on_the_wrong_partitions_gives_what_a_rightly_placed_one_gives() {
     const DAY_MS: i64 = 86_400_000;

@@ -1,5 +1,5 @@
-//! Topics that change under an application, on the real broker: nothing is lost in silence. A run that serves leaves the
-//! partition, says why and lives on; a start refuses; a reset leads nowhere that it isn't told to.
+//! Topics that change under an application, on the real broker: nothing is lost in silence. A run that serves leaves
+//! the partition, says why and lives on; a start refuses; a reset leads nowhere that it isn't told to.
 
 use std::process::Command;
 
@@ -38,7 +38,8 @@ impl Stage {
             let mut users = (0..).map(|n| format!("u{n}"));
             let user = users.find(|user| partition_of(user.as_bytes(), PARTITIONS) == partition).expect("one of many");
             for n in 0..count {
-                let event = json!({"id": format!("{name}{n}"), "user_id": user, "type": "app.login", "time": 1_767_571_200_000_i64});
+                let (id, time) = (format!("{name}{n}"), 1_767_571_200_000_i64);
+                let event = json!({"id": id, "user_id": user, "type": "app.login", "time": time});
                 let record = Outgoing {
                     topic: self.topic.as_str().into(),
                     partition: Some(partition),

@@ -1,8 +1,8 @@
-//! A small fuzzer: seeded, so that a seed always makes the same inputs, and aware of structure, so that they get past the
-//! first check of what they are given to.
+//! A small fuzzer: seeded, so that a seed always makes the same inputs, and aware of structure, so that they get past
+//! the first check of what they are given to.
 //!
-//! A [`Target`] takes samples of its corpus (`tests/corpora/`), changes them, and holds the code to what must be true of
-//! any input. Inputs that once failed stand in the corpus's `regressions/` and come first. `cargo test` runs 200,000
+//! A [`Target`] takes samples of its corpus (`tests/corpora/`), changes them, and holds the code to what must be true
+//! of any input. Inputs that once failed stand in the corpus's `regressions/` and come first. `cargo test` runs 200,000
 //! inputs; any number of them, on all cores:
 //!
 //! ```text
@@ -112,7 +112,8 @@ pub fn run(name: &str, inputs: u64, seed: u64) -> Result<Report, Failure> {
 fn failure(name: &str, seed: u64, number: u64, input: &TestMessage, broken: &str) -> Failure {
     let kept = corpus::keep(name, input);
     Failure(format!(
-        "{name}, seed {seed}, input {number}: {broken}\n  kept as {kept}; again: cargo bench --profile dev --bench fuzz -- {} {seed} {name}",
+        "{name}, seed {seed}, input {number}: {broken}\n  kept as {kept}; again: cargo bench --profile dev --bench \
+            fuzz -- {} {seed} {name}",
         number + 1
     ))
 }

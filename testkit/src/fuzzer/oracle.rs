@@ -55,8 +55,8 @@ fn protobuf(value: &[u8], decoded: &Decoded) -> Result<(), String> {
     }
 }
 
-/// The same record with a member that nobody knows, and whose name has an escape, so that the shortcut for plain JSON is
-/// not taken. None where it isn't JSON, or would be too long.
+/// The same record with a member that nobody knows, and whose name has an escape, so that the shortcut for plain JSON
+/// is not taken. None where it isn't JSON, or would be too long.
 pub fn not_plain(record: &TestMessage, max_record: usize) -> Option<TestMessage> {
     let inner = record.value.as_deref()?.strip_prefix(b"{")?;
     let is_protobuf = record

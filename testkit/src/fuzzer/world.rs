@@ -122,8 +122,11 @@ impl World {
                 return Err(format!("a user's signal {} follows {last}", signal.sequence));
             }
             *last = signal.sequence;
-            let stays = matches!(&signal.kind, AnnouncementKind::TierChanged { previous: Some(Previous::Tier(previous)), current, .. }
-                if previous == current);
+            let stays = matches!(
+                &signal.kind,
+                AnnouncementKind::TierChanged { previous: Some(Previous::Tier(previous)), current, .. }
+                    if previous == current
+            );
             if stays {
                 return Err(format!("a change to the same tier: {signal:?}"));
             }

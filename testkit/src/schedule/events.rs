@@ -171,7 +171,10 @@ impl Feed {
             4 if !self.payments.is_empty() => {
                 let at = self.dice.below(self.payments.len() as u64) as usize;
                 let (original, original_ms) = self.payments.remove(at).unwrap();
-                let data = json!({"original_id": original, "original_time": original_ms, "amount": 100, "full": self.dice.once_in(2)});
+                let full = self.dice.once_in(2);
+                let data = json!({
+                    "original_id": original, "original_time": original_ms, "amount": 100, "full": full,
+                });
                 (MERCHANT, Told { kind: "payment.refunded", data, ..told })
             }
             _ => {

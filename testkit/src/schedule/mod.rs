@@ -1,4 +1,5 @@
-//! One schedule by its seed: lanes live through all that breaks, and then it is judged. The tests and the soak share it.
+//! One schedule by its seed: lanes live through all that breaks, and then it is judged. The tests and the soak share
+//! it.
 
 mod chaos;
 pub mod dice;
@@ -55,7 +56,8 @@ impl fmt::Display for Counts {
     }
 }
 
-/// Events come while the world breaks, for `steps` deeds; then it calms down and is judged. Panics where a promise is broken.
+/// Events come while the world breaks, for `steps` deeds; then it calms down and is judged. Panics where a promise is
+/// broken.
 pub fn run(seed: u64, steps: usize) -> Counts {
     let name = format!("seed {seed}, {steps} steps");
     let world = World::new(|options| chaos::options(options, 40));
@@ -102,9 +104,8 @@ fn without_causes(world: &World) -> Vec<Value> {
     outputs
 }
 
-/// A topic changes under lanes that come and go: soon nobody commits anything any more, whoever starts is refused, and who
-/// served lives on. Panics where anything moves after that.
-#[allow(dead_code, reason = "the soak runs the other schedules")]
+/// A topic changes under lanes that come and go: soon nobody commits anything any more, whoever starts is refused, and
+/// who served lives on. Panics where anything moves after that.
 pub fn run_changed_topic(seed: u64, steps: usize) -> Counts {
     let world = World::new(|options| chaos::options(options, 40));
     let mut chaos = Chaos::new(&world, Dice::new(seed));

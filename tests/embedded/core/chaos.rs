@@ -1,5 +1,5 @@
-//! Whatever befalls a lane (full slices, aborts, crashes, restarts under new rules, at any moment) leaves the outputs, the
-//! counts and the state that an undisturbed one has.
+//! Whatever befalls a lane (full slices, aborts, crashes, restarts under new rules, at any moment) leaves the outputs,
+//! the counts and the state that an undisturbed one has.
 
 use proptest::prelude::*;
 use tideline::domain::{Body, DAY_MS, Event, EventId, HOUR_MS, Input, Origin, Source, Timestamp, Token, UserId};
@@ -101,7 +101,8 @@ impl Lane {
         }
     }
 
-    /// Handles all events. Before the event `new_rules.0`, and after what came before it is committed, the rules change.
+    /// Handles all events. Before the event `new_rules.0`, and after what came before it is committed, the rules
+    /// change.
     fn run(&mut self, events: &[Event], mut deeds: impl Iterator<Item = Deed>, new_rules: (usize, Rules)) {
         let (at, rules) = new_rules;
         let mut rules = Some(rules);

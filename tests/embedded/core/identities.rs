@@ -63,7 +63,8 @@ proptest! {
 
 #[test]
 fn an_erasure_outlives_the_letters_of_its_user() {
-    // An input that keeps a week, dead letters that are kept two: read on the last day, dead, and sent again on the last day.
+    // An input that keeps a week, dead letters that are kept two: read on the last day, dead, and sent again on the
+    // last day.
     let config = tideline::config::Config::default();
     let memory = config.engine_settings().retention_ms;
     assert_eq!(memory, 21 * DAY_MS);

@@ -32,14 +32,16 @@ fn body() -> impl Strategy<Value = Body> {
             }
         ),
         1 => (token(), time()).prop_map(|(loan, due)| Body::LoanDueScheduled { loan, due }),
-        1 => (token(), any::<bool>()).prop_map(|(loan, auto)| Body::LoanRepaid { amount: 5, product: None, loan, auto }),
+        1 => (token(), any::<bool>())
+            .prop_map(|(loan, auto)| Body::LoanRepaid { amount: 5, product: None, loan, auto }),
         1 => Just(Body::UserRegistered),
         1 => Just(Body::AppLogin),
         1 => Just(Body::Message { event: MessageEvent::Sent, campaign: None, channel: None }),
     ]
 }
 
-/// Events of a few users within a hundred days, each with its own id; a refund names an original that no other refund names.
+/// Events of a few users within a hundred days, each with its own id; a refund names an original that no other refund
+/// names.
 fn events(most: usize) -> impl Strategy<Value = Vec<Event>> {
     let event = (0..3u8, 0..100 * DAY_MS, body());
     prop::collection::vec(event, 1..most).prop_map(|events| {
@@ -179,7 +181,9 @@ proptest! {
     #[test]
     fn the_ends_of_time_and_money_are_times_and_money_too(
         events in extreme_events(),
-        zone in prop::sample::select(&["Asia/Shanghai", "America/New_York", "Pacific/Kiritimati", "Pacific/Pago_Pago"][..]),
+        zone in prop::sample::select(
+            &["Asia/Shanghai", "America/New_York", "Pacific/Kiritimati", "Pacific/Pago_Pago"][..]
+        ),
     ) {
         let rules = Rules { zone: zone.to_owned(), ..Rules::default() };
         let mut live = partition(settings(rules.clone()));
@@ -223,7 +227,8 @@ proptest! {
             // A batch that is dropped, and its slices with it, leaves nothing.
             let mut dropped = Vec::new();
             for event in events {
-                if sliced.handle_event(Input(0), event, &coordinates(0), &mut dropped).unwrap() == Handled::TimersFirst {
+                let handled = sliced.handle_event(Input(0), event, &coordinates(0), &mut dropped).unwrap();
+                if handled == Handled::TimersFirst {
                     break;
                 }
             }

@@ -1,5 +1,5 @@
-//! Changelogs as earlier programs wrote them (`tests/stored/COMMIT`): each is restored, and the outputs that follow are the
-//! ones that followed then.
+//! Changelogs as earlier programs wrote them (`tests/stored/COMMIT`): each is restored, and the outputs that follow are
+//! the ones that followed then.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -186,7 +186,8 @@ fn the_program_before_the_second_version_of_state_gives_the_outputs_that_it_gave
     assert_eq!(afterwards(&mut partition), expected("ae67942"));
 }
 
-/// How `tests/stored` is written: at the commit that it is named by, `TIDELINE_STORED=COMMIT cargo test … -- --ignored`.
+/// How `tests/stored` is written: at the commit that it is named by, `TIDELINE_STORED=COMMIT cargo test … --
+/// --ignored`.
 #[test]
 #[ignore = "writes tests/stored"]
 fn write_a_changelog() {

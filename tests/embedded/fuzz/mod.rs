@@ -1,4 +1,5 @@
-//! What plain `cargo test` runs: 200,000 inputs of one seed, over all targets; and that the corpora are worth their place.
+//! What plain `cargo test` runs: 200,000 inputs of one seed, over all targets; and that the corpora are worth their
+//! place.
 
 use testkit::fuzzer::corpus::{Corpus, parse, written};
 use testkit::fuzzer::{TARGETS, run};

@@ -44,7 +44,8 @@ fn coordinates(topic: &str, partition: i32, offset: i64) -> Coordinates {
     Coordinates { topic: Arc::from(topic), partition: PartitionId(partition), offset }
 }
 
-/// The shapes that one event can come in: what it is called, the record, the format that its input must be configured with.
+/// The shapes that one event can come in: what it is called, the record, the format that its input must be configured
+/// with.
 fn shapes(event: &Value) -> Vec<(&'static str, TestMessage, Format)> {
     let protobuf = to_protobuf(event).encode_to_vec();
     let framed = [&[0, 0, 0, 0, 9, 0], protobuf.as_slice()].concat();

@@ -39,8 +39,8 @@ fn survive(record: &TestMessage) {
 /// A good record of any shape.
 fn good() -> impl Strategy<Value = TestMessage> {
     let events = [
-        json!({"id": "e1", "user_id": "u1", "type": "payment.refunded", "time": "2026-03-01T10:00:00+08:00", "channel": "app",
-            "origin": "own", "data": {"original_id": "p", "original_time": 1_772_324_130_250_i64, "amount": 9, "full": true}}),
+        json!({"id": "e1", "user_id": "u1", "type": "payment.refunded", "time": "2026-03-01T10:00:00+08:00",
+            "channel": "app", "origin": "own", "data": {"original_id": "p", "original_time": 1_772_324_130_250_i64, "amount": 9, "full": true}}),
         json!({"id": "e1", "user_id": "u1", "type": "survey.answered", "time": 1_772_324_130_250_i64,
             "data": {"max_per_month": 3, "preferred_channel": "sms", "interests": ["a", "b"]}}),
         json!({"id": "é\n\"", "user_id": "用户", "type": "coupon.issued", "time": "2026-03-01T10:00:00.5Z",
@@ -100,8 +100,10 @@ proptest! {
         ),
         value in prop_oneof![
             prop::collection::vec(any::<u8>(), 0..20),
-            prop::sample::select(vec!["1.0", "app", "json", "protobuf", "cloudevents-binary", "own", "0", "application/json"])
-                .prop_map(|text| text.as_bytes().to_vec()),
+            prop::sample::select(vec![
+                "1.0", "app", "json", "protobuf", "cloudevents-binary", "own", "0", "application/json",
+            ])
+            .prop_map(|text| text.as_bytes().to_vec()),
         ],
     ) {
         survive(&names.into_iter().fold(record, |record, name| record.header(name, &value)));

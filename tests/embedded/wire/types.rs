@@ -59,7 +59,9 @@ fn table() -> Vec<(&'static str, Value, Body)> {
         ),
         (
             "payment.refunded",
-            json!({"original_id": "p1", "original_time": "2026-03-02T00:15:30Z", "amount": 9, "full": true, "auto": true}),
+            json!({
+                "original_id": "p1", "original_time": "2026-03-02T00:15:30Z", "amount": 9, "full": true, "auto": true,
+            }),
             Body::PaymentRefunded {
                 original: Some(EventId::refunded("p1")),
                 original_time: at("2026-03-02T00:15:30Z"),
