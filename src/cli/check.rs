@@ -32,5 +32,5 @@ pub(super) fn run(args: &CheckArgs) -> Result<()> {
         rules.generation(),
         rules.version(),
     )?;
-    if args.online { super::online::check(&config) } else { Ok(()) }
+    if args.online { super::kafka::check(&config) } else { Ok(()) }
 }

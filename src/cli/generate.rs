@@ -99,7 +99,7 @@ pub(super) fn run(args: &GenerateArgs) -> Result<()> {
     let generator = Generator::new(settings);
     match &args.out {
         Some(folder) => to_files(generator, folder, args.compress),
-        None => super::online::feed(&config, generator),
+        None => super::kafka::feed(&config, generator),
     }
 }
 

@@ -5,25 +5,24 @@
 
 mod check;
 mod demo;
-#[cfg(feature = "kafka")]
-mod erasure;
-#[cfg(feature = "kafka")]
-mod findings;
 mod generate;
+mod generated;
 #[cfg(feature = "kafka")]
-mod online;
+mod kafka;
 #[cfg(not(feature = "kafka"))]
-#[path = "offline.rs"]
-mod online;
+#[path = "no_kafka.rs"]
+mod kafka;
 #[cfg(feature = "kafka")]
 mod redrive;
 mod replay;
 #[cfg(feature = "kafka")]
 mod reset;
 mod run;
+mod serve;
 mod signals;
 #[cfg(feature = "kafka")]
 mod skip;
+mod topics;
 
 use std::io;
 use std::path::PathBuf;
@@ -58,7 +57,7 @@ enum Command {
     /// Makes events of generated users, to files or to Kafka
     Generate(generate::GenerateArgs),
     /// Shows the topics that are needed, and creates those that are missing
-    Topics(online::TopicsArgs),
+    Topics(topics::TopicsArgs),
     /// Lets partitions start anew, or brings the group's offsets back to what is recorded
     #[cfg(feature = "kafka")]
     Reset(reset::ResetArgs),
@@ -120,7 +119,7 @@ fn run(cli: Cli) -> Result<()> {
         Command::Check(args) => check::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Generate(args) => generate::run(&args),
-        Command::Topics(args) => online::topics(&args),
+        Command::Topics(args) => topics::run(&args),
         #[cfg(feature = "kafka")]
         Command::Reset(args) => reset::run(&args),
         #[cfg(feature = "kafka")]

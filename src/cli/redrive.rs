@@ -11,7 +11,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use clap::Args;
 
-use super::{ConfigFlag, UsageError, online, time};
+use super::{ConfigFlag, UsageError, kafka, time};
 use crate::broker::Isolation;
 use crate::broker::kafka::admin::Admin;
 use crate::broker::kafka::{KafkaMessage, KafkaProducer, KafkaSettings, scan_partition};
@@ -85,7 +85,7 @@ pub(super) fn run(args: &RedriveArgs) -> Result<()> {
     telemetry::init_logging(config.telemetry.log_format, config.telemetry.log_level);
     let selection = args.selection(&config)?;
     let settings = config.kafka_settings();
-    let broker = online::broker(&config, settings.clone(), rights::to_redrive(&config.topic_names()))?;
+    let broker = kafka::connect(&config, settings.clone(), rights::to_redrive(&config.topic_names()))?;
     let facts = Admin::new(settings.clone())?.describe(std::slice::from_ref(&config.topics.dead_letters))?;
     let partitions = facts.first().map_or(0, |facts| facts.partitions);
     // Before anything is read: an earlier run that is still at it can't send anything more.
@@ -100,8 +100,8 @@ pub(super) fn run(args: &RedriveArgs) -> Result<()> {
         room: args.limit.unwrap_or(u64::MAX),
         again: args.again,
         producer,
-        slice: Slice::default(),
-        summary: Summary::default(),
+        batch: LetterBatch::default(),
+        summary: RedriveSummary::default(),
     };
     let outcome = (0..partitions).map(PartitionId).try_for_each(|partition| redrive.partition(partition));
     redrive.summary.write(&mut stdout().lock(), args.execute)?;
@@ -126,15 +126,15 @@ impl RedriveArgs {
 
 /// Letters of one partition that one transaction sends.
 #[derive(Default)]
-struct Slice {
+struct LetterBatch {
     records: Vec<Outgoing>,
     offsets: Vec<Offset>,
-    kinds: Vec<Kind>,
+    kinds: Vec<LetterKind>,
     bytes: usize,
 }
 
 /// What letters are counted by.
-type Kind = (&'static str, Arc<str>);
+type LetterKind = (&'static str, Arc<str>);
 
 struct Redrive {
     settings: KafkaSettings,
@@ -146,8 +146,8 @@ struct Redrive {
     again: bool,
     /// None: nothing is sent.
     producer: Option<KafkaProducer>,
-    slice: Slice,
-    summary: Summary,
+    batch: LetterBatch,
+    summary: RedriveSummary,
 }
 
 impl Redrive {
@@ -190,13 +190,13 @@ impl Redrive {
             Err(skip) => self.summary.skip(skip, &self.dead_letters, partition, message.offset()),
             Ok(letter) => {
                 self.room -= 1;
-                self.slice.bytes += message.value().map_or(0, <[u8]>::len);
-                self.slice.records.push(letter.again(message, partition));
-                self.slice.offsets.push(message.offset());
-                self.slice.kinds.push((letter.reason.as_str(), letter.topic));
+                self.batch.bytes += message.value().map_or(0, <[u8]>::len);
+                self.batch.records.push(letter.again(message, partition));
+                self.batch.offsets.push(message.offset());
+                self.batch.kinds.push((letter.reason.as_str(), letter.topic));
             }
         }
-        let is_full = self.slice.records.len() >= SLICE_LETTERS || self.slice.bytes >= SLICE_BYTES;
+        let is_full = self.batch.records.len() >= SLICE_LETTERS || self.batch.bytes >= SLICE_BYTES;
         if is_full { self.send(partition) } else { Ok(()) }
     }
 
@@ -213,15 +213,15 @@ impl Redrive {
 
     /// Sends the slice, and notes it. After an error none of it was sent, or the notes say that it was.
     fn send(&mut self, partition: PartitionId) -> Result<()> {
-        let slice = std::mem::take(&mut self.slice);
-        if slice.records.is_empty() {
+        let batch = std::mem::take(&mut self.batch);
+        if batch.records.is_empty() {
             return Ok(());
         }
         if let Some(producer) = &mut self.producer {
-            let note = note(&self.dead_letters, partition, &slice.offsets);
-            commit(producer, slice.records.into_iter().chain([note]))?;
+            let note = note(&self.dead_letters, partition, &batch.offsets);
+            commit(producer, batch.records.into_iter().chain([note]))?;
         }
-        for kind in slice.kinds {
+        for kind in batch.kinds {
             *self.summary.sent.entry(kind).or_default() += 1;
         }
         Ok(())
@@ -237,15 +237,15 @@ fn commit(producer: &mut KafkaProducer, records: impl Iterator<Item = Outgoing>)
 }
 
 #[derive(Default)]
-struct Summary {
+struct RedriveSummary {
     /// By reason and topic.
-    sent: BTreeMap<Kind, u64>,
+    sent: BTreeMap<LetterKind, u64>,
     skipped: BTreeMap<Skip, u64>,
     /// Letters that can't be sent, by their place.
     named: Vec<String>,
 }
 
-impl Summary {
+impl RedriveSummary {
     fn skip(&mut self, skip: Skip, topic: &str, partition: PartitionId, offset: Offset) {
         *self.skipped.entry(skip).or_default() += 1;
         if matches!(skip, Skip::Cut | Skip::NoInput) && self.named.len() < NAMED {

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use super::skip::{self, Place};
-use super::{ConfigFlag, UsageError, online, time};
+use super::{ConfigFlag, UsageError, kafka, time};
 use crate::broker::Broker as _;
 use crate::broker::kafka::admin::Admin;
 use crate::broker::kafka::{KafkaBroker, KafkaSettings};
@@ -82,7 +82,7 @@ pub(super) fn run(args: &ResetArgs) -> Result<()> {
     let is_whole = partitions.len() == config.topics.partitions.unsigned_abs() as usize;
     let settings = KafkaSettings { transaction_timeout: TRANSACTION_TIMEOUT, ..config.kafka_settings() };
     let needed = rights::to_serve(&config.topic_names(), &[&config.application.id]);
-    let broker = online::broker(&config, settings.clone(), needed)?;
+    let broker = kafka::connect(&config, settings.clone(), needed)?;
     let members = Admin::new(settings)?.members(&config.application.id)?;
     let skip = match &args.skip {
         Some(place) => Some((place, place.skip(broker.topics(), args.without_reading)?)),

@@ -1,8 +1,9 @@
 //! CloudEvents 1.0. The subject is the user, `type`, `id` and `time` are ours, `channel` and `origin` extensions. The
 //! `source` attribute says who sent the event, which is not our source: that is the input's. An id counts within both.
 
+use super::attribute::Version;
 use super::envelope::Envelope;
-use super::field::{ChannelName, Id, Kind, Name, OriginName, Raw, Time, TypeName, User};
+use super::field::{ChannelName, FieldKind, Id, Name, OriginName, Raw, Time, TypeName, User};
 use super::json;
 use super::members::Members;
 use super::protobuf;
@@ -13,32 +14,6 @@ use crate::record::Message;
 
 /// The name that the user has here.
 pub(super) const SUBJECT: &str = "subject";
-
-/// The version of the specification: whether it is the one that is known.
-#[derive(Clone, Copy)]
-pub(super) struct Version;
-
-impl Kind for Version {
-    type Value = bool;
-    const EXPECTED: &'static str = "expected a text";
-
-    fn text(self, text: &str) -> Raw<bool> {
-        if text.is_empty() { Raw::Absent } else { Raw::Given(text == "1.0") }
-    }
-}
-
-/// A content type: whether it is JSON.
-#[derive(Clone, Copy)]
-pub(super) struct JsonType;
-
-impl Kind for JsonType {
-    type Value = bool;
-    const EXPECTED: &'static str = "expected a text";
-
-    fn text(self, text: &str) -> Raw<bool> {
-        if text.is_empty() { Raw::Absent } else { Raw::Given(MediaType::parse(text) == Some(MediaType::Json)) }
-    }
-}
 
 /// Structured mode: judges the members of one JSON object, and makes its subject the envelope's user.
 pub(super) fn structured(members: &mut Members) -> Result<(), Reject> {
@@ -74,14 +49,14 @@ pub(super) fn binary(
         // A null value says as little as an empty one.
         let value = value.unwrap_or_default();
         match name.strip_prefix(CLOUDEVENTS_PREFIX.as_bytes()) {
-            Some(b"specversion") => version = text(Version, value)?,
-            Some(b"id") => envelope.id = text(Id(source), value)?,
-            Some(b"source") => sender = text(Name, value)?,
-            Some(b"subject") => envelope.user = text(User, value)?,
-            Some(b"type") => envelope.event_type = text(TypeName, value)?,
+            Some(b"specversion") => version = header_text(Version, value)?,
+            Some(b"id") => envelope.id = header_text(Id(source), value)?,
+            Some(b"source") => sender = header_text(Name, value)?,
+            Some(b"subject") => envelope.user = header_text(User, value)?,
+            Some(b"type") => envelope.event_type = header_text(TypeName, value)?,
             Some(b"time") => envelope.time = time(value)?,
-            Some(b"channel") => envelope.channel = text(ChannelName, value)?,
-            Some(b"origin") => envelope.origin = text(OriginName, value)?,
+            Some(b"channel") => envelope.channel = header_text(ChannelName, value)?,
+            Some(b"origin") => envelope.origin = header_text(OriginName, value)?,
             Some(_) => {}
             None if name.eq_ignore_ascii_case(CONTENT_TYPE.as_bytes()) => media = Some(MediaType::of(value)?),
             None => {}
@@ -104,7 +79,7 @@ fn known_version(version: Raw<bool>) -> Result<(), Reject> {
     }
 }
 
-fn text<K: Kind>(kind: K, value: &[u8]) -> Result<Raw<K::Value>, Reject> {
+fn header_text<K: FieldKind>(kind: K, value: &[u8]) -> Result<Raw<K::Value>, Reject> {
     let text =
         std::str::from_utf8(value).map_err(|_| Reject::new(RejectReason::Malformed, "a ce_ header is not UTF-8"))?;
     Ok(kind.text(text))
@@ -114,6 +89,6 @@ fn text<K: Kind>(kind: K, value: &[u8]) -> Result<Raw<K::Value>, Reject> {
 fn time(value: &[u8]) -> Result<Raw<Timestamp>, Reject> {
     match std::str::from_utf8(value).ok().and_then(|text| text.parse::<i64>().ok()) {
         Some(millis) => Ok(Time.integer(millis)),
-        None => text(Time, value),
+        None => header_text(Time, value),
     }
 }

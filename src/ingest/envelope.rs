@@ -5,7 +5,9 @@
 
 use super::field::Raw;
 use super::{Reject, RejectReason};
-use crate::domain::{Body, Channel, DAY_MS, Event, EventId, EventType, Origin, Source, Timestamp, Token, UserId};
+use crate::domain::{
+    Body, Channel, DAY_MS, Event, EventId, EventType, MessageEvent, Origin, Source, Timestamp, Token, UserId,
+};
 
 /// A refund may name a time at most this far after its own, in milliseconds: clocks differ, and what is stored of the
 /// future is bounded by it.
@@ -89,13 +91,7 @@ impl Data {
             return Err(Reject::new(RejectReason::BadValue, format!("data: {fault}")));
         }
         Ok(match event_type {
-            EventType::PaymentCompleted => Body::PaymentCompleted {
-                amount: self.required_amount()?,
-                scene: self.scene.optional("data.scene")?,
-                merchant: self.merchant.optional("data.merchant")?,
-                coupon: self.coupon.optional("data.coupon")?,
-                auto: self.auto()?,
-            },
+            EventType::PaymentCompleted => self.payment()?,
             EventType::PaymentRefunded => self.refund(time)?,
             EventType::WealthBought => {
                 self.loan_id.optional("data.loan_id")?;
@@ -133,16 +129,8 @@ impl Data {
                 let (coupon, amount, expires) = self.coupon()?;
                 Body::CouponExpired { coupon, amount, expires }
             }
-            EventType::Message(event) => Body::Message {
-                event,
-                campaign: self.campaign.optional("data.campaign")?,
-                channel: self.channel.optional("data.channel")?,
-            },
-            EventType::SurveyAnswered => Body::SurveyAnswered {
-                max_per_month: self.max_per_month.optional("data.max_per_month")?,
-                preferred_channel: self.preferred_channel.optional("data.preferred_channel")?,
-                interests: self.interests.optional("data.interests")?,
-            },
+            EventType::Message(event) => self.message(event)?,
+            EventType::SurveyAnswered => self.survey()?,
             EventType::CardBound => Body::CardBound { credit: self.kind.optional("data.kind")? },
             EventType::RebateCredited => Body::RebateCredited { amount: self.amount()? },
             EventType::PushPermissionChanged => Body::PushPermissionChanged { granted: self.granted()? },
@@ -165,6 +153,32 @@ impl Data {
             EventType::ComplaintOpened => Body::ComplaintOpened,
             EventType::ComplaintClosed => Body::ComplaintClosed,
             EventType::UserErased => Body::UserErased,
+        })
+    }
+
+    fn payment(&self) -> Result<Body, Reject> {
+        Ok(Body::PaymentCompleted {
+            amount: self.required_amount()?,
+            scene: self.scene.optional("data.scene")?,
+            merchant: self.merchant.optional("data.merchant")?,
+            coupon: self.coupon.optional("data.coupon")?,
+            auto: self.auto()?,
+        })
+    }
+
+    fn message(&self, event: MessageEvent) -> Result<Body, Reject> {
+        Ok(Body::Message {
+            event,
+            campaign: self.campaign.optional("data.campaign")?,
+            channel: self.channel.optional("data.channel")?,
+        })
+    }
+
+    fn survey(&self) -> Result<Body, Reject> {
+        Ok(Body::SurveyAnswered {
+            max_per_month: self.max_per_month.optional("data.max_per_month")?,
+            preferred_channel: self.preferred_channel.optional("data.preferred_channel")?,
+            interests: self.interests.optional("data.interests")?,
         })
     }
 

@@ -36,7 +36,7 @@ impl<T> Raw<T> {
 }
 
 /// How the values of a field are read. What a kind does not override is of the wrong kind.
-pub(super) trait Kind: Copy {
+pub(super) trait FieldKind: Copy {
     type Value;
     const EXPECTED: &'static str;
 
@@ -57,7 +57,7 @@ pub(super) trait Kind: Copy {
 #[derive(Clone, Copy)]
 pub(super) struct Id(pub Source);
 
-impl Kind for Id {
+impl FieldKind for Id {
     type Value = EventId;
     const EXPECTED: &'static str = "expected a text of at most 128 bytes";
 
@@ -70,7 +70,7 @@ impl Kind for Id {
 #[derive(Clone, Copy)]
 pub(super) struct OriginalId;
 
-impl Kind for OriginalId {
+impl FieldKind for OriginalId {
     type Value = EventId;
     const EXPECTED: &'static str = Id::EXPECTED;
 
@@ -90,7 +90,7 @@ fn bounded_id(text: &str, hash: impl FnOnce(&str) -> EventId) -> Raw<EventId> {
 #[derive(Clone, Copy)]
 pub(super) struct User;
 
-impl Kind for User {
+impl FieldKind for User {
     type Value = UserId;
     const EXPECTED: &'static str = "expected a text of at most 64 bytes";
 
@@ -107,7 +107,7 @@ impl Kind for User {
 #[derive(Clone, Copy)]
 pub(super) struct TypeName;
 
-impl Kind for TypeName {
+impl FieldKind for TypeName {
     type Value = Option<EventType>;
     const EXPECTED: &'static str = "expected a text";
 
@@ -119,7 +119,7 @@ impl Kind for TypeName {
 #[derive(Clone, Copy)]
 pub(super) struct Time;
 
-impl Kind for Time {
+impl FieldKind for Time {
     type Value = Timestamp;
     const EXPECTED: &'static str = "expected an RFC 3339 time or epoch milliseconds, of the years 1970 to 9998";
 
@@ -140,7 +140,7 @@ impl Kind for Time {
 #[derive(Clone, Copy)]
 pub(super) struct ChannelName;
 
-impl Kind for ChannelName {
+impl FieldKind for ChannelName {
     type Value = Channel;
     const EXPECTED: &'static str = "expected a text";
 
@@ -153,7 +153,7 @@ impl Kind for ChannelName {
 #[derive(Clone, Copy)]
 pub(super) struct OriginName;
 
-impl Kind for OriginName {
+impl FieldKind for OriginName {
     type Value = Origin;
     const EXPECTED: &'static str = "expected own, telecom or partner";
 
@@ -170,7 +170,7 @@ impl Kind for OriginName {
 #[derive(Clone, Copy)]
 pub(super) struct Name;
 
-impl Kind for Name {
+impl FieldKind for Name {
     type Value = Token;
     const EXPECTED: &'static str = "expected a text";
 
@@ -200,7 +200,7 @@ impl Names {
 #[derive(Clone, Copy)]
 pub(super) struct Amount;
 
-impl Kind for Amount {
+impl FieldKind for Amount {
     type Value = i64;
     const EXPECTED: &'static str = "expected an integer from 0 to 10^15";
 
@@ -212,7 +212,7 @@ impl Kind for Amount {
 #[derive(Clone, Copy)]
 pub(super) struct Count;
 
-impl Kind for Count {
+impl FieldKind for Count {
     type Value = u32;
     const EXPECTED: &'static str = "expected an integer from 0 to 4294967295";
 
@@ -224,7 +224,7 @@ impl Kind for Count {
 #[derive(Clone, Copy)]
 pub(super) struct Flag;
 
-impl Kind for Flag {
+impl FieldKind for Flag {
     type Value = bool;
     const EXPECTED: &'static str = "expected true or false";
 
@@ -237,7 +237,7 @@ impl Kind for Flag {
 #[derive(Clone, Copy)]
 pub(super) struct Card;
 
-impl Kind for Card {
+impl FieldKind for Card {
     type Value = bool;
     const EXPECTED: &'static str = "expected debit or credit";
 

@@ -10,7 +10,7 @@ use std::marker::PhantomData;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::envelope::Data;
-use super::field::{Kind, Name, Names, Raw};
+use super::field::{FieldKind, Name, Names, Raw};
 use super::members::{DataMember, Member, Members, Values};
 use super::{Reject, RejectReason, plain};
 use crate::domain::{Source, Token};
@@ -114,7 +114,7 @@ fn reject(error: serde_json::Error) -> Reject {
 /// A value read as one kind of field; never an error of its own.
 struct Field<K>(K);
 
-impl<'de, K: Kind> DeserializeSeed<'de> for Field<K> {
+impl<'de, K: FieldKind> DeserializeSeed<'de> for Field<K> {
     type Value = Raw<K::Value>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
@@ -122,7 +122,7 @@ impl<'de, K: Kind> DeserializeSeed<'de> for Field<K> {
     }
 }
 
-impl<'de, K: Kind> Visitor<'de> for Field<K> {
+impl<'de, K: FieldKind> Visitor<'de> for Field<K> {
     type Value = Raw<K::Value>;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -249,7 +249,7 @@ struct Entries<'de, A>(A, PhantomData<&'de ()>);
 impl<'de, A: MapAccess<'de>> Values for Entries<'de, A> {
     type Error = A::Error;
 
-    fn field<K: Kind>(&mut self, kind: K) -> Result<Raw<K::Value>, A::Error> {
+    fn field<K: FieldKind>(&mut self, kind: K) -> Result<Raw<K::Value>, A::Error> {
         self.0.next_value_seed(Field(kind))
     }
 

@@ -4,10 +4,10 @@
 //! tideline JSON and structured CloudEvents share a table: which of the two an object is can only be told at its end.
 //! Of a name given twice the last counts, as in most readers of JSON.
 
-use super::cloudevents::{JsonType, Version};
+use super::attribute::{JsonType, Version};
 use super::envelope::{Data, Envelope};
 use super::field::{
-    Amount, Card, ChannelName, Count, Flag, Id, Kind, Name, OriginName, OriginalId, Raw, Time, TypeName, User,
+    Amount, Card, ChannelName, Count, FieldKind, Flag, Id, Name, OriginName, OriginalId, Raw, Time, TypeName, User,
 };
 use crate::domain::{Source, Token, UserId};
 
@@ -31,7 +31,7 @@ pub(super) struct Members {
 pub(super) trait Values {
     type Error;
 
-    fn field<K: Kind>(&mut self, kind: K) -> Result<Raw<K::Value>, Self::Error>;
+    fn field<K: FieldKind>(&mut self, kind: K) -> Result<Raw<K::Value>, Self::Error>;
     /// A text or a list of texts.
     fn names(&mut self) -> Result<Raw<Token>, Self::Error>;
     fn data(&mut self, data: &mut Data) -> Result<(), Self::Error>;

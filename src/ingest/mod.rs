@@ -6,6 +6,7 @@
 //! Must not know: users' states, stream time, the broker. The clock at poll is an argument. Nothing allocates while a
 //! record is good and where it belongs, but for the topic that a forwarded one names.
 
+mod attribute;
 mod cloudevents;
 mod envelope;
 mod field;
@@ -25,7 +26,7 @@ pub use field::MAX_AMOUNT;
 pub use json::type_name as json_type;
 pub use reject::{Reject, RejectReason};
 pub use route::header;
-pub use shape::Shape;
+pub use shape::{Format, Shape};
 
 use crate::domain::{Event, Origin, PartitionId, Partitioner, Source, Timestamp};
 use crate::record::{Coordinates, Message};
@@ -50,20 +51,6 @@ pub struct InputSpec {
     pub max_record: usize,
     /// An event's own time before that is no time: seconds are told from milliseconds by it.
     pub earliest: Timestamp,
-}
-
-/// The shapes that an input can be configured to have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Deserialize, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Format {
-    /// tideline JSON. An object that names a `specversion` is a structured CloudEvent here, too.
-    Json,
-    /// CloudEvents 1.0 structured: one JSON object.
-    Cloudevents,
-    /// `proto/events/v1`. A value that begins with Confluent's magic byte is read as framed here, too.
-    Protobuf,
-    /// Magic byte, schema id and message indexes of the Confluent registry before the protobuf.
-    ConfluentProtobuf,
 }
 
 /// What became of a record before anything is known of its user.

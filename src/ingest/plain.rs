@@ -7,7 +7,7 @@
 //! May break it: reading what is no JSON, or reading it otherwise than `json` would. A test compares the two.
 
 use super::envelope::Data;
-use super::field::{Kind, Name, Raw};
+use super::field::{FieldKind, Name, Raw};
 use super::members::{DataMember, Member, Members, Values};
 use crate::domain::{Source, Token};
 
@@ -17,25 +17,25 @@ pub(super) struct NotPlain;
 
 /// Reads an envelope that fills the text.
 pub(super) fn members(text: &str, source: Source, members: &mut Members) -> Result<(), NotPlain> {
-    let mut reader = Reader { text, at: 0 };
+    let mut reader = PlainReader { text, at: 0 };
     reader.object(|reader, name| members.read(Member::named(name), source, reader))?;
     reader.end()
 }
 
 /// Reads a `data` that fills the text.
 pub(super) fn data(text: &str, data: &mut Data) -> Result<(), NotPlain> {
-    let mut reader = Reader { text, at: 0 };
+    let mut reader = PlainReader { text, at: 0 };
     reader.data(data)?;
     reader.end()
 }
 
 /// A place in a text.
-struct Reader<'a> {
+struct PlainReader<'a> {
     text: &'a str,
     at: usize,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> PlainReader<'a> {
     /// Reads an object; `member` is handed each name, and reads the value.
     #[inline]
     fn object(&mut self, mut member: impl FnMut(&mut Self, &'a [u8]) -> Result<(), NotPlain>) -> Result<(), NotPlain> {
@@ -137,10 +137,10 @@ impl<'a> Reader<'a> {
     }
 }
 
-impl Values for Reader<'_> {
+impl Values for PlainReader<'_> {
     type Error = NotPlain;
 
-    fn field<K: Kind>(&mut self, kind: K) -> Result<Raw<K::Value>, NotPlain> {
+    fn field<K: FieldKind>(&mut self, kind: K) -> Result<Raw<K::Value>, NotPlain> {
         match self.peek()? {
             b'"' => Ok(kind.text(self.string()?)),
             b'-' | b'0'..=b'9' => Ok(kind.integer(self.integer()?)),

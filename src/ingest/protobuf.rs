@@ -3,8 +3,8 @@
 //! Field numbers stand here and in the schema; a test encodes every type with the generated code and reads it back here.
 
 use super::envelope::{Data, Envelope};
-use super::field::{Amount, Count, Flag, Id, Kind, Name, Names, OriginalId, Raw, Time, TypeName, User};
-use super::wire::{NotProtobuf, Reader, Value};
+use super::field::{Amount, Count, FieldKind, Flag, Id, Name, Names, OriginalId, Raw, Time, TypeName, User};
+use super::wire::{NotProtobuf, Value, WireReader};
 use super::{Reject, RejectReason};
 use crate::domain::{Channel, Origin, Source, Timestamp};
 
@@ -25,7 +25,7 @@ pub(super) fn unframed(value: &[u8]) -> Result<&[u8], Reject> {
     }
     let (_schema_id, rest) =
         rest.split_at_checked(4).ok_or_else(|| malformed(NotProtobuf("it ends in the schema id")))?;
-    let mut reader = Reader::new(rest);
+    let mut reader = WireReader::new(rest);
     // Zigzag varints: how many indexes, then each. A single 0 is short for the one path [0].
     let mut index = || reader.varint().map_err(malformed);
     let first = match index()? {
@@ -54,7 +54,7 @@ fn malformed(error: NotProtobuf) -> Reject {
 }
 
 fn read_envelope(bytes: &[u8], source: Source, envelope: &mut Envelope) -> Result<(), NotProtobuf> {
-    let mut reader = Reader::new(bytes);
+    let mut reader = WireReader::new(bytes);
     while let Some((number, value)) = reader.field()? {
         match number {
             1 => envelope.id = text(Id(source), value)?,
@@ -72,7 +72,7 @@ fn read_envelope(bytes: &[u8], source: Source, envelope: &mut Envelope) -> Resul
 
 /// Reads into what may have been read before: a message that comes in parts is merged.
 fn read_data(bytes: &[u8], data: &mut Data) -> Result<(), NotProtobuf> {
-    let mut reader = Reader::new(bytes);
+    let mut reader = WireReader::new(bytes);
     while let Some((number, value)) = reader.field()? {
         match number {
             1 => data.amount = integer(Amount, value)?,
@@ -104,7 +104,7 @@ fn read_data(bytes: &[u8], data: &mut Data) -> Result<(), NotProtobuf> {
 
 /// Reads an `Instant`. One that says nothing leaves what was there.
 fn instant(value: Value<'_>, time: &mut Raw<Timestamp>) -> Result<(), NotProtobuf> {
-    let mut reader = Reader::new(bytes_of(value)?);
+    let mut reader = WireReader::new(bytes_of(value)?);
     while let Some((number, value)) = reader.field()? {
         match number {
             1 => *time = integer(Time, value)?,
@@ -148,12 +148,12 @@ fn card_kind(value: Value<'_>) -> Result<Raw<bool>, NotProtobuf> {
     })
 }
 
-fn text<K: Kind>(kind: K, value: Value<'_>) -> Result<Raw<K::Value>, NotProtobuf> {
+fn text<K: FieldKind>(kind: K, value: Value<'_>) -> Result<Raw<K::Value>, NotProtobuf> {
     let text = std::str::from_utf8(bytes_of(value)?).map_err(|_| NotProtobuf("a text is not UTF-8"))?;
     Ok(kind.text(text))
 }
 
-fn integer<K: Kind>(kind: K, value: Value<'_>) -> Result<Raw<K::Value>, NotProtobuf> {
+fn integer<K: FieldKind>(kind: K, value: Value<'_>) -> Result<Raw<K::Value>, NotProtobuf> {
     Ok(kind.integer(varint(value)?.cast_signed()))
 }
 

@@ -1,7 +1,21 @@
 //! Which shape a record has: told by its headers, else by its input.
 
-use super::{Format, Reject, RejectReason};
+use super::{Reject, RejectReason};
 use crate::record::Message;
+
+/// The shapes that an input can be configured to have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Format {
+    /// tideline JSON. An object that names a `specversion` is a structured CloudEvent here, too.
+    Json,
+    /// CloudEvents 1.0 structured: one JSON object.
+    Cloudevents,
+    /// `proto/events/v1`. A value that begins with Confluent's magic byte is read as framed here, too.
+    Protobuf,
+    /// Magic byte, schema id and message indexes of the Confluent registry before the protobuf.
+    ConfluentProtobuf,
+}
 
 /// The shapes a record can have. A [`Format`] is one that can be configured; binary mode only headers can tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -18,9 +18,9 @@ pub(super) struct NotProtobuf(pub &'static str);
 
 /// Reads fields one after the other.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Reader<'a>(&'a [u8]);
+pub(super) struct WireReader<'a>(&'a [u8]);
 
-impl<'a> Reader<'a> {
+impl<'a> WireReader<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }
@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn fields_are_read_in_order() {
-        let mut reader = Reader::new(&[0x08, 0x96, 0x01, 0x12, 0x02, b'h', b'i', 0x1d, 1, 2, 3, 4]);
+        let mut reader = WireReader::new(&[0x08, 0x96, 0x01, 0x12, 0x02, b'h', b'i', 0x1d, 1, 2, 3, 4]);
         assert_eq!(reader.field(), Ok(Some((1, Value::Varint(150)))));
         assert_eq!(reader.field(), Ok(Some((2, Value::Bytes(b"hi")))));
         assert_eq!(reader.field(), Ok(Some((3, Value::Fixed))));
@@ -107,13 +107,13 @@ mod tests {
             &[0x19, 1, 2, 3],
         ];
         for bytes in cases {
-            assert!(Reader::new(bytes).field().is_err(), "{bytes:?}");
+            assert!(WireReader::new(bytes).field().is_err(), "{bytes:?}");
         }
     }
 
     #[test]
     fn a_negative_int64_has_ten_bytes() {
-        let mut reader = Reader::new(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01]);
+        let mut reader = WireReader::new(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01]);
         assert_eq!(reader.varint(), Ok(u64::MAX));
     }
 }

@@ -10,7 +10,7 @@ use super::client_properties;
 
 /// The client's own verdict on the error of a transactional call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Verdict {
+struct TransactionFlags {
     fatal: bool,
     abortable: bool,
     retriable: bool,
@@ -19,7 +19,7 @@ struct Verdict {
 /// Sorts the error of a transactional call.
 pub(super) fn of_transaction(error: &KafkaError) -> ErrorClass {
     match error {
-        KafkaError::Transaction(error) => sort(Verdict {
+        KafkaError::Transaction(error) => sort(TransactionFlags {
             fatal: error.is_fatal(),
             abortable: error.txn_requires_abort(),
             retriable: error.is_retriable(),
@@ -31,12 +31,12 @@ pub(super) fn of_transaction(error: &KafkaError) -> ErrorClass {
 }
 
 /// None of the three is fatal: the client has nothing more to say than that it can't go on.
-fn sort(verdict: Verdict) -> ErrorClass {
-    match verdict {
-        Verdict { fatal: true, .. } => ErrorClass::Fatal,
-        Verdict { abortable: true, .. } => ErrorClass::Abortable,
-        Verdict { retriable: true, .. } => ErrorClass::Retriable,
-        Verdict { .. } => ErrorClass::Fatal,
+fn sort(flags: TransactionFlags) -> ErrorClass {
+    match flags {
+        TransactionFlags { fatal: true, .. } => ErrorClass::Fatal,
+        TransactionFlags { abortable: true, .. } => ErrorClass::Abortable,
+        TransactionFlags { retriable: true, .. } => ErrorClass::Retriable,
+        TransactionFlags { .. } => ErrorClass::Fatal,
     }
 }
 
@@ -141,8 +141,8 @@ mod tests {
             ((false, false, false), ErrorClass::Fatal),
         ];
         for ((fatal, abortable, retriable), class) in cases {
-            let verdict = Verdict { fatal, abortable, retriable };
-            assert_eq!(sort(verdict), class, "{verdict:?}");
+            let flags = TransactionFlags { fatal, abortable, retriable };
+            assert_eq!(sort(flags), class, "{flags:?}");
         }
     }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Shared;
 use super::logs::LogId;
+use super::shared::Shared;
 use crate::broker::Isolation;
 use crate::broker::{BrokerError, ChangelogReader, ChangelogRecord, ReadProgress};
 use crate::domain::PartitionId;

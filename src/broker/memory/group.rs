@@ -30,7 +30,7 @@ pub(super) enum GroupEvent {
 }
 
 #[derive(Debug)]
-struct Member {
+struct GroupMember {
     name: Arc<str>,
     /// Has let go, and waits for the generation to come.
     is_ready: bool,
@@ -43,7 +43,7 @@ pub(super) struct Group {
     partitions: i32,
     generation: u64,
     is_rebalancing: bool,
-    members: BTreeMap<MemberId, Member>,
+    members: BTreeMap<MemberId, GroupMember>,
     next_member: u64,
 }
 
@@ -56,7 +56,7 @@ impl Group {
         let id = MemberId(self.next_member);
         self.next_member += 1;
         self.rebalance();
-        self.members.insert(id, Member { name, is_ready: true, untold: None });
+        self.members.insert(id, GroupMember { name, is_ready: true, untold: None });
         self.complete();
         id
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::log::{Cleanup, Contents, Dropped, PartitionLog};
-use super::topics::Told;
+use super::topic_state::TopicState;
 use crate::broker::{BrokerError, ErrorClass, Topics};
 use crate::domain::{Input, PartitionId, partition_of};
 use crate::record::{Lent, Offset};
@@ -27,7 +27,7 @@ pub(super) struct Logs {
     /// By topic, then partition.
     logs: Vec<Vec<PartitionLog>>,
     /// By topic.
-    pub(super) told: Vec<Told>,
+    pub(super) topic_states: Vec<TopicState>,
 }
 
 impl Logs {
@@ -44,7 +44,7 @@ impl Logs {
             (0..own.unwrap_or(topics.partitions)).map(|_| PartitionLog::new(cleanup)).collect()
         };
         Self {
-            told: vec![Told::new(topics.partitions); names.len()],
+            topic_states: vec![TopicState::new(topics.partitions); names.len()],
             logs: names.iter().map(logs_of).collect(),
             by_name: names.iter().enumerate().map(|(at, name)| (name.clone(), at as u16)).collect(),
             names,

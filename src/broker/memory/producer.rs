@@ -9,8 +9,8 @@ use std::time::Duration;
 use super::fault::{Fault, Operation};
 use super::frame::StoredOffset;
 use super::group::MemoryGeneration;
-use super::transaction::{Epoch, Fenced, State};
-use super::{Shared, journal_failed};
+use super::shared::{Shared, journal_failed};
+use super::transaction::{Epoch, Fenced, LogState};
 use crate::broker::{BrokerError, OffsetCommit, Producer, Transaction, TransactionError};
 use crate::record::Lent;
 
@@ -37,7 +37,7 @@ impl MemoryProducer {
     }
 
     /// Another takes the id.
-    fn be_fenced(&mut self, state: &mut State, call: &'static str) -> TransactionError {
+    fn be_fenced(&mut self, state: &mut LogState, call: &'static str) -> TransactionError {
         // The journal's failure, if any, shows at whoever writes next: this holder is done for either way.
         let _ = state.take(&self.id);
         self.die(call, FENCED)
@@ -74,7 +74,7 @@ impl MemoryTransaction<'_> {
         TransactionError::Abortable { call, reason }
     }
 
-    fn check_standing(&mut self, state: &State, call: &'static str) -> Result<(), TransactionError> {
+    fn check_standing(&mut self, state: &LogState, call: &'static str) -> Result<(), TransactionError> {
         if !state.holds(&self.producer.id, self.producer.epoch) {
             return Err(self.producer.die(call, FENCED));
         }
@@ -85,14 +85,14 @@ impl MemoryTransaction<'_> {
     }
 
     /// Ends it in the log. After a failure of the journal it is still open, and can only be aborted by a new holder.
-    fn end(&mut self, state: &mut State, call: &'static str, commit: bool) -> Result<(), TransactionError> {
+    fn end(&mut self, state: &mut LogState, call: &'static str, commit: bool) -> Result<(), TransactionError> {
         state.end(&self.producer.id, commit).map_err(|error| {
             self.producer.dead = Some("the journal failed");
             TransactionError::Fatal { call, reason: format!("journal: {error}") }
         })
     }
 
-    fn commit_in(&mut self, state: &mut State) -> Result<(), TransactionError> {
+    fn commit_in(&mut self, state: &mut LogState) -> Result<(), TransactionError> {
         const CALL: &str = "commit";
         if let Err(error) = self.check_standing(state, CALL) {
             if matches!(error, TransactionError::Abortable { .. }) {

@@ -5,11 +5,11 @@ use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Shared;
 use super::fault::Operation;
 use super::group::{GroupEvent, MemberId, MemoryGeneration};
 use super::log::MemoryMessage;
-use super::transaction::State;
+use super::shared::Shared;
+use super::transaction::LogState;
 use crate::broker::Isolation;
 use crate::broker::{BrokerError, ErrorClass, Polled, Source};
 use crate::domain::{Input, PartitionId};
@@ -60,7 +60,7 @@ impl MemorySource {
     }
 
     /// What the group has to say. True when it said something: then nothing is read in this poll.
-    fn hear(&mut self, state: &mut State, into: &mut Vec<Polled<MemoryMessage>>) -> bool {
+    fn hear(&mut self, state: &mut LogState, into: &mut Vec<Polled<MemoryMessage>>) -> bool {
         if std::mem::take(&mut self.is_letting_go) {
             self.rejoin(state);
         }
@@ -90,7 +90,7 @@ impl MemorySource {
     }
 
     /// Tells the group that everything was let go.
-    fn rejoin(&mut self, state: &mut State) {
+    fn rejoin(&mut self, state: &mut LogState) {
         if state.group.next_event(self.member) == GroupEvent::Expelled {
             self.member = state.group.join(self.name.clone());
         } else {
@@ -100,7 +100,7 @@ impl MemorySource {
     }
 
     /// Reads what flows, in turns, until the poll's bound.
-    fn read(&mut self, state: &State, into: &mut Vec<Polled<MemoryMessage>>) {
+    fn read(&mut self, state: &LogState, into: &mut Vec<Polled<MemoryMessage>>) {
         let mut room = state.settings.poll_records;
         let later = self.flows.range(self.turn..).map(|(&key, _)| key);
         let earlier = self.flows.range(..self.turn).map(|(&key, _)| key);
@@ -136,7 +136,7 @@ impl MemorySource {
     }
 
     /// Whether a poll would bring something.
-    fn has_news(&self, state: &State) -> bool {
+    fn has_news(&self, state: &LogState) -> bool {
         state.group.has_news(self.member)
             || (!self.owned.is_empty() && state.faults.has(Operation::Poll))
             || self.flows.iter().any(|(&(partition, input), flow)| {

@@ -11,9 +11,10 @@ use super::fault::{Faults, Operation};
 use super::frame::{Frame, Misplaced, Part, StoredOffset};
 use super::group::Group;
 use super::journal::Journal;
+use super::log::MemoryMessage;
 use super::log::{Cleanup, Contents, Dropped, TransactionNumber};
 use super::logs::{LogId, Logs};
-use super::{MemoryMessage, MemorySettings};
+use super::settings::MemorySettings;
 use crate::broker::Topics;
 use crate::domain::{Input, PartitionId};
 use crate::record::Offset;
@@ -21,28 +22,28 @@ use crate::record::Offset;
 /// No log of a process gets there; what is counted on from it doesn't overflow.
 const MAX_OFFSET: Offset = Offset::MAX / 2;
 
-/// Whose turn it is with a transactional id; a holder with an older one is fenced.
+/// Whose turn it is with a transactional id; a producer with an older one is fenced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Epoch(u64);
 
 #[derive(Debug)]
-struct TransactionalId {
+struct ProducerState {
     epoch: Epoch,
-    open: Option<Open>,
+    open: Option<OpenTransaction>,
     /// Of a transaction that ended everywhere else.
     hanging: Offsets,
     /// Outputs in which transactions stay open that ended everywhere else.
-    stuck: Ends,
+    stuck: EndedTransactions,
 }
 
 /// Which transactions end in which logs.
-type Ends = BTreeMap<LogId, Vec<TransactionNumber>>;
+type EndedTransactions = BTreeMap<LogId, Vec<TransactionNumber>>;
 
 type Offsets = BTreeMap<(PartitionId, Input), StoredOffset>;
 
 /// What an open transaction has touched.
 #[derive(Debug)]
-struct Open {
+struct OpenTransaction {
     number: TransactionNumber,
     logs: BTreeSet<LogId>,
     offsets: Offsets,
@@ -52,7 +53,7 @@ struct Open {
 
 /// Everything behind the lock.
 #[derive(Debug)]
-pub(super) struct State {
+pub(super) struct LogState {
     pub settings: MemorySettings,
     pub logs: Logs,
     pub group: Group,
@@ -60,15 +61,15 @@ pub(super) struct State {
     pub faults: Faults,
     pub dropped: Dropped,
     pub journal: Option<Journal>,
-    holders: BTreeMap<Arc<str>, TransactionalId>,
+    producers: BTreeMap<Arc<str>, ProducerState>,
     next_transaction: u64,
 }
 
-/// The holder's epoch is not the present one.
+/// The producer's epoch is not the present one.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Fenced;
 
-impl State {
+impl LogState {
     pub fn new(topics: &Topics, settings: MemorySettings) -> Self {
         Self {
             settings,
@@ -78,7 +79,7 @@ impl State {
             faults: Faults::default(),
             dropped: Dropped::default(),
             journal: None,
-            holders: BTreeMap::new(),
+            producers: BTreeMap::new(),
             next_transaction: 0,
         }
     }
@@ -96,27 +97,27 @@ impl State {
         Ok(offset)
     }
 
-    /// Takes an id: the earlier holder is fenced, what it had open is aborted.
+    /// Takes an id: the earlier producer is fenced, what it had open is aborted.
     pub fn take(&mut self, id: &Arc<str>) -> io::Result<Epoch> {
         self.end(id, false)?;
-        let holder = self.holders.entry(id.clone()).and_modify(|holder| holder.epoch.0 += 1);
-        Ok(holder
-            .or_insert_with(|| TransactionalId {
+        let producer = self.producers.entry(id.clone()).and_modify(|producer| producer.epoch.0 += 1);
+        Ok(producer
+            .or_insert_with(|| ProducerState {
                 epoch: Epoch(0),
                 open: None,
                 hanging: Offsets::new(),
-                stuck: Ends::new(),
+                stuck: EndedTransactions::new(),
             })
             .epoch)
     }
 
     pub fn holds(&self, id: &Arc<str>, epoch: Epoch) -> bool {
-        self.holders.get(id).is_some_and(|holder| holder.epoch == epoch)
+        self.producers.get(id).is_some_and(|producer| producer.epoch == epoch)
     }
 
-    /// A record of the holder's transaction, which it opens if it is the first. Says how many bytes it has open.
-    pub fn append(&mut self, holder: (&Arc<str>, Epoch), id: LogId, contents: Arc<Contents>) -> Result<u64, Fenced> {
-        let open = self.open(holder)?;
+    /// A record of the producer's transaction, which it opens if it is the first. Says how many bytes it has open.
+    pub fn append(&mut self, producer: (&Arc<str>, Epoch), id: LogId, contents: Arc<Contents>) -> Result<u64, Fenced> {
+        let open = self.open(producer)?;
         open.logs.insert(id);
         open.bytes += contents.bytes();
         let (number, bytes) = (open.number, open.bytes);
@@ -124,13 +125,13 @@ impl State {
         Ok(bytes)
     }
 
-    /// Offsets to be committed with the holder's transaction.
+    /// Offsets to be committed with the producer's transaction.
     pub fn hold_offsets(
         &mut self,
-        holder: (&Arc<str>, Epoch),
+        producer: (&Arc<str>, Epoch),
         offsets: impl IntoIterator<Item = ((PartitionId, Input), StoredOffset)>,
     ) -> Result<(), Fenced> {
-        let open = self.open(holder)?;
+        let open = self.open(producer)?;
         open.joins_offsets = true;
         open.offsets.extend(offsets);
         Ok(())
@@ -139,44 +140,44 @@ impl State {
     /// The id by which an offset of this partition is pending.
     pub fn holder_of_offsets(&self, partition: PartitionId) -> Option<&Arc<str>> {
         let holds = |offsets: &Offsets| offsets.keys().any(|key| key.0 == partition);
-        let is_pending = |holder: &TransactionalId| {
-            holds(&holder.hanging) || holder.open.as_ref().is_some_and(|open| holds(&open.offsets))
+        let is_pending = |producer: &ProducerState| {
+            holds(&producer.hanging) || producer.open.as_ref().is_some_and(|open| holds(&open.offsets))
         };
-        self.holders.iter().find(|(_, holder)| is_pending(holder)).map(|(id, _)| id)
+        self.producers.iter().find(|(_, producer)| is_pending(producer)).map(|(id, _)| id)
     }
 
     /// The ids that have something open in this changelog partition, or in the offsets of its partition.
     pub fn open_writers(&self, changelog: LogId) -> impl Iterator<Item = &Arc<str>> {
         let holds = move |offsets: &Offsets| offsets.keys().any(|key| key.0 == changelog.partition);
-        let writes = move |open: &Open| open.logs.contains(&changelog) || holds(&open.offsets);
+        let writes = move |open: &OpenTransaction| open.logs.contains(&changelog) || holds(&open.offsets);
         let is_open =
-            move |holder: &TransactionalId| holds(&holder.hanging) || holder.open.as_ref().is_some_and(writes);
-        self.holders.iter().filter(move |(_, holder)| is_open(holder)).map(|(id, _)| id)
+            move |producer: &ProducerState| holds(&producer.hanging) || producer.open.as_ref().is_some_and(writes);
+        self.producers.iter().filter(move |(_, producer)| is_open(producer)).map(|(id, _)| id)
     }
 
     /// Commits or aborts what `id` has open, if anything, and what hangs of its offsets with it. After an error it is open still.
     pub fn end(&mut self, id: &Arc<str>, commit: bool) -> io::Result<()> {
-        let Some(holder) = self.holders.get_mut(id) else { return Ok(()) };
-        let Some(mut open) = holder.open.take() else { return Ok(()) };
+        let Some(producer) = self.producers.get_mut(id) else { return Ok(()) };
+        let Some(mut open) = producer.open.take() else { return Ok(()) };
         if open.joins_offsets {
-            let own = std::mem::replace(&mut open.offsets, std::mem::take(&mut holder.hanging));
+            let own = std::mem::replace(&mut open.offsets, std::mem::take(&mut producer.hanging));
             open.offsets.extend(own);
             if !open.offsets.is_empty() && self.faults.take(Operation::End).is_some() {
-                holder.hanging = std::mem::take(&mut open.offsets);
+                producer.hanging = std::mem::take(&mut open.offsets);
             }
         }
         let has_outputs = open.logs.iter().any(|&log| self.logs.is_output(log));
         let outputs_hang = has_outputs && self.faults.take(Operation::EndOutputs).is_some();
-        let mut ends = Ends::new();
+        let mut ends = EndedTransactions::new();
         for &log in &open.logs {
             let hangs = outputs_hang && self.logs.is_output(log);
-            let mut numbers = holder.stuck.remove(&log).unwrap_or_default();
+            let mut numbers = producer.stuck.remove(&log).unwrap_or_default();
             numbers.push(open.number);
-            if hangs { &mut holder.stuck } else { &mut ends }.insert(log, numbers);
+            if hangs { &mut producer.stuck } else { &mut ends }.insert(log, numbers);
         }
         if let Err(error) = self.write(|logs| frame_of(logs, &open, &ends, commit)) {
-            if let Some(holder) = self.holders.get_mut(id) {
-                holder.open = Some(open);
+            if let Some(producer) = self.producers.get_mut(id) {
+                producer.open = Some(open);
             }
             return Err(error);
         }
@@ -237,13 +238,13 @@ impl State {
         journal.append(&frame(&self.logs))
     }
 
-    fn open(&mut self, (id, epoch): (&Arc<str>, Epoch)) -> Result<&mut Open, Fenced> {
-        let holder = self.holders.get_mut(id).filter(|holder| holder.epoch == epoch).ok_or(Fenced)?;
-        if holder.open.is_none() {
+    fn open(&mut self, (id, epoch): (&Arc<str>, Epoch)) -> Result<&mut OpenTransaction, Fenced> {
+        let producer = self.producers.get_mut(id).filter(|producer| producer.epoch == epoch).ok_or(Fenced)?;
+        if producer.open.is_none() {
             self.next_transaction += 1;
         }
         let number = TransactionNumber(self.next_transaction);
-        Ok(holder.open.get_or_insert_with(|| Open {
+        Ok(producer.open.get_or_insert_with(|| OpenTransaction {
             number,
             logs: BTreeSet::new(),
             offsets: BTreeMap::new(),
@@ -268,7 +269,7 @@ fn snapshot<'a>(logs: &'a Logs, offsets: &'a Offsets) -> impl Iterator<Item = Fr
 }
 
 /// What the journal must know of the end of a transaction: of an abort only that it burned offsets.
-fn frame_of(logs: &Logs, open: &Open, ends: &Ends, commit: bool) -> Frame {
+fn frame_of(logs: &Logs, open: &OpenTransaction, ends: &EndedTransactions, commit: bool) -> Frame {
     let parts = ends.iter().map(|(&id, numbers)| Part {
         log: id,
         start: 0,

@@ -5,10 +5,11 @@ use std::thread;
 
 use anyhow::{Context, Result};
 
-use super::TICK;
+use super::view::TICK;
 use crate::broker::Broker;
 use crate::broker::Isolation;
 use crate::broker::memory::Memory;
+use crate::cli::generated::outgoing;
 use crate::config::Config;
 use crate::domain::{DAY_MS, Input, PartitionId, Source, Timestamp};
 use crate::generate::{Generator, Record};
@@ -75,14 +76,8 @@ impl Feed {
 
     fn produce(&self, record: Record) -> Result<()> {
         let Some(topic) = &self.topics[record.source as usize] else { return Ok(()) };
-        self.broker.produce(Outgoing {
-            topic: topic.clone(),
-            partition: None,
-            key: Some(record.user.to_string().into_bytes()),
-            value: Some(record.value),
-            headers: Vec::new(),
-            timestamp: Some(record.arrival.millis()),
-        })?;
+        let timestamp = Some(record.arrival.millis());
+        self.broker.produce(Outgoing { timestamp, ..outgoing(record, topic.clone()) })?;
         Ok(())
     }
 

@@ -49,9 +49,6 @@ pub(super) struct DemoArgs {
     plain: bool,
 }
 
-/// How often what is shown is renewed, and the feed looks at the clock.
-const TICK: Duration = Duration::from_millis(50);
-
 impl DemoArgs {
     const DAYS: u32 = 3_650;
     /// What a user does in a day, on average, quiet ones counted.

@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::TICK;
-use super::view::{View, Viewer};
+use super::view::{TICK, View, Viewer};
 use crate::domain::Stage;
 use crate::runtime::Stop;
 

@@ -3,18 +3,20 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Result;
 use serde_json::Value;
 
-use crate::broker::Broker;
-use crate::broker::Isolation;
 use crate::broker::memory::Memory;
+use crate::broker::{Broker, Isolation};
 use crate::domain::{PartitionId, Timestamp};
 use crate::record::{Message, Offset};
 use crate::runtime::{Board, Clock, Job};
 use crate::telemetry::Totals;
 
+/// How often what is shown is renewed, and the feed looks at the clock.
+pub(super) const TICK: Duration = Duration::from_millis(50);
 /// Outputs kept to be looked at.
 const KEPT: usize = 200;
 /// Outputs read at one look, from one partition of a topic.

@@ -31,14 +31,14 @@ pub(in crate::broker::kafka) type TopicPartition = (String, i32);
 /// What the group wants, to be answered outside of the callback.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::broker::kafka) struct Rebalance {
-    pub change: Change,
+    pub kind: RebalanceKind,
     pub partitions: Vec<TopicPartition>,
     /// Partitions that move are told one by one; else every one is revoked, then the new whole is assigned.
     pub incremental: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::broker::kafka) enum Change {
+pub(in crate::broker::kafka) enum RebalanceKind {
     Assign,
     /// `lost`: taken away already, others may own them.
     Revoke {
@@ -183,12 +183,12 @@ impl ClientContext for MemberContext {
 impl ConsumerContext for MemberContext {
     fn rebalance(&self, consumer: &BaseConsumer<Self>, error: RDKafkaRespErr, partitions: &mut TopicPartitionList) {
         self.watch.count();
-        let change = match error {
-            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => Change::Assign,
-            _ => Change::Revoke { lost: consumer.assignment_lost() },
+        let kind = match error {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => RebalanceKind::Assign,
+            _ => RebalanceKind::Revoke { lost: consumer.assignment_lost() },
         };
         let rebalance = Rebalance {
-            change,
+            kind,
             partitions: partitions.elements().iter().map(|it| (it.topic().to_owned(), it.partition())).collect(),
             incremental: matches!(consumer.rebalance_protocol(), RebalanceProtocol::Cooperative),
         };
@@ -218,15 +218,15 @@ pub(in crate::broker::kafka) fn answer(
     rebalance: &Rebalance,
     bound: Option<Duration>,
 ) -> Result<(), KafkaError> {
-    let list = match (rebalance.change, bound) {
-        (Change::Assign, Some(bound)) => beginnings(consumer, &rebalance.partitions, bound)?,
+    let list = match (rebalance.kind, bound) {
+        (RebalanceKind::Assign, Some(bound)) => beginnings(consumer, &rebalance.partitions, bound)?,
         _ => list_of(&rebalance.partitions, rdkafka::Offset::Offset(0))?,
     };
-    match (rebalance.change, rebalance.incremental) {
-        (Change::Assign, false) => consumer.assign(&list),
-        (Change::Assign, true) => consumer.incremental_assign(&list),
-        (Change::Revoke { .. }, false) => consumer.unassign(),
-        (Change::Revoke { .. }, true) => consumer.incremental_unassign(&list),
+    match (rebalance.kind, rebalance.incremental) {
+        (RebalanceKind::Assign, false) => consumer.assign(&list),
+        (RebalanceKind::Assign, true) => consumer.incremental_assign(&list),
+        (RebalanceKind::Revoke { .. }, false) => consumer.unassign(),
+        (RebalanceKind::Revoke { .. }, true) => consumer.incremental_unassign(&list),
     }
 }
 

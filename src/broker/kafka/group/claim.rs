@@ -25,7 +25,7 @@ use rdkafka::groups::{GroupInfo, GroupMemberInfo};
 use crate::broker::rights::{Operation, Right};
 use crate::broker::{BrokerError, ErrorClass, Topics};
 
-use crate::broker::kafka::client::context::{Change, MemberContext};
+use crate::broker::kafka::client::context::{MemberContext, RebalanceKind};
 use crate::broker::kafka::deadline::Deadline;
 use crate::broker::kafka::native;
 use crate::broker::kafka::settings::KafkaSettings;
@@ -37,12 +37,12 @@ const POLL: Duration = Duration::from_millis(100);
 /// The name, as long as this process has it. Dropped, it is given up at once.
 pub struct Claim {
     is_over: Arc<AtomicBool>,
-    verdict: Receiver<Verdict>,
+    outcome: Receiver<ClaimOutcome>,
     thread: Option<JoinHandle<()>>,
 }
 
 /// Whether the name is ours: told once, when the group has settled for the first time, and again should it be lost.
-type Verdict = Result<(), BrokerError>;
+type ClaimOutcome = Result<(), BrokerError>;
 
 impl Claim {
     /// Claims `name`. Returns at once if nobody has been heard of under it; `lost` is then called should somebody show up who
@@ -68,7 +68,7 @@ impl Claim {
         };
         let known = keeper.others()?;
         keeper.consumer.subscribe(&[&topics.changelog]).map_err(failed)?;
-        let (is_over, (tell, verdict)) = (Arc::new(AtomicBool::new(false)), mpsc::sync_channel(1));
+        let (is_over, (tell, outcome)) = (Arc::new(AtomicBool::new(false)), mpsc::sync_channel(1));
         let over = is_over.clone();
         let thread = std::thread::Builder::new().name("claim".to_owned());
         let thread = thread.spawn(move || keeper.keep(&over, &tell, &lost)).map_err(|error| BrokerError::Client {
@@ -76,7 +76,7 @@ impl Claim {
             reason: error.to_string(),
             class: ErrorClass::Fatal,
         })?;
-        let claim = Self { is_over, verdict, thread: Some(thread) };
+        let claim = Self { is_over, outcome, thread: Some(thread) };
         if !known.is_empty() {
             claim.wait(name, &known, settings.session_timeout / 2)?;
         }
@@ -88,11 +88,11 @@ impl Claim {
         format!("{name}:lock")
     }
 
-    fn wait(&self, name: &str, known: &[Member], patience: Duration) -> Result<(), BrokerError> {
+    fn wait(&self, name: &str, known: &[OtherMember], patience: Duration) -> Result<(), BrokerError> {
         let known = told(known);
         tracing::info!(name, ?patience, known, "a process of the same name was there; waiting to see whether it lives");
-        match self.verdict.recv_timeout(patience) {
-            Ok(verdict) => verdict,
+        match self.outcome.recv_timeout(patience) {
+            Ok(outcome) => outcome,
             Err(RecvTimeoutError::Timeout) => {
                 tracing::info!(name, known, "it gave no sign of life: this one takes its place");
                 Ok(())
@@ -104,7 +104,7 @@ impl Claim {
     /// Gives the name up. An error if it was another's, or became another's.
     pub fn end(mut self) -> Result<(), BrokerError> {
         self.give_up();
-        self.verdict.try_iter().collect()
+        self.outcome.try_iter().collect()
     }
 
     fn give_up(&mut self) {
@@ -133,12 +133,12 @@ fn thread_died(name: &str) -> BrokerError {
 
 /// Somebody else in the group.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Member {
+struct OtherMember {
     client: String,
     host: String,
 }
 
-fn told(members: &[Member]) -> String {
+fn told(members: &[OtherMember]) -> String {
     let each = members.iter().map(|member| format!("client {} at {}", member.client, member.host));
     each.collect::<Vec<_>>().join(", ")
 }
@@ -146,7 +146,7 @@ fn told(members: &[Member]) -> String {
 /// Of those in a group that has settled: those to whom we must give way. In a group that settles for the first time all have
 /// come at once, and who was given the first partition stays, which is one of them; who is told of beside it may have come
 /// since. Later on whoever is there was there before.
-fn before(generation: i32, has_first: bool, others: Vec<Member>) -> Vec<Member> {
+fn before(generation: i32, has_first: bool, others: Vec<OtherMember>) -> Vec<OtherMember> {
     if generation == 1 && has_first { Vec::new() } else { others }
 }
 
@@ -163,7 +163,7 @@ struct ClaimMember {
 }
 
 impl ClaimMember {
-    fn keep(mut self, is_over: &AtomicBool, tell: &SyncSender<Verdict>, lost: &dyn Fn()) {
+    fn keep(mut self, is_over: &AtomicBool, tell: &SyncSender<ClaimOutcome>, lost: &dyn Fn()) {
         while !is_over.load(Ordering::Relaxed) {
             match self.turn() {
                 Ok(None) => {}
@@ -195,14 +195,14 @@ impl ClaimMember {
         }
         let (mut is_assigned, mut has_first) = (false, false);
         while let Some(rebalance) = self.consumer.context().next_rebalance() {
-            match rebalance.change {
+            match rebalance.kind {
                 // Nothing is read here.
-                Change::Assign => self.consumer.assign(&TopicPartitionList::new()).map_err(failed)?,
-                Change::Revoke { .. } => self.consumer.unassign().map_err(failed)?,
+                RebalanceKind::Assign => self.consumer.assign(&TopicPartitionList::new()).map_err(failed)?,
+                RebalanceKind::Revoke { .. } => self.consumer.unassign().map_err(failed)?,
             }
             // Out of the group for longer than a session, another may have come.
-            self.is_settled &= rebalance.change != Change::Revoke { lost: true };
-            is_assigned = rebalance.change == Change::Assign;
+            self.is_settled &= rebalance.kind != RebalanceKind::Revoke { lost: true };
+            is_assigned = rebalance.kind == RebalanceKind::Assign;
             has_first = rebalance.partitions.iter().any(|(_, partition)| *partition == 0);
         }
         if !is_assigned || self.is_settled {
@@ -218,14 +218,14 @@ impl ClaimMember {
     }
 
     /// Who else is in the group, alive or not yet known to be dead.
-    fn others(&self) -> Result<Vec<Member>, BrokerError> {
+    fn others(&self) -> Result<Vec<OtherMember>, BrokerError> {
         let bound = Deadline::after(self.settings.retry_bound);
         let what = || format!("describe group {}", self.group);
         loop {
             let error = match self.consumer.fetch_group_list(Some(&self.group), self.settings.call_timeout) {
                 Ok(list) => {
                     let members = list.groups().iter().flat_map(GroupInfo::members);
-                    let named = |it: &GroupMemberInfo| Member {
+                    let named = |it: &GroupMemberInfo| OtherMember {
                         client: it.client_id().to_owned(),
                         host: it.client_host().trim_start_matches('/').to_owned(),
                     };
@@ -251,7 +251,7 @@ mod tests {
 
     #[test]
     fn who_comes_later_gives_way_and_of_those_that_come_at_once_all_but_the_one_with_the_first_partition() {
-        let member = |client: &str| Member { client: client.to_owned(), host: "h".to_owned() };
+        let member = |client: &str| OtherMember { client: client.to_owned(), host: "h".to_owned() };
         for (generation, has_first, others, expected) in [
             (1, true, vec![], 0),
             (2, true, vec![], 0),

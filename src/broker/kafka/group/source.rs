@@ -25,7 +25,7 @@ use super::poll_error;
 use super::poll_signal::PollSignal;
 use super::read_ahead::{self, ReadAhead};
 use super::ungrouped_reader::UngroupedReader;
-use crate::broker::kafka::client::context::{self, Change, MemberContext, Rebalance, TopicPartition};
+use crate::broker::kafka::client::context::{self, MemberContext, Rebalance, RebalanceKind, TopicPartition};
 use crate::broker::kafka::deadline::Deadline;
 use crate::broker::kafka::message::KafkaMessage;
 use crate::broker::kafka::native;
@@ -143,8 +143,8 @@ impl KafkaSource {
     /// Says whether it is a revocation that must end the poll.
     fn take(&mut self, rebalance: Rebalance, into: &mut Vec<Polled<KafkaMessage>>) -> Result<bool, BrokerError> {
         let incremental = rebalance.incremental;
-        let revoked = match rebalance.change {
-            Change::Assign => {
+        let revoked = match rebalance.kind {
+            RebalanceKind::Assign => {
                 self.accept(&rebalance)?;
                 let whole = self.assignment.assign(&rebalance.partitions);
                 // An empty one, too: it says that the group has settled, and that what was revoked is another's now.
@@ -153,7 +153,7 @@ impl KafkaSource {
                 }
                 false
             }
-            Change::Revoke { lost } => {
+            RebalanceKind::Revoke { lost } => {
                 let lost = lost || self.silence.is_over();
                 let partitions = self.assignment.revoke(&rebalance.partitions);
                 self.unanswered = Some(rebalance);

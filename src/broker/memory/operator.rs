@@ -3,52 +3,32 @@
 //! As on the real broker: a topic made anew has another id, and the group's offsets of a deleted one are dropped at once. A
 //! journal is told nothing of all this, as of nothing that no commit did.
 
+use super::embedded::Memory;
 use super::log::{Dropped, PartitionLog};
-use super::{Memory, State};
+use super::transaction::LogState;
 use crate::broker::{BrokerError, TopicDescription};
-use crate::domain::{PartitionId, TopicId};
+use crate::domain::PartitionId;
 use crate::record::Offset;
-
-/// What is told of a topic besides its logs.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Told {
-    /// How often it was made.
-    creations: u64,
-    /// 0: it was deleted.
-    partitions: i32,
-}
-
-impl Told {
-    pub fn new(partitions: i32) -> Self {
-        Self { creations: 1, partitions }
-    }
-
-    /// The same for the same name and creation in every log, so that what is journalled finds its own again.
-    fn id(self, topic: &str) -> Option<TopicId> {
-        let bytes = [xxhash_rust::xxh3::xxh3_64(topic.as_bytes()).to_be_bytes(), self.creations.to_be_bytes()].concat();
-        TopicId::new(&bytes).filter(|_| self.partitions > 0)
-    }
-}
 
 impl Memory {
     /// Deletes a topic and makes it anew, empty. What a transaction had open in it is gone.
     pub fn recreate_topic(&self, topic: &str) -> Result<(), BrokerError> {
         self.change_topic(topic, |state, index| {
-            state.logs.told[index].creations += 1;
-            state.logs.told[index].partitions = self.topics.partitions;
+            state.logs.topic_states[index].creations += 1;
+            state.logs.topic_states[index].partitions = self.topics.partitions;
         })?;
         self.clear_topic(topic)
     }
 
     /// Deletes a topic. It can still be written to, as by who has not heard of it.
     pub fn delete_topic(&self, topic: &str) -> Result<(), BrokerError> {
-        self.change_topic(topic, |state, index| state.logs.told[index].partitions = 0)?;
+        self.change_topic(topic, |state, index| state.logs.topic_states[index].partitions = 0)?;
         self.clear_topic(topic)
     }
 
     /// From now on it is said to have so many partitions. Those that are new hold nothing.
     pub fn add_partitions(&self, topic: &str, count: i32) -> Result<(), BrokerError> {
-        self.change_topic(topic, |state, index| state.logs.told[index].partitions = count)
+        self.change_topic(topic, |state, index| state.logs.topic_states[index].partitions = count)
     }
 
     /// Deletes what lies before an offset, read or not, committed or open.
@@ -75,14 +55,14 @@ impl Memory {
         let state = self.shared.lock();
         let topics = self.topics.inputs.iter().chain([&self.topics.changelog]);
         let described = topics.filter_map(|topic| {
-            let told = state.logs.told[state.logs.index_of(topic)?];
+            let told = state.logs.topic_states[state.logs.index_of(topic)?];
             let (id, partitions, configured) = (told.id(topic), told.partitions, self.topics.partitions);
             Some(TopicDescription { topic: topic.clone(), id, partitions, configured })
         });
         described.collect()
     }
 
-    fn change_topic(&self, topic: &str, change: impl FnOnce(&mut State, usize)) -> Result<(), BrokerError> {
+    fn change_topic(&self, topic: &str, change: impl FnOnce(&mut LogState, usize)) -> Result<(), BrokerError> {
         let mut state = self.shared.lock();
         let id = state.logs.id(topic, PartitionId(0))?;
         change(&mut state, usize::from(id.topic));
