@@ -19,14 +19,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
-use tideline::domain::{DAY_MS, Event, HOUR_MS, Input, Origin, PartitionId, Source, Timestamp};
+use tideline::domain::{DAY_MS, Event, Input, Origin, PartitionId, Source, Timestamp};
 use tideline::engine::{
-    Announcement, AnnouncementKind, Disposition, Effect, Engine, Handled, Partition, Previous, Settings,
+    Announcement, AnnouncementKind, Disposition, Effect, Engine, EngineSettings, Handled, Partition, Previous,
 };
 use tideline::ingest::{Decoded, Decoder, Format, InputSpec};
 use tideline::merge::{Merge, MergeBounds, NextHead};
 use tideline::record::{Coordinates, Header, Message};
 use tideline::rules::Rules;
+use tideline::settings::Period;
 
 const PARTITIONS: i32 = 4;
 /// Events between two commits.
@@ -157,9 +158,9 @@ impl Message for Record<'_> {
 }
 
 fn fold(dump: &[u8], number: i32, tally: &mut Tally) {
-    let settings = Settings {
+    let settings = EngineSettings {
         rules: Rules::default(),
-        lateness_ms: HOUR_MS,
+        lateness: Period::of_secs(3_600),
         silent_after_ms: vec![None; TOPICS.len()],
         max_effects: 500,
         emit_from: None,

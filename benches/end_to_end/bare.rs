@@ -28,7 +28,7 @@ const OUTPUT: &[u8] = br#"{"id":"00000000000000000000000000000000","type":"tidel
 pub fn run(config: &Path) -> ! {
     let config = Config::load(Some(config)).expect("a sound configuration");
     // SAFETY: handles live until the process is killed; each message is destroyed once, after its bytes were copied.
-    unsafe { Loop::new(&config).run(config.stream.commit_interval.duration()) }
+    unsafe { Loop::new(&config).run(config.stream.lanes.commit_interval.duration()) }
 }
 
 struct Loop {

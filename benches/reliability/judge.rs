@@ -89,7 +89,7 @@ struct Court<'a> {
 /// Judges what an application has written. `now`: nothing that was fed lies after it.
 pub fn judge(config: &Config, now: Timestamp) -> Judgement {
     let engine = Engine::new(config.engine_settings()).expect("sound rules");
-    let (partitions, skew_ms) = (config.topics.partitions, config.stream.max_skew.millis());
+    let (partitions, skew_ms) = (config.topics.partitions, config.stream.ingest.max_skew.millis());
     let decoders = config
         .input_specs()
         .into_iter()

@@ -21,6 +21,7 @@ pub mod error;
 mod isolation;
 #[cfg(feature = "kafka")]
 pub mod kafka;
+mod kafka_settings;
 pub mod memory;
 pub mod rights;
 mod properties;
@@ -29,6 +30,7 @@ mod topics;
 pub use description::{LogRange, TopicDescription};
 pub use error::{BrokerError, ErrorClass, TransactionError};
 pub use isolation::Isolation;
+pub use kafka_settings::{Compression, GroupProtocol, KafkaSettings};
 pub use properties::ClientProperties;
 pub use topics::Topics;
 

@@ -6,7 +6,6 @@ use anyhow::Result;
 use clap::Args;
 
 use super::ConfigFlag;
-use crate::config::ConfigError;
 use crate::rules::Ruleset;
 
 #[derive(Debug, Args)]
@@ -21,7 +20,7 @@ pub(super) struct CheckArgs {
 pub(super) fn run(args: &CheckArgs) -> Result<()> {
     let config = args.config.load_to_connect()?;
     let name = args.config.config.as_ref().map_or_else(|| "the defaults".into(), |path| path.display().to_string());
-    let rules = Ruleset::new(config.rules.clone()).map_err(ConfigError::of_rules)?;
+    let rules = Ruleset::new(config.rules.clone())?;
     writeln!(
         stdout().lock(),
         "{name}: sound. Instance {} of {}, {} inputs on {} partitions, rules of generation {}, version {}",

@@ -33,6 +33,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, ConfigError};
 use crate::domain::Timestamp;
+use crate::settings::Unsound;
 
 #[derive(Debug, Parser)]
 #[command(name = "tideline", version, about, arg_required_else_help = true)]
@@ -133,7 +134,8 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 fn exit_code(error: &anyhow::Error) -> ExitCode {
-    let about_input = error.chain().any(|cause| cause.is::<ConfigError>() || cause.is::<UsageError>());
+    let about_input =
+        error.chain().any(|cause| cause.is::<ConfigError>() || cause.is::<Unsound>() || cause.is::<UsageError>());
     ExitCode::from(if about_input { 2 } else { 1 })
 }
 

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::io::{Write, stdout};
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -14,15 +13,16 @@ use crate::broker::Broker as _;
 use crate::broker::kafka::admin::Admin;
 use crate::broker::kafka::{KafkaBroker, KafkaSettings};
 use crate::broker::rights;
-use crate::config::{Config, ConfigError};
+use crate::config::Config;
 use crate::domain::{Input, PartitionId, Timestamp};
 use crate::record::Offset;
 use crate::runtime::operator::{Resetter, Survey, Target};
 use crate::runtime::{Clock, Job, Mode};
+use crate::settings::Period;
 use crate::telemetry;
 
 /// A transaction writes a tombstone for each user of a partition.
-const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(300);
+const TRANSACTION_TIMEOUT: Period = Period::of_secs(300);
 
 /// What the flags alone don't say.
 const HELP: &str = "\
@@ -89,7 +89,7 @@ pub(super) fn run(args: &ResetArgs) -> Result<()> {
         None => None,
     };
     let target = args.target(&broker, &partitions)?;
-    let job = config.job(Mode::Endless).map_err(ConfigError::of_rules)?;
+    let job = config.job(Mode::Endless)?;
     if args.execute {
         if !members.is_empty() {
             bail!("group {} has members: {}; stop them first", config.application.id, members.join(", "));
@@ -146,7 +146,7 @@ fn show(
 ) -> Result<()> {
     let (mut users, mut impossible) = (0, 0);
     for &partition in partitions {
-        let survey = Survey::of(broker, partition, job.settings.restore_timeout)?;
+        let survey = Survey::of(broker, partition, job.settings.restore_timeout.duration())?;
         users += survey.users();
         writeln!(out, "partition {partition}: {}", standing(&survey))?;
         match survey.positions(target, is_whole, broker.topics()) {

@@ -8,7 +8,7 @@ use anyhow::Result;
 use super::signals;
 use crate::api::{ApiState, ROUTES, Registry, Server};
 use crate::broker::Broker;
-use crate::config::{Config, ConfigError};
+use crate::config::Config;
 use crate::domain::Timestamp;
 use crate::runtime::{self, Board, Clock, Mode, Stop};
 use crate::telemetry;
@@ -16,7 +16,7 @@ use crate::telemetry;
 /// Lanes on a broker, with the HTTP server beside them, until they are done or a signal comes.
 #[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "its caller needs Kafka"))]
 pub(super) fn serve<B: Broker>(config: &Config, broker: &B, mode: Mode, stop: Stop) -> Result<()> {
-    let job = config.job(mode).map_err(ConfigError::of_rules)?;
+    let job = config.job(mode)?;
     let (board, registry, clock) = (Board::default(), Arc::new(Registry::default()), Clock::system());
     signals::stop_on_signals(stop.clone())?;
     let server = Server::start(

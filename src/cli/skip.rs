@@ -62,7 +62,7 @@ impl Place {
 }
 
 pub(super) fn show(out: &mut impl Write, broker: &KafkaBroker, job: &Job, place: &Place, skip: &Skip) -> Result<()> {
-    let survey = Survey::of(broker, skip.partition, job.settings.restore_timeout)?;
+    let survey = Survey::of(broker, skip.partition, job.settings.restore_timeout.duration())?;
     let plan = skip.plan(broker, &survey, job)?;
     writeln!(out, "{place}: {}", plan.about)?;
     writeln!(out, "would go to {} unhandled, and {}", job.topics.dead_letters, goes_on(&plan, job))?;

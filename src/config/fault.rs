@@ -4,12 +4,6 @@ use super::places::Places;
 use crate::settings::Fault;
 
 impl Fault {
-    /// The rules say `zone: unknown …`.
-    pub(super) fn of_rules(fault: &str) -> Self {
-        let (path, what) = fault.split_once(": ").unwrap_or(("", fault));
-        Self::new(format!("rules.{path}"), what)
-    }
-
     /// With the line of its key, or of the one that it speaks of, or of the table around it.
     pub(super) fn placed(mut self, places: &Places) -> Self {
         let spoken_of = || places.paths().filter(|path| self.mentions(path)).max_by_key(|path| path.len());

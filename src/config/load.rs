@@ -34,14 +34,6 @@ pub enum ConfigError {
     Faulty { path: String, faults: Vec<Fault> },
 }
 
-impl ConfigError {
-    /// Of the rules' own faults, where they are put to work.
-    pub fn of_rules(faults: Vec<String>) -> Self {
-        let faults = faults.iter().map(|fault| Fault::of_rules(fault)).collect();
-        Self::Faulty { path: "rules".to_owned(), faults }
-    }
-}
-
 impl Config {
     /// Reads a file and validates it. Without one, the defaults.
     pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {

@@ -2,26 +2,25 @@
 
 use std::sync::Arc;
 
-use super::tree::{Config, InputConfig};
+use super::tree::Config;
 use crate::broker::Topics;
-use crate::domain::Origin;
-use crate::ingest::{Format, InputSpec};
-use crate::settings::Period;
-use crate::{api, emit, engine, runtime};
+use crate::engine::{Engine, EngineSettings};
+use crate::ingest::{InputSettings, InputSpec};
+use crate::runtime::{LaneSettings, Mode};
+use crate::settings::{Period, Unsound};
+use crate::{api, emit, runtime};
 
 impl Config {
-    pub fn engine_settings(&self) -> engine::Settings {
-        let silent_after = |input: &InputConfig| input.silent_after.map(Period::millis);
-        engine::Settings {
+    /// What the engine works by.
+    pub fn engine_settings(&self) -> EngineSettings {
+        let silent_after = |input: &InputSettings| input.silent_after.map(Period::millis);
+        EngineSettings {
             rules: self.rules.clone(),
-            lateness_ms: self.stream.lateness.millis(),
             // `rekey` comes last and is never silent: what it carries is another input's.
             silent_after_ms: self.inputs.iter().map(silent_after).chain([None]).collect(),
-            max_effects: self.stream.max_effects,
-            emit_from: self.stream.emit_from,
             retention_ms: self.erasure_memory().millis(),
-            ignore_silent: false,
             partitions: self.topics.partitions,
+            ..self.stream.engine.clone()
         }
     }
 
@@ -41,34 +40,14 @@ impl Config {
         format!("{}-{}", self.application.id, self.application.instance)
     }
 
-    /// What lanes are told.
-    pub fn lane_settings(&self, mode: runtime::Mode) -> runtime::Settings {
-        let stream = &self.stream;
-        runtime::Settings {
+    /// What lanes work by.
+    pub fn lane_settings(&self, mode: Mode) -> LaneSettings {
+        LaneSettings {
             name: self.name(),
-            commit_interval: stream.commit_interval.duration(),
-            max_batch_records: stream.batch_records,
-            max_batch_bytes: stream.batch_bytes.bytes(),
-            buffer_records: stream.buffer_records,
-            buffer_bytes: stream.buffer_bytes.bytes(),
-            merge_wait: stream.merge_wait.duration(),
-            idle_after: stream.idle_after.duration(),
-            idle_tick: stream.idle_tick.duration(),
-            idle_reach: stream.idle_reach.duration(),
-            clock_check: stream.clock_check.duration(),
-            touch_every: self.topics.changelog_segment_age.duration(),
-            turn_records: stream.turn_records,
-            poll_timeout: stream.poll_timeout.duration(),
-            restore_timeout: stream.restore_timeout.duration(),
-            restores_at_once: stream.restores_at_once,
-            retry_backoff: stream.retry_backoff.duration(),
-            retry_backoff_max: stream.retry_backoff_max.duration(),
-            patience: stream.patience.duration(),
-            stall_after: stream.stall_after.duration(),
-            topic_check: stream.topic_check.duration(),
-            dead_letter_limit: stream.dead_letter_limit.bytes(),
+            touch_every: self.topics.changelog_segment_age,
             partitioner: self.topics.partitioner,
             mode,
+            ..self.stream.lanes.clone()
         }
     }
 
@@ -81,36 +60,22 @@ impl Config {
     }
 
     /// All that the lanes of a process share.
-    pub fn job(&self, mode: runtime::Mode) -> Result<Arc<runtime::Job>, Vec<String>> {
+    ///
+    /// # Errors
+    ///
+    /// Faults of the engine's settings and of the rules; a configuration that was loaded has none.
+    pub fn job(&self, mode: Mode) -> Result<Arc<runtime::Job>, Unsound> {
         let (inputs, topics) = (self.input_specs(), self.topic_names());
-        let ignore_silent = matches!(mode, runtime::Mode::UntilEnd { ignore_silent: true, .. });
-        let engine = engine::Engine::new(engine::Settings { ignore_silent, ..self.engine_settings() })?;
-        let (skew_ms, output) = (self.stream.max_skew.millis(), self.output_settings());
+        let ignore_silent = matches!(mode, Mode::UntilEnd { ignore_silent: true, .. });
+        let engine = Engine::new(EngineSettings { ignore_silent, ..self.engine_settings() })?;
+        let (skew_ms, output) = (self.stream.ingest.max_skew.millis(), self.output_settings());
         Ok(runtime::Job::new(engine, topics, inputs, skew_ms, output, self.lane_settings(mode)))
     }
 
     /// By input, `rekey` last.
     pub fn input_specs(&self) -> Vec<InputSpec> {
-        let max_record = self.stream.max_record.bytes();
-        let configured = self.inputs.iter().map(|input| InputSpec {
-            topic: input.topic.as_str().into(),
-            source: Some(input.source),
-            origin: input.origin,
-            format: input.format,
-            keyed: input.keyed,
-            max_record,
-            earliest: self.stream.earliest,
-        });
-        let rekey = InputSpec {
-            topic: self.topics.rekey.as_str().into(),
-            source: None,
-            origin: Origin::default(),
-            format: Format::Json,
-            keyed: true,
-            max_record,
-            earliest: self.stream.earliest,
-        };
-        configured.chain([rekey]).collect()
+        let rekey = InputSpec::rekey(self.topics.rekey.as_str(), &self.stream.ingest);
+        self.inputs.iter().map(|input| InputSpec::of(input, &self.stream.ingest)).chain([rekey]).collect()
     }
 
     pub fn output_settings(&self) -> emit::Output {

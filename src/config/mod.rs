@@ -8,6 +8,7 @@
 mod application;
 mod fault;
 mod kafka;
+mod keys;
 mod load;
 mod map;
 mod places;
@@ -16,6 +17,5 @@ mod tree;
 mod validate;
 
 pub use application::Application;
-pub use kafka::{Compression, GroupProtocol, Kafka};
 pub use load::ConfigError;
-pub use tree::{Config, InputConfig, LogFormat, LogLevel, Output, Stream, Telemetry, TopicsConfig};
+pub use tree::{Config, LogFormat, LogLevel, Output, Stream, Telemetry, TopicsConfig};

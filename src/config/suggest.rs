@@ -2,12 +2,14 @@
 
 use toml::Value;
 
+use super::keys::tables;
 use crate::nearest::nearest;
 
 /// The deserializer's message, in the words of whoever writes the file.
 pub(super) fn explained(message: &str, path: &str, defaults: &Value) -> String {
     let message = message.trim_end();
     if let Some((name, known)) = unknown("field", message) {
+        let known = if known.is_empty() { keys_beside(path, defaults) } else { known };
         let meant = nearest(&name, known.iter().map(String::as_str))
             .map(str::to_owned)
             .or_else(|| elsewhere(defaults, &name))
@@ -51,10 +53,19 @@ fn header(path: &str) -> String {
     }
 }
 
+/// The keys of the table that a key is in, which several parts may share: then the deserializer doesn't name them.
+fn keys_beside(path: &str, defaults: &Value) -> Vec<String> {
+    let table = path.rsplit_once('.').map_or("", |(table, _)| table);
+    let is_set = |name: &str| defaults.get(table).is_some_and(|keys| keys.get(name).is_some());
+    let tables = tables().into_iter().filter(|known| known.path == table);
+    let keys = tables.flat_map(|known| known.keys).filter(|key| key.example.is_some() || is_set(key.name));
+    keys.map(|key| key.name.to_owned()).collect()
+}
+
 /// "unknown field `a`, expected one of `b`, `c`": a, and b and c.
 fn unknown(kind: &str, message: &str) -> Option<(String, Vec<String>)> {
     let rest = message.strip_prefix("unknown ")?.strip_prefix(kind)?.strip_prefix(" `")?;
-    let (name, known) = rest.split_once("`, expected ")?;
+    let (name, known) = rest.split_once('`')?;
     Some((name.to_owned(), known.split('`').skip(1).step_by(2).map(str::to_owned).collect()))
 }
 

@@ -1,7 +1,8 @@
 //! What must hold between the values of a configuration. Every fault is reported, each with the path of its key.
 
 use super::application::is_name_byte;
-use super::tree::{Config, InputConfig};
+use super::tree::Config;
+use crate::ingest::InputSettings;
 use crate::settings::{Fault, Faults, Period, Size};
 
 impl Config {
@@ -12,57 +13,58 @@ impl Config {
     /// Kafka's limit is far higher; a mistyped count isn't.
     const MAX_PARTITIONS: i32 = 10_000;
 
-    /// Every fault, each with its path. Empty: sound.
+    /// Every fault, each with its path: those that the parts find, then those between them. Empty: sound.
     pub fn validate(&self) -> Vec<Fault> {
         let mut faults = Faults::default();
-        self.validate_application(&mut faults);
-        self.validate_inputs(&mut faults);
-        self.validate_topics(&mut faults);
-        self.validate_stream(&mut faults);
-        self.validate_sizes(&mut faults);
-        self.validate_kafka(&mut faults);
-        self.validate_telemetry(&mut faults);
-        let mut found = faults.into_found();
-        found.extend(self.rules.validate().iter().map(|fault| Fault::of_rules(fault)));
-        found
+        self.check_parts(&mut faults);
+        self.couple_topics(&mut faults);
+        self.couple_inputs(&mut faults);
+        self.couple_sizes(&mut faults);
+        self.couple_periods(&mut faults);
+        faults.into_found()
     }
 
-    fn validate_application(&self, faults: &mut Faults) {
-        let application = &self.application;
-        faults.within("application", |faults| application.check(faults));
-        faults.unless(
-            i32::from(application.lanes) <= self.topics.partitions.max(1),
-            "application.lanes",
-            format!(
-                "{} lanes, but only {} partitions (topics.partitions) to share",
-                application.lanes, self.topics.partitions
-            ),
-        );
+    /// Each part by itself.
+    fn check_parts(&self, faults: &mut Faults) {
+        faults.within("application", |faults| self.application.check(faults));
+        faults.within("kafka", |faults| self.kafka.check(faults));
+        self.check_client(faults);
+        for (index, input) in self.inputs.iter().enumerate() {
+            faults.within(&format!("inputs[{index}]"), |faults| input.check(faults));
+        }
+        self.validate_topics(faults);
+        faults.within("stream", |faults| {
+            self.stream.engine.check(faults);
+            self.stream.ingest.check(faults);
+            self.stream.lanes.check(faults);
+        });
+        faults.within("rules", |faults| self.rules.check(faults));
+        self.validate_telemetry(faults);
     }
 
-    fn validate_inputs(&self, faults: &mut Faults) {
+    fn couple_inputs(&self, faults: &mut Faults) {
         faults.unless(
             (1..=Self::MAX_INPUTS).contains(&self.inputs.len()),
             "inputs",
             format!("there must be 1 to {}, not {}", Self::MAX_INPUTS, self.inputs.len()),
         );
-        for (index, InputConfig { silent_after, retention, keyed, partitions, .. }) in self.inputs.iter().enumerate() {
-            let path = |key: &str| format!("inputs[{index}].{key}");
+        let lateness = self.stream.engine.lateness;
+        for (index, InputSettings { silent_after, keyed, partitions, .. }) in self.inputs.iter().enumerate() {
+            let input = format!("inputs[{index}]");
             if let Some(partitions) = partitions {
-                self.validate_partitions(*partitions, *keyed, &format!("inputs[{index}]"), faults);
+                self.couple_partitions(*partitions, *keyed, &input, faults);
             }
-            faults.unless(*retention >= Period::of_millis(1), &path("retention"), "must be longer than 0s");
             let Some(silent_after) = silent_after else { continue };
             faults.unless(
-                *silent_after > self.stream.lateness,
-                &path("silent_after"),
-                format!("{silent_after} must exceed stream.lateness, {}", self.stream.lateness),
+                *silent_after > lateness,
+                &format!("{input}.silent_after"),
+                format!("{silent_after} must exceed stream.lateness, {lateness}"),
             );
         }
     }
 
     /// Of an input of its own count: a partition beyond the application's would belong to nobody.
-    fn validate_partitions(&self, partitions: i32, keyed: bool, input: &str, faults: &mut Faults) {
+    fn couple_partitions(&self, partitions: i32, keyed: bool, input: &str, faults: &mut Faults) {
         let (all, path) = (self.topics.partitions, format!("{input}.partitions"));
         faults.unless(
             (1..=all).contains(&partitions),
@@ -80,6 +82,17 @@ impl Config {
                  {input}.keyed = false"
             ),
         );
+    }
+
+    /// What the application's topics must be to each other, and to those who share their partitions.
+    fn couple_topics(&self, faults: &mut Faults) {
+        let (lanes, partitions) = (self.application.lanes, self.topics.partitions);
+        faults.unless(
+            i32::from(lanes) <= partitions.max(1),
+            "application.lanes",
+            format!("{lanes} lanes, but only {partitions} partitions (topics.partitions) to share"),
+        );
+        self.couple_names(faults);
     }
 
     fn validate_topics(&self, faults: &mut Faults) {
@@ -103,6 +116,10 @@ impl Config {
             "topics.changelog_segment",
             format!("must be 1MiB to 2000MiB, not {}", topics.changelog_segment),
         );
+    }
+
+    /// Each is the name of a topic, and of one only.
+    fn couple_names(&self, faults: &mut Faults) {
         let mut seen: Vec<(String, &str)> = Vec::new();
         for (path, name) in self.named_topics() {
             faults.unless(
@@ -144,137 +161,39 @@ impl Config {
             .chain(own.map(|(path, name)| (path.to_owned(), name.as_str())))
     }
 
-    fn validate_stream(&self, faults: &mut Faults) {
-        let stream = &self.stream;
-        let horizon = Period::of_days(u64::from(crate::rules::Rules::HORIZON_DAYS));
-        faults.unless(
-            stream.lateness < horizon,
-            "stream.lateness",
-            format!("{} must be shorter than the history, {horizon}", stream.lateness),
-        );
-        for (path, period) in [
-            ("stream.merge_wait", stream.merge_wait),
-            ("stream.idle_after", stream.idle_after),
-            ("stream.commit_interval", stream.commit_interval),
-            ("stream.idle_tick", stream.idle_tick),
-            ("stream.idle_reach", stream.idle_reach),
-            ("stream.clock_check", stream.clock_check),
-            ("stream.poll_timeout", stream.poll_timeout),
-            ("stream.restore_timeout", stream.restore_timeout),
-            ("stream.retry_backoff", stream.retry_backoff),
-            ("stream.patience", stream.patience),
-            ("stream.stall_after", stream.stall_after),
-            ("stream.topic_check", stream.topic_check),
-        ] {
-            faults.unless(period > Period::default(), path, "must be longer than 0s");
-        }
-        faults.unless(
-            stream.topic_check <= Period::of_secs(5),
-            "stream.topic_check",
-            format!("{} must be at most 5s: what becomes of a topic must be noticed within 10s", stream.topic_check),
-        );
-        faults.unless(
-            stream.retry_backoff <= stream.retry_backoff_max,
-            "stream.retry_backoff_max",
-            format!(
-                "{} must not be shorter than stream.retry_backoff, {}",
-                stream.retry_backoff_max, stream.retry_backoff
-            ),
-        );
-        for (path, count) in [
-            ("stream.batch_records", stream.batch_records),
-            ("stream.max_effects", stream.max_effects),
-            ("stream.buffer_records", stream.buffer_records),
-            ("stream.turn_records", stream.turn_records),
-            ("stream.restores_at_once", stream.restores_at_once),
-        ] {
-            faults.unless((1..=10_000_000).contains(&count), path, format!("must be 1 to 10000000, not {count}"));
-        }
-    }
-
     /// What must fit into what.
-    fn validate_sizes(&self, faults: &mut Faults) {
-        let (stream, kafka) = (&self.stream, &self.kafka);
+    fn couple_sizes(&self, faults: &mut Faults) {
+        let (ingest, lanes, kafka) = (&self.stream.ingest, &self.stream.lanes, &self.kafka);
         faults.unless(
-            stream.max_record > Size::default(),
-            "stream.max_record",
-            "must be more than 0B: every event would be too large",
-        );
-        faults.unless(
-            stream.buffer_bytes >= stream.max_record,
+            lanes.buffer_bytes >= ingest.max_record,
             "stream.buffer_bytes",
-            format!("{} can't hold one record of stream.max_record, {}", stream.buffer_bytes, stream.max_record),
+            format!("{} can't hold one record of stream.max_record, {}", lanes.buffer_bytes, ingest.max_record),
         );
+        let least = ingest.max_record.plus(Self::DEAD_LETTER_MARGIN);
         faults.unless(
-            stream.batch_bytes >= stream.dead_letter_limit,
-            "stream.batch_bytes",
-            format!(
-                "{} can't hold one dead letter of stream.dead_letter_limit, {}",
-                stream.batch_bytes, stream.dead_letter_limit
-            ),
-        );
-        let least = stream.max_record.plus(Self::DEAD_LETTER_MARGIN);
-        faults.unless(
-            stream.dead_letter_limit > least,
+            lanes.dead_letter_limit > least,
             "stream.dead_letter_limit",
-            format!("{} must exceed stream.max_record and 64KiB, {least}", stream.dead_letter_limit),
+            format!("{} must exceed stream.max_record and 64KiB, {least}", lanes.dead_letter_limit),
         );
         faults.unless(
-            kafka.max_message > stream.dead_letter_limit,
+            kafka.max_message > lanes.dead_letter_limit,
             "kafka.max_message",
-            format!("{} must exceed stream.dead_letter_limit, {}", kafka.max_message, stream.dead_letter_limit),
+            format!("{} must exceed stream.dead_letter_limit, {}", kafka.max_message, lanes.dead_letter_limit),
         );
-        for (path, size) in [
-            ("kafka.poll_bytes", kafka.poll_bytes),
-            ("kafka.queued_bytes", kafka.queued_bytes),
-            ("kafka.fetch_bytes", kafka.fetch_bytes),
-        ] {
-            faults.unless(size >= Size::of_kib(1), path, format!("must be at least 1KiB, not {size}"));
-        }
     }
 
-    fn validate_kafka(&self, faults: &mut Faults) {
-        let (kafka, stream) = (&self.kafka, &self.stream);
-        self.validate_client(faults);
-        let servers: Vec<_> = kafka.bootstrap.split(',').map(str::trim).collect();
-        for server in servers {
-            faults.unless(is_host_and_port(server), "kafka.bootstrap", format!("{server:?} is not host:port"));
-        }
-        for (path, period) in [
-            ("kafka.call_timeout", kafka.call_timeout),
-            ("kafka.retry_pause", kafka.retry_pause),
-            ("kafka.no_progress_bound", kafka.no_progress_bound),
-            ("kafka.fetch_wait", kafka.fetch_wait),
-        ] {
-            faults.unless(period > Period::default(), path, "must be longer than 0s");
-        }
-        for (path, count) in [
-            ("kafka.poll_records", kafka.poll_records),
-            ("kafka.queued_records", kafka.queued_records),
-            ("kafka.send_queue_records", kafka.send_queue_records),
-        ] {
-            faults.unless((1..=10_000_000).contains(&count), path, format!("must be 1 to 10000000, not {count}"));
-        }
-        faults.unless(
-            kafka.heartbeat_interval > Period::default()
-                && kafka.heartbeat_interval.millis() * 3 <= kafka.session_timeout.millis(),
-            "kafka.heartbeat_interval",
-            format!(
-                "{} must be more than 0s and at most a third of kafka.session_timeout, {}",
-                kafka.heartbeat_interval, kafka.session_timeout
-            ),
+    /// What must be over before what.
+    fn couple_periods(&self, faults: &mut Faults) {
+        let (lanes, kafka) = (&self.stream.lanes, &self.kafka);
+        let (transaction, poll) = (kafka.transaction_timeout, kafka.max_poll_interval);
+        faults.unless_shorter(
+            "stream.commit_interval",
+            lanes.commit_interval,
+            "kafka.transaction_timeout",
+            transaction,
         );
-        let mut shorter = |path: &str, period: Period, than: &str, limit: Period| {
-            faults.unless(period < limit, path, format!("{period} must be shorter than {than}, {limit}"));
-        };
-        shorter("kafka.session_timeout", kafka.session_timeout, "kafka.max_poll_interval", kafka.max_poll_interval);
-        shorter("kafka.session_timeout", kafka.session_timeout, "kafka.retry_bound", kafka.retry_bound);
-        shorter("kafka.linger", kafka.linger, "kafka.transaction_timeout", kafka.transaction_timeout);
-        let transaction = kafka.transaction_timeout;
-        shorter("stream.commit_interval", stream.commit_interval, "kafka.transaction_timeout", transaction);
-        shorter("stream.merge_wait", stream.merge_wait, "kafka.max_poll_interval", kafka.max_poll_interval);
-        shorter("kafka.transaction_timeout", transaction, "kafka.max_poll_interval", kafka.max_poll_interval);
-        shorter("stream.poll_timeout", stream.poll_timeout, "kafka.max_poll_interval", kafka.max_poll_interval);
+        faults.unless_shorter("stream.merge_wait", lanes.merge_wait, "kafka.max_poll_interval", poll);
+        faults.unless_shorter("stream.poll_timeout", lanes.poll_timeout, "kafka.max_poll_interval", poll);
     }
 
     fn validate_telemetry(&self, faults: &mut Faults) {
@@ -292,7 +211,7 @@ impl Config {
     }
 
     /// The client's own properties, each judged as the client will judge it.
-    fn validate_client(&self, faults: &mut Faults) {
+    fn check_client(&self, faults: &mut Faults) {
         #[cfg(feature = "kafka")]
         for (name, fault) in crate::broker::kafka::judge(&self.kafka.client) {
             faults.unless(false, &format!("kafka.client.{name}"), fault);
@@ -310,8 +229,4 @@ fn is_one_name(a: &str, b: &str) -> bool {
 /// Kafka's own rule for names of topics.
 fn is_topic(text: &str) -> bool {
     (1..=249).contains(&text.len()) && text.bytes().all(is_name_byte) && text != "." && text != ".."
-}
-
-fn is_host_and_port(text: &str) -> bool {
-    text.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0))
 }

@@ -1,7 +1,7 @@
 //! Stream time of one partition: S, W, and the feeds whose silence holds W.
 
 use crate::domain::{Input, Timestamp};
-use crate::engine::Settings;
+use crate::engine::EngineSettings;
 use crate::state::PartitionRecord;
 
 /// S and W never run backwards. W is S less the lateness, but stands still while an input is silent.
@@ -51,7 +51,7 @@ impl StreamClock {
     }
 
     /// Moves S to at least `to`, and W after it. `from` is the input whose event it was; none when time alone moves S.
-    pub fn advance(&mut self, to: Timestamp, from: Option<Input>, settings: &Settings) {
+    pub fn advance(&mut self, to: Timestamp, from: Option<Input>, settings: &EngineSettings) {
         // Not past what an event can have, or the partition record couldn't be read back.
         let to = to.min(Timestamp::MAX);
         let stream_time = self.stream_time.map_or(to, |s| s.max(to));
@@ -65,12 +65,12 @@ impl StreamClock {
             let behind = stream_time.since(newest.unwrap_or(first));
             match silent_after {
                 Some(silent_after) if behind > *silent_after => *silent = true,
-                Some(_) if behind > settings.lateness_ms => {}
+                Some(_) if behind > settings.lateness.millis() => {}
                 // Back, or no longer asked to speak: the configuration may have changed since it fell silent.
                 _ => *silent = false,
             }
         }
-        let watermark = stream_time.minus_millis(settings.lateness_ms);
+        let watermark = stream_time.minus_millis(settings.lateness.millis());
         let is_held = self.silent.contains(&true) && !(settings.ignore_silent && from.is_none());
         self.watermark = match self.watermark {
             Some(held) if is_held => Some(held),
@@ -84,23 +84,15 @@ impl StreamClock {
 mod tests {
     use super::*;
     use crate::domain::HOUR_MS;
-    use crate::rules::Rules;
+    use crate::settings::Period;
     use crate::state::InputPosition;
 
     const SPEAKER: Input = Input(0);
     const SILENT: Input = Input(1);
 
-    fn settings(silent_after_ms: Option<i64>) -> Settings {
-        Settings {
-            rules: Rules::default(),
-            lateness_ms: HOUR_MS,
-            silent_after_ms: vec![None, silent_after_ms],
-            max_effects: 1,
-            emit_from: None,
-            retention_ms: 0,
-            ignore_silent: false,
-            partitions: 1,
-        }
+    fn settings(silent_after_ms: Option<i64>) -> EngineSettings {
+        let lateness = Period::of_secs(3_600);
+        EngineSettings { lateness, silent_after_ms: vec![None, silent_after_ms], ..EngineSettings::default() }
     }
 
     const fn hours(hours: i64) -> Timestamp {
@@ -143,7 +135,7 @@ mod tests {
     #[test]
     fn a_last_move_passes_over_a_silent_feed_only_where_it_is_told_to() {
         for (ignore_silent, watermark) in [(false, 99), (true, 199)] {
-            let settings = Settings { ignore_silent, ..settings(Some(6 * HOUR_MS)) };
+            let settings = EngineSettings { ignore_silent, ..settings(Some(6 * HOUR_MS)) };
             let mut clock = StreamClock::new(2);
             clock.advance(hours(100), Some(SPEAKER), &settings);
             clock.advance(hours(110), Some(SPEAKER), &settings);

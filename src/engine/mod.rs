@@ -10,6 +10,7 @@ mod clock;
 mod effect;
 mod overlay;
 mod partition;
+mod settings;
 mod store;
 mod table_slice;
 mod timers;
@@ -20,31 +21,14 @@ pub use effect::{
     Announcement, AnnouncementKind, Effect, Forecast, OutputReason, Previous, SilenceEvidence, TierEvidence,
 };
 pub use partition::{Change, Partition};
+pub use settings::EngineSettings;
 pub use store::Users;
 pub use table_slice::{TableCursor, TableSlice};
 
-use crate::domain::{Tier, Timestamp};
+use crate::domain::Tier;
 use crate::ingest::Reject;
-use crate::rules::{Rules, Ruleset};
-
-/// What the engine must be told besides the rules.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Settings {
-    pub rules: Rules,
-    /// W = S − lateness, in milliseconds.
-    pub lateness_ms: i64,
-    /// By input (`rekey` last): silent once S runs ahead of its newest event by more than that, in milliseconds.
-    pub silent_after_ms: Vec<Option<i64>>,
-    /// Deadlines fire in slices of this many.
-    pub max_effects: usize,
-    /// Outputs older than this are folded in silence and use no sequence.
-    pub emit_from: Option<Timestamp>,
-    /// The longest retention of an input, in milliseconds: how long an erasure is remembered.
-    pub retention_ms: i64,
-    /// Whether W passes over silent inputs where time alone moves S: for the last move of a run that has an end.
-    pub ignore_silent: bool,
-    pub partitions: i32,
-}
+use crate::rules::Ruleset;
+use crate::settings::{Faults, Unsound};
 
 /// What became of an event that was this partition's.
 #[derive(Debug, Clone, PartialEq)]
@@ -77,23 +61,24 @@ pub enum Handled {
 /// Compiled settings, shared by all partitions.
 #[derive(Debug)]
 pub struct Engine {
-    settings: Settings,
+    settings: EngineSettings,
     rules: Ruleset,
 }
 
 impl Engine {
-    /// Every fault of the settings, if there are any.
-    pub fn new(settings: Settings) -> Result<Arc<Self>, Vec<String>> {
-        let compiled = Ruleset::new(settings.rules.clone());
-        // With room for nothing a slice would fire nothing, for ever.
-        if settings.max_effects == 0 {
-            let fault = "max_effects must be at least 1".to_owned();
-            return Err(compiled.err().into_iter().flatten().chain([fault]).collect());
-        }
-        Ok(Arc::new(Self { settings, rules: compiled? }))
+    /// # Errors
+    ///
+    /// Every fault of the settings and of the rules among them, if there are any.
+    pub fn new(settings: EngineSettings) -> Result<Arc<Self>, Unsound> {
+        let mut faults = Faults::default();
+        faults.within("rules", |faults| settings.rules.check(faults));
+        faults.within("stream", |faults| settings.check(faults));
+        faults.into_result()?;
+        let rules = Ruleset::new(settings.rules.clone())?;
+        Ok(Arc::new(Self { settings, rules }))
     }
 
-    pub fn settings(&self) -> &Settings {
+    pub fn settings(&self) -> &EngineSettings {
         &self.settings
     }
 
@@ -115,24 +100,16 @@ impl Engine {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rules::Rules;
 
     #[test]
     fn slices_with_room_for_nothing_are_refused_beside_every_fault_of_the_rules() {
-        let settings = |rules| Settings {
-            rules,
-            lateness_ms: 0,
-            silent_after_ms: Vec::new(),
-            max_effects: 0,
-            emit_from: None,
-            retention_ms: 0,
-            ignore_silent: false,
-            partitions: 1,
-        };
+        let settings = |rules| EngineSettings { rules, max_effects: 0, ..EngineSettings::default() };
         let unsure = Rules { confidence: 2.0, ..Rules::default() };
         for (rules, faults) in [(Rules::default(), 1), (unsure, 2)] {
             let found = Engine::new(settings(rules)).map(drop).unwrap_err();
-            assert_eq!(found.len(), faults, "{found:?}");
-            assert!(found[faults - 1].starts_with("max_effects "), "{found:?}");
+            assert_eq!(found.faults.len(), faults, "{found}");
+            assert_eq!(found.faults[faults - 1].path, "stream.max_effects");
         }
     }
 }

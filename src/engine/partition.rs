@@ -346,20 +346,11 @@ fn announcer<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::Settings;
+    use crate::engine::EngineSettings;
 
     #[test]
     fn a_deadline_that_fires_again_is_no_step_forward() {
-        let settings = Settings {
-            rules: Rules::default(),
-            lateness_ms: 0,
-            silent_after_ms: vec![None],
-            max_effects: 1,
-            emit_from: None,
-            retention_ms: 0,
-            ignore_silent: false,
-            partitions: 1,
-        };
+        let settings = EngineSettings { silent_after_ms: vec![None], max_effects: 1, ..EngineSettings::default() };
         let mut partition = Partition::new(Engine::new(settings).expect("the default rules are sound"));
         let at = |ms: i64| Some((Timestamp::of_millis(ms), Key::default()));
         partition.last_fired = at(5);

@@ -16,6 +16,7 @@ mod plain;
 pub mod protobuf;
 mod reject;
 mod route;
+mod settings;
 mod shape;
 mod wire;
 
@@ -26,6 +27,7 @@ pub use field::MAX_AMOUNT;
 pub use json::type_name as json_type;
 pub use reject::{Reject, RejectReason};
 pub use route::header;
+pub use settings::{IngestSettings, InputSettings};
 pub use shape::{Format, Shape};
 
 use crate::domain::{Event, Origin, PartitionId, Partitioner, Source, Timestamp};

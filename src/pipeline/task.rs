@@ -301,7 +301,7 @@ impl<M: Message> PartitionTask<M> {
         let tally = &mut self.staged.tally[input.index()];
         let at = job.coordinates(input, self.id, offset);
         let dead_letter = |reject: &Reject, at: &Coordinates| {
-            let (topic, limit) = (&job.topics.dead_letters, job.settings.dead_letter_limit);
+            let (topic, limit) = (&job.topics.dead_letters, job.settings.dead_letter_limit.bytes());
             // What can't be read to decode it may be as hard to read here.
             guarded(|| emit::dead_letter(message, reject, at, topic, limit))
                 .unwrap_or_else(|_| emit::bare_letter(reject, at, topic))

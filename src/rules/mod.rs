@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{Tier, Zone};
+use crate::settings::{Faults, Unsound};
 
 /// The business rules, versioned; the defaults are those of the contract. Days are calendar days of `zone` unless said.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -86,55 +87,53 @@ impl Rules {
     /// A silence's stages at the most, in days.
     const MAX_SILENCE_DAYS: u32 = 3650;
 
-    /// Every fault, each naming its field.
-    pub fn validate(&self) -> Vec<String> {
-        let mut faults = Vec::new();
-        let mut check = |sound: bool, fault: String| {
-            if !sound {
-                faults.push(fault);
-            }
-        };
-        check(self.generation >= 1, "generation: must be at least 1".to_owned());
+    /// The faults of the rules by themselves, by their keys in `[rules]`.
+    pub fn check(&self, faults: &mut Faults) {
+        faults.unless(self.generation >= 1, "generation", "must be at least 1");
         if let Err(unknown) = Zone::new(&self.zone) {
-            check(false, format!("zone: {unknown}"));
+            faults.unless(false, "zone", unknown.to_string());
         }
-        self.check_ladder(&mut check);
-        self.check_stages(&mut check);
-        self.check_forecast(&mut check);
-        faults
+        self.check_ladder(faults);
+        self.check_stages(faults);
+        self.check_forecast(faults);
     }
 
-    fn check_ladder(&self, check: &mut impl FnMut(bool, String)) {
-        check(
+    fn check_ladder(&self, faults: &mut Faults) {
+        faults.unless(
             (1..=Self::MAX_RUNGS).contains(&self.rungs.len()),
-            format!("rungs: there must be 1 to {}, not {}", Self::MAX_RUNGS, self.rungs.len()),
+            "rungs",
+            format!("there must be 1 to {}, not {}", Self::MAX_RUNGS, self.rungs.len()),
         );
         for (i, rung) in self.rungs.iter().enumerate() {
-            check(
+            let mut unless = |holds, key: &str, what: String| faults.unless(holds, &format!("rungs[{i}].{key}"), what);
+            unless(
                 is_tier_name(&rung.name),
+                "name",
                 format!(
-                    "rungs[{i}].name: {:?} must be 1 to {} bytes without control characters, quotes or backslashes",
+                    "{:?} must be 1 to {} bytes without control characters, quotes or backslashes",
                     rung.name,
                     Self::MAX_NAME_BYTES
                 ),
             );
             let is_ours = ["inactive", "new", Ruleset::RETIRED].contains(&rung.name.as_str());
-            check(!is_ours, format!("rungs[{i}].name: {:?} is taken", rung.name));
+            unless(!is_ours, "name", format!("{:?} is taken", rung.name));
             if let Some(other) = self.rungs[..i].iter().position(|other| other.name == rung.name) {
-                check(false, format!("rungs[{i}].name: {:?} is taken by rungs[{other}].name", rung.name));
+                unless(false, "name", format!("{:?} is taken by rungs[{other}].name", rung.name));
             }
-            check(
+            unless(
                 (1..=Self::WINDOW_DAYS).contains(&rung.active_days),
-                format!("rungs[{i}].active_days: must be 1 to {}, not {}", Self::WINDOW_DAYS, rung.active_days),
+                "active_days",
+                format!("must be 1 to {}, not {}", Self::WINDOW_DAYS, rung.active_days),
             );
-            check(rung.windows >= 1, format!("rungs[{i}].windows: must be at least 1"));
-            check(rung.amount >= 0, format!("rungs[{i}].amount: must not be negative"));
+            unless(rung.windows >= 1, "windows", "must be at least 1".to_owned());
+            unless(rung.amount >= 0, "amount", "must not be negative".to_owned());
             // A day that is held looks back over the hold, to the active day before it, and over that day's windows.
             let needs = u64::from(self.hold_days) + u64::from(Self::WINDOW_DAYS) * (1 + u64::from(rung.windows));
-            check(
+            unless(
                 needs <= u64::from(Self::HORIZON_DAYS),
+                "windows",
                 format!(
-                    "rungs[{i}].windows: {} windows, a window before them and hold_days take {needs} days; the history has {}",
+                    "{} windows, a window before them and hold_days take {needs} days; the history has {}",
                     rung.windows,
                     Self::HORIZON_DAYS
                 ),
@@ -142,38 +141,44 @@ impl Rules {
         }
     }
 
-    fn check_stages(&self, check: &mut impl FnMut(bool, String)) {
-        for (name, days) in [
+    fn check_stages(&self, faults: &mut Faults) {
+        for (key, days) in [
             ("dormant_days", self.dormant_days),
             ("lost_days", self.lost_days),
             ("golden_risk_days", self.golden_risk_days),
         ] {
-            let fault = format!("{name}: must be 1 to {}, not {days}", Self::MAX_SILENCE_DAYS);
-            check((1..=Self::MAX_SILENCE_DAYS).contains(&days), fault);
+            let what = format!("must be 1 to {}, not {days}", Self::MAX_SILENCE_DAYS);
+            faults.unless((1..=Self::MAX_SILENCE_DAYS).contains(&days), key, what);
         }
-        check(
+        faults.unless(
             self.lost_days >= self.dormant_days,
-            format!("lost_days: {} is before dormant_days, {}", self.lost_days, self.dormant_days),
+            "lost_days",
+            format!("{} is before dormant_days, {}", self.lost_days, self.dormant_days),
         );
-        check(
+        faults.unless(
             (1..=120).contains(&self.golden_lost_months),
-            format!("golden_lost_months: must be 1 to 120, not {}", self.golden_lost_months),
+            "golden_lost_months",
+            format!("must be 1 to 120, not {}", self.golden_lost_months),
         );
-        check(self.due_grace_days <= 365, format!("due_grace_days: must be at most 365, not {}", self.due_grace_days));
+        let what = format!("must be at most 365, not {}", self.due_grace_days);
+        faults.unless(self.due_grace_days <= 365, "due_grace_days", what);
     }
 
-    fn check_forecast(&self, check: &mut impl FnMut(bool, String)) {
-        check(
+    fn check_forecast(&self, faults: &mut Faults) {
+        faults.unless(
             self.confidence > 0.0 && self.confidence < 1.0,
-            format!("confidence: must lie between 0 and 1, not {}", self.confidence),
+            "confidence",
+            format!("must lie between 0 and 1, not {}", self.confidence),
         );
-        check(
+        faults.unless(
             self.min_silence_days.is_finite() && self.min_silence_days >= 0.0,
-            format!("min_silence_days: must be 0 or more, not {}", self.min_silence_days),
+            "min_silence_days",
+            format!("must be 0 or more, not {}", self.min_silence_days),
         );
         let model = self.model;
-        for (name, value) in [("r", model.r), ("alpha", model.alpha), ("a", model.a), ("b", model.b)] {
-            check(value.is_finite() && value > 0.0, format!("model.{name}: must be above 0, not {value}"));
+        for (key, value) in [("r", model.r), ("alpha", model.alpha), ("a", model.a), ("b", model.b)] {
+            let what = format!("must be above 0, not {value}");
+            faults.unless(value.is_finite() && value > 0.0, &format!("model.{key}"), what);
         }
     }
 }
@@ -211,13 +216,14 @@ impl Ruleset {
     pub const DIGEST_SCHEME: u32 = version::DIGEST_SCHEME;
     const WINDOW: i32 = Rules::WINDOW_DAYS as i32;
 
+    /// # Errors
+    ///
     /// Every fault of the rules, if there are any.
-    pub fn new(mut rules: Rules) -> Result<Self, Vec<String>> {
-        let faults = rules.validate();
-        let zone = match Zone::new(&rules.zone) {
-            Ok(zone) if faults.is_empty() => zone,
-            _ => return Err(faults),
-        };
+    pub fn new(mut rules: Rules) -> Result<Self, Unsound> {
+        let mut faults = Faults::default();
+        faults.within("rules", |faults| rules.check(faults));
+        faults.into_result()?;
+        let zone = Zone::new(&rules.zone).map_err(|unknown| Unsound::of("rules.zone", unknown.to_string()))?;
         zone.name().clone_into(&mut rules.zone);
         let names = rules.rungs.iter().map(|rung| rung.name.clone());
         let tier_names = ["inactive".to_owned(), "new".to_owned()].into_iter().chain(names).collect();

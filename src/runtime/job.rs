@@ -10,7 +10,7 @@ use crate::ingest::{Decoder, InputSpec};
 use crate::record::{Coordinates, Offset};
 use crate::rules::Ruleset;
 use crate::runtime::recovery::start::Expected;
-use crate::runtime::settings::Settings;
+use crate::runtime::settings::LaneSettings;
 use crate::runtime::tasks::Permits;
 use crate::runtime::watch::timekeeper::Timekeeper;
 
@@ -21,7 +21,7 @@ pub(crate) type Fits = [bool; Partitioner::ALL.len()];
 pub struct Job {
     pub engine: Arc<Engine>,
     pub topics: Topics,
-    pub settings: Settings,
+    pub settings: LaneSettings,
     /// By input, `rekey` last.
     pub(crate) decoders: Vec<Decoder>,
     pub(crate) emitter: Emitter,
@@ -37,7 +37,7 @@ impl Job {
         inputs: Vec<InputSpec>,
         max_skew_ms: i64,
         output: Output,
-        settings: Settings,
+        settings: LaneSettings,
     ) -> Arc<Self> {
         let partitions = topics.partitions;
         let partitioner = settings.partitioner;

@@ -46,7 +46,7 @@ pub use lane::{Lane, StepOutcome};
 pub use operator::examine;
 pub use recovery::identity::{Identities, Identity};
 pub use recovery::refusal::{Place, Refusal};
-pub use settings::{Mode, Settings};
+pub use settings::{LaneSettings, Mode};
 pub use watch::topic_watch::TopicWatch;
 pub use watch::watchdog::Watchdog;
 

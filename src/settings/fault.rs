@@ -94,10 +94,17 @@ impl Faults {
 
 /// Settings that a part refuses to work by.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}", faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+#[error("these settings are not sound: {}", faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
 pub struct Unsound {
     /// At least one.
     pub faults: Vec<Fault>,
+}
+
+impl Unsound {
+    /// One fault.
+    pub fn of(path: &str, what: impl Into<String>) -> Self {
+        Self { faults: vec![Fault::new(path, what)] }
+    }
 }
 
 #[cfg(test)]
@@ -113,7 +120,10 @@ mod tests {
         });
         faults.unless(false, "application.lanes", "too many");
         let told = faults.into_result().unwrap_err().to_string();
-        assert_eq!(told, "stream.linger: 2s must be shorter than stream.timeout, 1s; application.lanes: too many");
+        assert_eq!(
+            told,
+            "these settings are not sound: stream.linger: 2s must be shorter than stream.timeout, 1s; application.lanes: too many"
+        );
         assert_eq!(Faults::default().into_result(), Ok(()));
     }
 }

@@ -46,11 +46,11 @@ impl Period {
         Self(days * 86_400_000)
     }
 
-    /// As the core counts: signed milliseconds.
     pub const fn plus(self, other: Self) -> Self {
         Self(self.0.saturating_add(other.0))
     }
 
+    /// As the core counts: signed milliseconds.
     pub const fn millis(self) -> i64 {
         self.0 as i64
     }
@@ -62,6 +62,10 @@ impl Period {
 
 impl Size {
     const MAX_BYTES: u64 = 1 << 40;
+
+    pub const fn of_bytes(bytes: usize) -> Self {
+        Self(bytes as u64)
+    }
 
     pub const fn of_kib(kib: u64) -> Self {
         Self(kib << 10)
@@ -149,6 +153,12 @@ impl fmt::Display for Size {
         let whole = SIZE_UNITS.iter().find(|(_, scale)| self.0 > 0 && self.0.is_multiple_of(*scale));
         let (name, scale) = whole.copied().unwrap_or(("B", 1));
         write!(f, "{}{name}", self.0 / scale)
+    }
+}
+
+impl From<Period> for Duration {
+    fn from(period: Period) -> Self {
+        period.duration()
     }
 }
 

@@ -10,13 +10,14 @@ use tideline::config::Config;
 use tideline::domain::{PartitionId, Source, Timestamp, partition_of};
 use tideline::generate::{Generator, UserNumber};
 use tideline::record::Outgoing;
+use tideline::settings::Period;
 
 /// One in so many records is written to a partition that isn't its user's.
 const MISROUTED: u64 = 1_000;
 /// How many records are sent before the feeder looks at the clock again.
 const STRIDE: u64 = 100;
 /// How long the broker may take nothing.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Period = Period::of_secs(300);
 
 pub struct Feeder {
     config: Config,

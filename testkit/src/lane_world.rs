@@ -15,9 +15,10 @@ use tideline::ingest::{Format, InputSpec};
 use tideline::record::{Message, Offset, Outgoing};
 use tideline::rules::Rules;
 use tideline::runtime::{
-    Board, Clock, EndBarrier, Job, Lane, LaneContext, LaneError, ReinitRequests, Settings, SimulatedTime, StepOutcome,
-    Stop, TopicFaults,
+    Board, Clock, EndBarrier, Job, Lane, LaneContext, LaneError, LaneSettings, ReinitRequests, SimulatedTime,
+    StepOutcome, Stop, TopicFaults,
 };
+use tideline::settings::Period;
 use tideline::state::PartitionRecord;
 
 pub const APP: Input = Input(0);
@@ -42,7 +43,7 @@ pub struct Options {
     /// Where the clock stands at first.
     pub now: Timestamp,
     pub poll_records: usize,
-    pub settings: Settings,
+    pub settings: LaneSettings,
 }
 
 impl Default for Options {
@@ -55,7 +56,7 @@ impl Default for Options {
             merchant_is_keyed: true,
             now: Timestamp::of_millis(START_MS + 1_000 * DAY_MS),
             poll_records: 1_000,
-            settings: Settings { name: "lane".to_owned(), ..Settings::default() },
+            settings: LaneSettings { name: "lane".to_owned(), ..LaneSettings::default() },
         }
     }
 }
@@ -82,9 +83,9 @@ impl World {
     /// The same log, seen by processes with other options, of `lanes` lanes.
     pub fn on(broker: Memory, options: Options, lanes: usize) -> Self {
         let (clock, time) = Clock::simulated(options.now);
-        let engine = Engine::new(engine::Settings {
+        let engine = Engine::new(engine::EngineSettings {
             rules: options.rules.clone(),
-            lateness_ms: HOUR_MS,
+            lateness: Period::of_secs(3_600),
             silent_after_ms: vec![None; 3],
             max_effects: options.max_effects,
             emit_from: None,

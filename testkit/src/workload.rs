@@ -3,21 +3,22 @@
 use std::sync::Arc;
 
 use prost::Message as _;
-use tideline::domain::{Body, DAY_MS, Event, EventId, HOUR_MS, Input, Origin, PartitionId, Source, Timestamp, UserId};
-use tideline::engine::{Engine, Handled, Partition, Settings};
+use tideline::domain::{Body, DAY_MS, Event, EventId, Input, Origin, PartitionId, Source, Timestamp, UserId};
+use tideline::engine::{Engine, EngineSettings, Handled, Partition};
 use tideline::ingest::protobuf::schema;
 use tideline::ingest::{Decoded, Decoder, Format, InputSpec};
 use tideline::record::{Coordinates, Header, Message};
 use tideline::rules::Rules;
+use tideline::settings::Period;
 
 /// Events a batch: what a lane folds between two commits.
 pub const BATCH: usize = 5_000;
 pub const START: i64 = 20_000 * DAY_MS;
 
 pub fn engine() -> Arc<Engine> {
-    Engine::new(Settings {
+    Engine::new(EngineSettings {
         rules: Rules::default(),
-        lateness_ms: HOUR_MS,
+        lateness: Period::of_secs(3_600),
         silent_after_ms: vec![None],
         max_effects: 10_000,
         emit_from: None,

@@ -7,13 +7,14 @@ use std::sync::Arc;
 use prost::Message as _;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use tideline::domain::{DAY_MS, Event, HOUR_MS, Input, Origin, PartitionId, Source, Timestamp, partition_of};
+use tideline::domain::{DAY_MS, Event, Input, Origin, PartitionId, Source, Timestamp, partition_of};
 use tideline::emit::{self, header};
-use tideline::engine::{Disposition, Effect, Engine, Handled, Partition, Settings};
+use tideline::engine::{Disposition, Effect, Engine, EngineSettings, Handled, Partition};
 use tideline::ingest::protobuf::schema;
 use tideline::ingest::{self, Decoded, Decoder, Format, InputSpec, Reject, RejectReason};
 use tideline::record::{Coordinates, Message as _, Outgoing, text_header};
 use tideline::rules::Rules;
+use tideline::settings::Period;
 
 use testkit::message::TestMessage;
 
@@ -208,9 +209,9 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let settings = Settings {
+        let settings = EngineSettings {
             rules: Rules::default(),
-            lateness_ms: HOUR_MS,
+            lateness: Period::of_secs(3_600),
             silent_after_ms: vec![None; Source::ALL.len() + 1],
             max_effects: 100,
             emit_from: None,

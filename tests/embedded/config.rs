@@ -2,7 +2,7 @@
 
 use tideline::config::{Config, ConfigError};
 use tideline::domain::Source;
-use tideline::runtime::{Mode, Settings};
+use tideline::runtime::{LaneSettings, Mode};
 
 const EXAMPLE: &str = include_str!("../../deploy/config.example.toml");
 
@@ -437,7 +437,7 @@ fn the_hosts_name_stands_for_an_instance_that_is_not_given_and_for_no_other() {
 #[test]
 fn the_defaults_are_those_of_the_parts() {
     let config = Config::default();
-    assert_eq!(config.lane_settings(Mode::Endless), Settings::default());
+    assert_eq!(config.lane_settings(Mode::Endless), LaneSettings::default());
     assert_eq!(config.telemetry_limits(), tideline::api::Limits::default());
     #[cfg(feature = "kafka")]
     {
@@ -453,7 +453,7 @@ fn the_parts_are_told_what_is_configured() {
                 \"64KiB\"";
     let config = Config::parse("test.toml", text).unwrap();
     let settings = config.engine_settings();
-    assert_eq!(settings.lateness_ms, 1_800_000);
+    assert_eq!(settings.lateness.millis(), 1_800_000);
     assert_eq!(settings.silent_after_ms, [Some(86_400_000), None, None]);
     // An erasure outlives what may be read late (the longest input), die, and be sent again (the dead letters).
     assert_eq!(settings.retention_ms, (14 + 14) * 86_400_000);

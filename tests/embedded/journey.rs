@@ -10,7 +10,7 @@ use tideline::config::Config;
 use tideline::domain::{PartitionId, Timestamp};
 use tideline::engine::Engine;
 use tideline::record::{Message, Outgoing};
-use tideline::runtime::{self, Board, Clock, Job, Mode, Settings, Stop};
+use tideline::runtime::{self, Board, Clock, Job, LaneSettings, Mode, Stop};
 
 use testkit::journey;
 
@@ -85,9 +85,9 @@ fn outputs_name_the_application_as_their_source() {
 fn run(config: &Config, broker: &Memory) {
     let until = Timestamp::parse(journey::UNTIL).unwrap();
     let settings =
-        Settings { mode: Mode::UntilEnd { until: Some(until), ignore_silent: false }, ..Settings::default() };
+        LaneSettings { mode: Mode::UntilEnd { until: Some(until), ignore_silent: false }, ..LaneSettings::default() };
     let engine = Engine::new(config.engine_settings()).unwrap();
-    let max_skew_ms = config.stream.max_skew.millis();
+    let max_skew_ms = config.stream.ingest.max_skew.millis();
     let (topics, inputs) = (config.topic_names(), config.input_specs());
     let job = Job::new(engine, topics, inputs, max_skew_ms, config.output_settings(), settings);
     let board = Board::default();

@@ -7,6 +7,7 @@ use tideline::domain::{Input, PartitionId, Timestamp};
 use tideline::pipeline::tally::Tally;
 use tideline::runtime::board::status::{LaneStatus, Phase, RestoreStage};
 use tideline::runtime::{Lane, LaneError, Mode, StepOutcome};
+use tideline::settings::{Period, Size};
 
 use testkit::lane_world::*;
 
@@ -107,7 +108,7 @@ fn a_failed_transaction_leaves_memory_as_it_was_and_the_outputs_of_a_run_without
     feed_some(&calm);
     calm.drain(&mut calm.lane(0));
     // With small batches much of what was read still waits in the merge when the fault comes.
-    for (fault, max_batch_records) in [
+    for (fault, batch_records) in [
         (Fault::AbortOnCommit, 100),
         (Fault::AbortOnCommit, 5),
         (Fault::SendRefused, 100),
@@ -117,7 +118,7 @@ fn a_failed_transaction_leaves_memory_as_it_was_and_the_outputs_of_a_run_without
         (Fault::OutcomeUnknown { applied: false }, 100),
         (Fault::OutcomeUnknown { applied: true }, 100),
     ] {
-        let world = World::new(|options| options.settings.max_batch_records = max_batch_records);
+        let world = World::new(|options| options.settings.batch_records = batch_records);
         feed_some(&world);
         let mut lane = world.lane(0);
         world.broker.inject(fault);
@@ -491,7 +492,7 @@ fn with_every_input_at_its_end_stream_time_follows_the_clock() {
     let now = Timestamp::of_millis(START_MS + 40 * DAY_MS);
     let world = World::new(|options| {
         (options.partitions, options.now) = (1, now);
-        options.settings.idle_reach = std::time::Duration::from_secs(60 * 86_400);
+        options.settings.idle_reach = Period::of_secs(60 * 86_400);
     });
     let users = users_on(P0, 1, 1);
     world.feed(APP, &payment(&users[0], "a", 0));
@@ -543,7 +544,7 @@ fn a_run_until_the_end_waits_for_what_lanes_forward_to_each_other_and_then_moves
 
 #[test]
 fn a_stop_commits_what_is_in_hand_and_leaves() {
-    let world = World::new(|options| options.settings.commit_interval = std::time::Duration::from_secs(3_600));
+    let world = World::new(|options| options.settings.commit_interval = Period::of_secs(3_600));
     feed_some(&world);
     let mut lane = world.lane(0);
     for _ in 0..50 {
@@ -561,8 +562,8 @@ fn a_stop_commits_what_is_in_hand_and_leaves() {
 fn a_batch_is_bounded_and_so_is_what_waits() {
     let world = World::new(|options| {
         (options.partitions, options.poll_records) = (1, 10);
-        options.settings.commit_interval = std::time::Duration::from_secs(3_600);
-        (options.settings.max_batch_records, options.settings.buffer_records) = (7, 20);
+        options.settings.commit_interval = Period::of_secs(3_600);
+        (options.settings.batch_records, options.settings.buffer_records) = (7, 20);
     });
     let user = &users_on(P0, 1, 1)[0];
     for n in 0..100 {
@@ -585,8 +586,8 @@ fn a_batch_is_bounded_and_so_is_what_waits() {
 #[test]
 fn a_batch_is_committed_once_its_outputs_hold_enough_bytes() {
     let world = World::new(|options| {
-        options.settings.commit_interval = std::time::Duration::from_secs(3_600);
-        (options.settings.max_batch_bytes, options.settings.turn_records) = (500, 1);
+        options.settings.commit_interval = Period::of_secs(3_600);
+        (options.settings.batch_bytes, options.settings.turn_records) = (Size::of_bytes(500), 1);
     });
     feed_some(&world);
     let mut lane = world.lane(0);

@@ -8,6 +8,7 @@ use tideline::broker::memory::Fault;
 use tideline::domain::PartitionId;
 use tideline::runtime::board::status::{LaneStatus, Phase, RestoreStage};
 use tideline::runtime::{Clock, Lane, LaneContext};
+use tideline::settings::Period;
 
 use super::spy::{At, Spy};
 use testkit::lane_world::*;
@@ -30,8 +31,8 @@ impl Real {
     /// one of which something was, `before`.
     fn after(change: impl FnOnce(&mut Options), before: impl FnOnce(&World)) -> Self {
         let mut world = World::new(|options| {
-            options.settings.poll_timeout = Duration::from_millis(1);
-            options.settings.restore_timeout = Duration::from_millis(1);
+            options.settings.poll_timeout = Period::of_millis(1);
+            options.settings.restore_timeout = Period::of_millis(1);
             change(options);
         });
         before(&world.again(1, |_| {}));
@@ -271,7 +272,7 @@ fn a_changelog_that_is_half_read_is_read_on_to_what_others_have_written_meanwhil
 fn a_failure_is_forgotten_when_its_partition_goes() {
     let world = World::new(|options| {
         options.partitions = 1;
-        options.settings.patience = Duration::from_secs(10);
+        options.settings.patience = Period::of_secs(10);
     });
     let spy = Spy::new(world.broker.clone());
     spy.fail(At::Changelog(P0), u64::MAX);

@@ -1,12 +1,11 @@
 //! Whom a process believes about the time, and what follows the clock where nothing comes.
 
-use std::time::Duration;
-
 use tideline::broker::Isolation;
 use tideline::broker::{Broker as _, BrokerTime, Topics};
 use tideline::domain::Timestamp;
 use tideline::record::Message;
 use tideline::runtime::ClockAgreement;
+use tideline::settings::Period;
 use tideline::telemetry::{reasons_not_ready, remarks};
 
 use super::refusals::refusal;
@@ -136,7 +135,7 @@ fn a_clock_that_jumps_while_it_is_followed_moves_nothing() {
 
 #[test]
 fn the_clocks_are_compared_again_every_hour() {
-    let world = world(|options| options.settings.idle_tick = Duration::from_secs(3_600));
+    let world = world(|options| options.settings.idle_tick = Period::of_secs(3_600));
     let (asked, clock) = (std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0)), world.context.clock.clone());
     let counted = asked.clone();
     world.broker.keep_time(move || {
@@ -190,8 +189,7 @@ fn a_pause_does_not_end_a_backfill() {
     let loaded = |pause_ms: u64| {
         let world = world(|options| {
             options.now = Timestamp::of_millis(START_MS + 300 * DAY_MS);
-            (options.settings.idle_after, options.settings.idle_tick) =
-                (Duration::from_secs(2), Duration::from_secs(1));
+            (options.settings.idle_after, options.settings.idle_tick) = (Period::of_secs(2), Period::of_secs(1));
         });
         let mut lane = world.lane(0);
         portion(&world, 0);

@@ -1,11 +1,10 @@
 //! Batches that can't be committed, or not as they are: tried less and less often, with less in them, and named all the
 //! while.
 
-use std::time::Duration;
-
 use tideline::broker::memory::{Fault, Memory};
 use tideline::runtime::Lane;
 use tideline::runtime::board::status::LaneStatus;
+use tideline::settings::Period;
 use tideline::telemetry::reasons_not_ready;
 
 use testkit::lane_world::*;
@@ -29,7 +28,7 @@ fn pass(world: &World, lane: &mut Lane<Memory>, ms: u64, mut look: impl FnMut())
 fn a_batch_that_cannot_succeed_is_written_less_and_less_often_and_failing_stands_until_a_commit_succeeds() {
     let world = World::new(|options| {
         options.partitions = 1;
-        options.settings.patience = Duration::from_secs(3_600);
+        options.settings.patience = Period::of_secs(3_600);
     });
     world.feed(APP, &payment("u1", "a", 0));
     (0..500).for_each(|_| world.broker.inject(Fault::AbortOnCommit));
@@ -77,7 +76,7 @@ fn a_slice_of_deadlines_that_was_not_taken_in_time_is_halved_too() {
     let world = World::new(|options| {
         (options.partitions, options.max_effects) = (1, 64);
         options.now = tideline::domain::Timestamp::of_millis(START_MS + 40 * DAY_MS);
-        options.settings.idle_reach = Duration::from_secs(60 * 86_400);
+        options.settings.idle_reach = Period::of_secs(60 * 86_400);
     });
     for n in 0..64 {
         world.feed(APP, &payment(&format!("u{n}"), &format!("e{n}"), n));

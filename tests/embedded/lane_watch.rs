@@ -8,6 +8,7 @@ use tideline::broker::Broker;
 use tideline::domain::PartitionId;
 use tideline::runtime::board::status::Cures;
 use tideline::runtime::{Call, Cause, Clock, Lane, LaneContext, LaneError, Stall, Watchdog};
+use tideline::settings::Period;
 
 use super::spy::{At, Spy};
 use testkit::lane_world::*;
@@ -27,7 +28,7 @@ impl Watched {
     fn new(change: impl FnOnce(&mut Options)) -> Self {
         let world = World::new(|options| {
             options.partitions = 1;
-            options.settings.stall_after = Duration::from_millis(AFTER_MS);
+            options.settings.stall_after = Period::of_millis(AFTER_MS);
             change(options);
         });
         world.feed(APP, &payment(&users_on(P0, 1, 1)[0], "first", 0));
@@ -78,7 +79,7 @@ fn deadlines_that_fire_are_a_step_forward_and_time_that_follows_the_clock_is_non
     let mut watched = Watched::new(|options| {
         options.now = tideline::domain::Timestamp::of_millis(START_MS + 5 * DAY_MS);
         options.max_effects = 2;
-        options.settings.idle_reach = Duration::from_secs(60 * 86_400);
+        options.settings.idle_reach = Period::of_secs(60 * 86_400);
     });
     for n in 0..8 {
         watched.world.feed(APP, &payment(&format!("u{n}"), &format!("e{n}"), n));
@@ -174,7 +175,7 @@ fn pending_offsets_are_named_and_the_last_to_commit_is_fenced_but_rarely() {
 
 #[test]
 fn an_input_that_is_waited_for_is_named() {
-    let mut watched = Watched::new(|options| options.settings.merge_wait = Duration::from_secs(3_600));
+    let mut watched = Watched::new(|options| options.settings.merge_wait = Period::of_secs(3_600));
     // The client says no more where that input ends.
     watched.spy.mute(MERCHANT);
     let user = &users_on(P0, 1, 1)[0];
@@ -219,7 +220,7 @@ fn hung(context: &LaneContext, partition: Option<PartitionId>, call: &str) -> bo
 
 #[test]
 fn a_call_that_does_not_return_is_named_while_it_lasts() {
-    let world = World::new(|options| options.settings.stall_after = Duration::from_millis(50));
+    let world = World::new(|options| options.settings.stall_after = Period::of_millis(50));
     for partition in [P0, P1] {
         world.feed(APP, &payment(&users_on(partition, 2, 1)[0], "a", 0));
     }
@@ -246,8 +247,8 @@ fn a_call_that_does_not_return_is_named_while_it_lasts() {
 #[test]
 fn a_call_that_never_returns_ends_the_run_which_names_it() {
     let world = World::new(|options| {
-        options.settings.stall_after = Duration::from_millis(50);
-        options.settings.patience = Duration::from_millis(300);
+        options.settings.stall_after = Period::of_millis(50);
+        options.settings.patience = Period::of_millis(300);
     });
     world.feed(APP, &payment(&users_on(P0, 2, 1)[0], "a", 0));
     let context = LaneContext { clock: Clock::system(), ..world.again(1, |_| {}).context };
@@ -263,6 +264,6 @@ fn a_call_that_never_returns_ends_the_run_which_names_it() {
         &context.stop,
     );
     let Err(LaneError::Hung { call: Call::SendOffsets, waited, .. }) = ended else { panic!("{ended:?}") };
-    assert!(waited > world.job.settings.patience);
+    assert!(waited > world.job.settings.patience.duration());
     spy.open(At::SendOffsets);
 }

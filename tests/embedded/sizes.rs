@@ -5,6 +5,7 @@ use tideline::broker::Isolation;
 use tideline::emit::header;
 use tideline::record::{Message, Outgoing, text_header};
 use tideline::runtime::Lane;
+use tideline::settings::Size;
 
 use super::spy::Spy;
 use testkit::lane_world::*;
@@ -27,7 +28,7 @@ fn headers_fill_the_buffer_of_an_input() {
     let world = World::new(|options| {
         options.partitions = 1;
         options.poll_records = 1;
-        options.settings.buffer_bytes = 100_000;
+        options.settings.buffer_bytes = Size::of_bytes(100_000);
     });
     for n in 0..50 {
         let event = payment("u1", &format!("e{n}"), n).json().to_string();
@@ -55,7 +56,7 @@ fn headers_fill_the_buffer_of_an_input() {
 fn a_record_with_a_key_of_megabytes_is_a_dead_letter_within_its_limit_and_what_follows_goes_on() {
     let world = World::new(|options| {
         options.partitions = 1;
-        options.settings.dead_letter_limit = 1_200_000;
+        options.settings.dead_letter_limit = Size::of_bytes(1_200_000);
     });
     for (key, header_bytes) in [(3 << 20, 0), (10, 3 << 20), (3 << 20, 3 << 20)] {
         produce(&world, vec![b'k'; key], header_bytes, b"{}".to_vec());

@@ -2,6 +2,7 @@
 
 use tideline::broker::kafka::GroupProtocol;
 use tideline::broker::kafka::admin::{Admin, TopicSettings, TopicStep, plan, wishes};
+use tideline::settings::Period;
 
 use testkit::application::await_that;
 
@@ -42,8 +43,8 @@ fn topics_are_planned_created_and_then_as_wished() {
 #[test]
 fn a_cluster_that_is_not_there_is_named() {
     let mut settings = settings(GroupProtocol::Classic);
-    settings.bootstrap_servers = "127.0.0.1:1".into();
-    settings.call_timeout = std::time::Duration::from_millis(500);
+    settings.bootstrap = "127.0.0.1:1".into();
+    settings.call_timeout = Period::of_millis(500);
     let error = Admin::new(settings).expect("an administration client").reach().expect_err("nobody is there");
     assert!(error.to_string().contains("127.0.0.1:1"), "{error}");
 }

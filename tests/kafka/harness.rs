@@ -8,6 +8,7 @@ use tideline::broker::kafka::{GroupProtocol, KafkaBroker, KafkaSettings, PlainPr
 use tideline::broker::{Broker as _, BrokerError, Topics};
 use tideline::domain::PartitionId;
 use tideline::record::{Message as _, Offset, Outgoing};
+use tideline::settings::Period;
 
 use testkit::conformance::{Harness, Isolation, Stored};
 use testkit::kafka_cluster::{Cluster, unique};
@@ -25,14 +26,14 @@ pub fn settings_for(cluster: &Cluster, protocol: GroupProtocol) -> KafkaSettings
     let filter = tracing_subscriber::EnvFilter::builder().with_default_directive(warnings).from_env_lossy();
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
     KafkaSettings {
-        bootstrap_servers: cluster.bootstrap_servers(),
+        bootstrap: cluster.bootstrap_servers(),
         group_id: unique("group"),
         group_protocol: protocol,
-        session_timeout: Duration::from_secs(6),
-        heartbeat_interval: Duration::from_millis(200),
-        transaction_timeout: Duration::from_secs(10),
-        retry_bound: Duration::from_secs(20),
-        no_progress_bound: Duration::from_secs(6),
+        session_timeout: Period::of_secs(6),
+        heartbeat_interval: Period::of_millis(200),
+        transaction_timeout: Period::of_secs(10),
+        retry_bound: Period::of_secs(20),
+        no_progress_bound: Period::of_secs(6),
         ..KafkaSettings::default()
     }
 }
@@ -91,7 +92,7 @@ impl KafkaHarness {
         let records = match isolation {
             Isolation::ReadUncommitted => read(&self.settings, Isolation::ReadUncommitted, Isolation::ReadUncommitted),
             Isolation::ReadCommitted => {
-                let hasty = KafkaSettings { no_progress_bound: Duration::from_secs(2), ..self.settings.clone() };
+                let hasty = KafkaSettings { no_progress_bound: Period::of_secs(2), ..self.settings.clone() };
                 match read(&hasty, Isolation::ReadCommitted, Isolation::ReadUncommitted) {
                     Err(BrokerError::NoProgress { .. }) => {
                         read(&self.settings, Isolation::ReadCommitted, Isolation::ReadCommitted)

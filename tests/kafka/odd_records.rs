@@ -97,7 +97,7 @@ fn odd_headers_and_records_of_megabytes_end_nobody_and_hold_nothing_up() {
     let reasons: Vec<_> = letters.iter().map(|(at, letter)| (*at, text(letter, header::REASON))).collect();
     let expected = [(1, "malformed"), (3, "malformed"), (4, "too_large"), (5, "too_large"), (6, "too_large")];
     assert_eq!(reasons, expected.map(|(at, reason)| (at, reason.to_owned())));
-    let limit = config.stream.dead_letter_limit.bytes();
+    let limit = config.stream.lanes.dead_letter_limit.bytes();
     for (at, letter) in &letters {
         assert!(letter.size() <= limit, "{at}: {} bytes", letter.size());
     }

@@ -16,8 +16,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 type Client = AdminClient<DefaultClientContext>;
 
 fn administer<T>(settings: &KafkaSettings, task: impl AsyncFnOnce(&Client) -> T) -> T {
-    let client: Client =
-        ClientConfig::new().set("bootstrap.servers", &settings.bootstrap_servers).create().expect("a client");
+    let client: Client = ClientConfig::new().set("bootstrap.servers", &settings.bootstrap).create().expect("a client");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(task(&client))
 }

@@ -1,9 +1,11 @@
 //! The producer's side beyond the laws: failures that only a real client has.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use tideline::broker::Compression;
 use tideline::broker::kafka::{GroupProtocol, KafkaSettings};
 use tideline::broker::{Broker, BrokerError, ChangelogReader, Producer, Transaction, TransactionError};
+use tideline::settings::{Period, Size};
 
 use super::harness::{Classic, KafkaHarness, settings};
 use testkit::conformance::{
@@ -13,7 +15,11 @@ use testkit::conformance::{
 #[test]
 fn a_record_that_is_not_written_fails_the_commit() {
     let harness = Classic(KafkaHarness::with(
-        KafkaSettings { max_message_bytes: 8 << 20, compression: "none".into(), ..settings(GroupProtocol::Classic) },
+        KafkaSettings {
+            max_message: Size::of_mib(8),
+            compression: Compression::None,
+            ..settings(GroupProtocol::Classic)
+        },
         1,
         1,
     ));
@@ -37,7 +43,7 @@ fn a_record_that_is_not_written_fails_the_commit() {
 #[test]
 fn a_topic_that_does_not_exist_fails_the_transaction() {
     let harness = Classic(KafkaHarness::with(
-        KafkaSettings { transaction_timeout: Duration::from_secs(3), ..settings(GroupProtocol::Classic) },
+        KafkaSettings { transaction_timeout: Period::of_secs(3), ..settings(GroupProtocol::Classic) },
         1,
         1,
     ));
@@ -51,7 +57,7 @@ fn a_topic_that_does_not_exist_fails_the_transaction() {
 #[test]
 fn a_transaction_that_outlived_its_time_is_fatal_and_the_id_can_be_taken_again() {
     let harness = Classic(KafkaHarness::with(
-        KafkaSettings { transaction_timeout: Duration::from_secs(1), ..settings(GroupProtocol::Classic) },
+        KafkaSettings { transaction_timeout: Period::of_secs(1), ..settings(GroupProtocol::Classic) },
         1,
         1,
     ));
@@ -81,7 +87,7 @@ fn a_transaction_that_outlived_its_time_is_fatal_and_the_id_can_be_taken_again()
 #[test]
 fn a_restore_behind_an_open_transaction_fails_and_names_it() {
     let harness = Classic(KafkaHarness::with(
-        KafkaSettings { no_progress_bound: Duration::from_secs(2), ..settings(GroupProtocol::Classic) },
+        KafkaSettings { no_progress_bound: Period::of_secs(2), ..settings(GroupProtocol::Classic) },
         1,
         1,
     ));

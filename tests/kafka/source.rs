@@ -6,6 +6,7 @@ use tideline::broker::kafka::{GroupProtocol, KafkaSettings};
 use tideline::broker::{Broker, BrokerError, Polled, Producer, Source, Transaction};
 use tideline::domain::Input;
 use tideline::record::{Message, Offset};
+use tideline::settings::Period;
 
 use super::harness::{Classic, KafkaHarness, Kip848, settings};
 use testkit::conformance::{Harness, I0, I1, Member, P0, commit_of, committed, feed, producer, record, wait_for};
@@ -39,7 +40,7 @@ fn an_assignor_that_splits_partitions_is_refused_on_the_classic_protocol() {
 fn an_assignor_that_splits_partitions_is_refused_under_kip_848() {
     check_refused(KafkaSettings {
         assignor: "uniform".into(),
-        no_progress_bound: Duration::from_secs(1),
+        no_progress_bound: Period::of_secs(1),
         ..settings(GroupProtocol::Consumer)
     });
 }
@@ -81,9 +82,9 @@ fn what_is_in_hand_is_committed_before_partitions_are_let_go_under_kip_848() {
 fn a_member_that_was_silent_for_too_long_is_told_that_its_partitions_are_lost() {
     let harness = Classic(KafkaHarness::with(
         KafkaSettings {
-            session_timeout: Duration::from_secs(2),
-            max_poll_interval: Duration::from_secs(2),
-            heartbeat_interval: Duration::from_millis(200),
+            session_timeout: Period::of_secs(2),
+            max_poll_interval: Period::of_secs(2),
+            heartbeat_interval: Period::of_millis(200),
             ..settings(GroupProtocol::Classic)
         },
         1,

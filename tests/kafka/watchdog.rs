@@ -1,11 +1,10 @@
 //! What stands open on a real broker, and is named, and ended where it is ours to end.
 
-use std::time::Duration;
-
 use tideline::broker::kafka::{GroupProtocol, KafkaBroker, KafkaProducer, KafkaSettings};
 use tideline::broker::{Broker, Producer, Transaction};
 use tideline::domain::PartitionId;
 use tideline::record::Outgoing;
+use tideline::settings::Period;
 
 use testkit::application::{Application, Process, Setup, await_that};
 use testkit::kafka_cluster::{Cluster, unique};
@@ -13,7 +12,7 @@ use testkit::verdict::Events;
 
 /// Somebody writes to a topic in a transaction, and neither commits nor aborts it; nor does the broker, for now.
 fn leave_open(application: &Application, id: &str, topic: &str) -> KafkaProducer {
-    let settings = KafkaSettings { transaction_timeout: Duration::from_secs(600), ..application.settings() };
+    let settings = KafkaSettings { transaction_timeout: Period::of_secs(600), ..application.settings() };
     let broker = KafkaBroker::new(settings, application.config.topic_names()).expect("sound settings");
     let mut producer = broker.producer(id).expect("a producer");
     let mut transaction = producer.begin().expect("begin");

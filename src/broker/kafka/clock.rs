@@ -49,8 +49,9 @@ impl SegmentRoller {
         partition: PartitionId,
     ) -> Result<BrokerTime, BrokerError> {
         self.with(settings, |producer| {
-            let latest =
-                || native::latest_time(producer.client(), &topics.changelog, partition.0, settings.call_timeout);
+            let latest = || {
+                native::latest_time(producer.client(), &topics.changelog, partition.0, settings.call_timeout.duration())
+            };
             // Never later than what is there, or it would pass for the latest itself.
             let stamp = latest().map_or(EARLY, |(_, time)| time.max(EARLY));
             let offset = producer.write(&topics.touch(&topics.changelog, partition, Some(stamp)).into())?;

@@ -12,8 +12,8 @@ pub(super) struct Deadline {
 
 impl Deadline {
     #[expect(clippy::disallowed_methods, reason = "a wait for a real broker is measured in real time")]
-    pub fn after(limit: Duration) -> Self {
-        Self { since: Instant::now(), limit }
+    pub fn after(limit: impl Into<Duration>) -> Self {
+        Self { since: Instant::now(), limit: limit.into() }
     }
 
     pub fn elapsed(&self) -> Duration {
@@ -30,7 +30,7 @@ impl Deadline {
 
     /// Before something is tried again.
     #[expect(clippy::disallowed_methods, reason = "the client tells nobody when trying again will help")]
-    pub fn pause(&self, pause: Duration) {
-        std::thread::sleep(pause.min(self.left()));
+    pub fn pause(&self, pause: impl Into<Duration>) {
+        std::thread::sleep(pause.into().min(self.left()));
     }
 }

@@ -123,7 +123,7 @@ mod tests {
     fn through_the_client(record: &Outgoing) -> KafkaMessage {
         let cluster = MockCluster::new(1).expect("a cluster");
         cluster.create_topic(&record.topic, 1, 1).expect("a topic");
-        let settings = KafkaSettings { bootstrap_servers: cluster.bootstrap_servers(), ..KafkaSettings::default() };
+        let settings = KafkaSettings { bootstrap: cluster.bootstrap_servers(), ..KafkaSettings::default() };
         PlainProducer::new(settings.clone()).expect("a producer").write(record).expect("written");
         let consumer: BaseConsumer = settings.reader(Isolation::ReadCommitted).create().expect("a consumer");
         let mut list = rdkafka::TopicPartitionList::new();

@@ -22,7 +22,7 @@ use self::view::Viewer;
 use super::{ConfigFlag, UsageError, signals};
 use crate::api::{ApiState, ROUTES, Registry, Server};
 use crate::broker::memory::{Memory, MemorySettings};
-use crate::config::{Config, ConfigError, LogLevel};
+use crate::config::{Config, LogLevel};
 use crate::generate::{Generator, Settings};
 use crate::runtime::{self, Board, Clock, Job, LaneError, Mode, Stop};
 use crate::telemetry;
@@ -70,7 +70,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<()> {
     let settings = args.settings()?;
     // A table and lines of a log don't share a screen; what matters is on the table.
     telemetry::init_logging(config.telemetry.log_format, config.telemetry.log_level.min(LogLevel::Warn));
-    let job = config.job(Mode::Endless).map_err(ConfigError::of_rules)?;
+    let job = config.job(Mode::Endless)?;
     let broker = open(args, &config)?;
     let stop = Stop::default();
     signals::stop_on_signals(stop.clone())?;

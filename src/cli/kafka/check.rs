@@ -52,7 +52,7 @@ fn examine_partitions(config: &Config) -> Result<Vec<(PartitionId, Refusal)>> {
     let broker = KafkaBroker::new(config.kafka_settings(), config.topic_names())?;
     let mut refused = Vec::new();
     for partition in (0..config.topics.partitions).map(PartitionId) {
-        let examined = runtime::examine(&broker, partition, config.stream.restore_timeout.duration());
+        let examined = runtime::examine(&broker, partition, config.stream.lanes.restore_timeout.duration());
         let refusal = examined.with_context(|| format!("examine partition {partition}"))?;
         refused.extend(refusal.map(|refusal| (partition, refusal)));
     }

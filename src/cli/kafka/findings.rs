@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::broker::GroupProtocol;
 use crate::broker::kafka::admin::TopicFacts;
-use crate::config::{Config, GroupProtocol};
+use crate::config::Config;
 use crate::settings::Period;
 
 /// One finding.

@@ -6,7 +6,7 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 
 use super::lines::Lines;
 use super::remarks::{Holding, Place, Remarks};
@@ -114,8 +114,7 @@ impl Player {
         let mut settings = config.engine_settings();
         settings.partitions = 1;
         settings.ignore_silent = time.ignore_silent;
-        let engine =
-            Engine::new(settings).map_err(|faults| anyhow!("the rules are not sound: {}", faults.join("; ")))?;
+        let engine = Engine::new(settings)?;
         let mut output = config.output_settings();
         output.format = OutputFormat::Json;
         let specs = config.input_specs();
@@ -123,7 +122,11 @@ impl Player {
             .iter()
             // A file is one partition without keys, so every event is at home.
             .map(|spec| {
-                Decoder::new(ingest::InputSpec { keyed: true, ..spec.clone() }, 1, config.stream.max_skew.millis())
+                Decoder::new(
+                    ingest::InputSpec { keyed: true, ..spec.clone() },
+                    1,
+                    config.stream.ingest.max_skew.millis(),
+                )
             })
             .map(Arc::new)
             .collect();
@@ -139,10 +142,10 @@ impl Player {
             now: time.now,
             remarks: Remarks::new(time.now.is_none().then_some(time.machine)),
             ignore_silent: time.ignore_silent,
-            lateness_ms: config.stream.lateness.millis(),
-            install_every: config.stream.batch_records,
+            lateness_ms: config.stream.engine.lateness.millis(),
+            install_every: config.stream.lanes.batch_records,
             dead_letter_topic: config.topics.dead_letters.clone(),
-            dead_letter_limit: config.stream.dead_letter_limit.bytes(),
+            dead_letter_limit: config.stream.lanes.dead_letter_limit.bytes(),
             merge: Merge::new(readers.len(), NO_WAIT),
             readers,
             partition: Partition::new(Arc::clone(&engine)),

@@ -178,7 +178,7 @@ impl<B: Broker> Lane<B> {
     /// What the settings let a batch hold.
     fn most(&self) -> BatchSize {
         let (settings, effects) = (&self.job.settings, self.job.engine.settings().max_effects);
-        BatchSize { records: settings.max_batch_records, bytes: settings.max_batch_bytes, effects }
+        BatchSize { records: settings.batch_records, bytes: settings.batch_bytes.bytes(), effects }
     }
 
     fn count(&self, change: impl FnOnce(&mut Transactions)) {

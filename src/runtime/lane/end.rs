@@ -47,7 +47,7 @@ impl<B: Broker> Lane<B> {
     /// Asks every partition for the last move of a run until the end; true once all have made it.
     fn ask_last_move(&mut self) -> bool {
         let Mode::UntilEnd { until: Some(until), .. } = self.job.settings.mode else { return true };
-        let stream_time = until.plus_millis(self.job.engine.settings().lateness_ms);
+        let stream_time = until.plus_millis(self.job.engine.settings().lateness.millis());
         let mut all_asked = true;
         for serving in self.partitions.values_mut().filter_map(PartitionSlot::as_active_mut) {
             if !std::mem::replace(&mut serving.is_finishing, true) {

@@ -119,7 +119,7 @@ fn may_be_tried_again(error: &LaneError) -> bool {
 impl<B: Broker> Lane<B> {
     /// A commit may not be tried again for that long at least.
     pub(in crate::runtime) fn rest_at_least(&mut self, wait: Duration, now_ms: u64) {
-        let wait = wait.min(self.job.settings.retry_backoff_max);
+        let wait = wait.min(self.job.settings.retry_backoff_max.duration());
         self.no_batch_before_ms = self.no_batch_before_ms.max(now_ms + millis(wait));
     }
 
@@ -154,7 +154,7 @@ impl<B: Broker> Lane<B> {
         error: LaneError,
         now_ms: u64,
     ) -> Result<(), LaneError> {
-        let cause = self.failures.failed(activity, error, now_ms, self.job.settings.patience)?;
+        let cause = self.failures.failed(activity, error, now_ms, self.job.settings.patience.duration())?;
         tracing::warn!(lane = self.index, "{cause}; trying again");
         self.context.board.lane(self.index, |lane| lane.trouble = Some(cause));
         Ok(())

@@ -221,13 +221,13 @@ impl<B: Broker> Lane<B> {
         }
         if now_ms < self.not_before_ms {
             let rest = Duration::from_millis(self.not_before_ms - now_ms);
-            return Action::Poll(rest.min(self.job.settings.poll_timeout));
+            return Action::Poll(rest.min(self.job.settings.poll_timeout.duration()));
         }
         if self.must_recover() {
             // Between two polls, so that the group is answered.
             let is_turn = std::mem::replace(&mut self.next, LoopTurn::Restore) != LoopTurn::Poll;
             self.next = if is_turn { LoopTurn::Poll } else { LoopTurn::Restore };
-            return if is_turn { Action::Recover } else { Action::Poll(self.job.settings.restore_timeout) };
+            return if is_turn { Action::Recover } else { Action::Poll(self.job.settings.restore_timeout.duration()) };
         }
         if self.is_commit_due(now_ms) {
             return Action::Commit;
@@ -429,7 +429,7 @@ impl<B: Broker> Lane<B> {
     fn room(&self) -> usize {
         let consumed: usize =
             self.partitions.values().filter_map(PartitionSlot::as_active).map(PartitionTask::consumed).sum();
-        self.batch_limit.records(self.job.settings.max_batch_records).saturating_sub(consumed)
+        self.batch_limit.records(self.job.settings.batch_records).saturating_sub(consumed)
     }
 
     fn is_commit_due(&self, now_ms: u64) -> bool {
@@ -441,13 +441,13 @@ impl<B: Broker> Lane<B> {
             || serving().any(PartitionTask::must_commit)
             || serving().any(PartitionTask::is_awaited)
             || serving().map(PartitionTask::staged_bytes).sum::<usize>()
-                >= self.batch_limit.bytes(settings.max_batch_bytes)
+                >= self.batch_limit.bytes(settings.batch_bytes.bytes())
     }
 
     /// How long a poll may wait: not at all if there is something to do, and never past the end of a batch.
     fn poll_timeout(&mut self, now_ms: u64) -> Duration {
         let settings = &self.job.settings;
-        let mut timeout = settings.poll_timeout;
+        let mut timeout = settings.poll_timeout.duration();
         if let Some(batch) = &self.batch {
             let left = millis(settings.commit_interval).saturating_sub(now_ms.saturating_sub(batch.began_ms));
             timeout = timeout.min(Duration::from_millis(left));
@@ -460,7 +460,7 @@ impl<B: Broker> Lane<B> {
         for held in self.partitions.values_mut() {
             match held {
                 // It is asked for again after the poll.
-                PartitionSlot::Restoring(_) => timeout = timeout.min(settings.restore_timeout),
+                PartitionSlot::Restoring(_) => timeout = timeout.min(settings.restore_timeout.duration()),
                 PartitionSlot::Active(serving) => {
                     if rest_ms == 0 && serving.has_work(flow_ms, limit) {
                         return Duration::ZERO;

@@ -109,7 +109,7 @@ impl<B: Broker> Lane<B> {
                 partition = partition.0,
                 "its front has not moved for stream.patience, {:?}, while records are forwarded: nobody waits for it any more, \
                  and what it still forwards comes late; look at the member that has it",
-                self.job.settings.patience
+                self.job.settings.patience.duration()
             );
         }
     }

@@ -61,7 +61,7 @@ impl<B: Broker> Resetter<B> {
                 source.close();
                 return Err(ResetError::OthersLive { owned: owned.len(), all, waited: wait });
             }
-            source.poll(job.settings.poll_timeout, &mut polled)?;
+            source.poll(job.settings.poll_timeout.duration(), &mut polled)?;
             for told in polled.drain(..) {
                 match told {
                     Polled::Assigned(partitions) => owned.extend(partitions),
@@ -103,7 +103,7 @@ impl<B: Broker> Resetter<B> {
                 self.broker.fence(&writer)?;
             }
         }
-        Ok(Survey::of(&self.broker, partition, self.job.settings.restore_timeout)?)
+        Ok(Survey::of(&self.broker, partition, self.job.settings.restore_timeout.duration())?)
     }
 
     fn commit(

@@ -90,7 +90,7 @@ fn of_topic<'a>(inputs: &'a [InputPosition], topics: &Topics, input: Input) -> O
 }
 
 fn letter(message: Option<&impl Message>, reject: &Reject, at: &Coordinates, job: &Job) -> Outgoing {
-    let (topic, limit) = (&job.topics.dead_letters, job.settings.dead_letter_limit);
+    let (topic, limit) = (&job.topics.dead_letters, job.settings.dead_letter_limit.bytes());
     let whole = message.and_then(|message| guarded(|| emit::dead_letter(message, reject, at, topic, limit)).ok());
     whole.unwrap_or_else(|| emit::bare_letter(reject, at, topic))
 }

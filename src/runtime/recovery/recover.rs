@@ -187,7 +187,7 @@ impl<B: Broker> Recovery<B> {
     fn last_written(&self, partition: PartitionId) -> Result<Option<CommitMetadata>, LaneError> {
         let _calling = self.context.calling(Some(partition), Call::ReadChangelog);
         let mut changelog = self.context.broker.changelog(partition)?;
-        let timeout = self.context.clock.wait(self.context.job.settings.restore_timeout);
+        let timeout = self.context.clock.wait(self.context.job.settings.restore_timeout.duration());
         let mut record = None;
         let mut take = |it: ChangelogRecord<'_>| {
             if it.key == PartitionRecord::KEY {

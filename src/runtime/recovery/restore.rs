@@ -190,7 +190,7 @@ impl<B: Broker> Restore<B> {
 
     fn read(&mut self) -> Result<Step, LaneError> {
         let Some(PartialRead { changelog, found, .. }) = &mut self.partial else { return Ok(Step::AskWriters) };
-        let timeout = self.context.clock.wait(self.context.job.settings.restore_timeout);
+        let timeout = self.context.clock.wait(self.context.job.settings.restore_timeout.duration());
         let (mut records, mut damage) = (0, None);
         let calling = self.context.calling(Some(self.partition), Call::ReadChangelog);
         let read = changelog.read(timeout, &mut |record| {

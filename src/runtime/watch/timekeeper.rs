@@ -13,7 +13,7 @@ use crate::domain::{PartitionId, Timestamp};
 use crate::runtime::board::clock_agreement::ClockAgreement;
 use crate::runtime::board::status::Board;
 use crate::runtime::clock::Clock;
-use crate::runtime::settings::{Settings, millis};
+use crate::runtime::settings::{LaneSettings, millis};
 
 /// Why stream time may follow no clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +49,7 @@ struct Comparison {
 }
 
 impl Timekeeper {
-    pub fn new(max_skew_ms: i64, settings: &Settings) -> Self {
+    pub fn new(max_skew_ms: i64, settings: &LaneSettings) -> Self {
         Self {
             max_skew_ms,
             every_ms: millis(settings.clock_check),
@@ -247,7 +247,7 @@ mod tests {
     #[test]
     fn a_clock_that_has_jumped_is_not_followed_until_it_is_compared_again() {
         let (clock, time) = Clock::simulated(Timestamp::of_millis(1_000_000));
-        let (settings, board) = (Settings::default(), Board::default());
+        let (settings, board) = (LaneSettings::default(), Board::default());
         let keeper = Timekeeper::new(1_000, &settings);
         assert_eq!(keeper.idle_now(&clock), Err(ClockDoubt::Unknown));
         let agrees = || ClockAgreement::Agrees { ahead_ms: 0 };

@@ -70,7 +70,8 @@ impl<B: Broker> TopicWatch<B> {
 
     /// Looks now and then until it is over.
     pub(in crate::runtime) fn watch(mut self, is_over: &AtomicBool) {
-        let pause = (self.job.settings.topic_check / 4).clamp(Duration::from_millis(5), Duration::from_millis(500));
+        let pause =
+            (self.job.settings.topic_check.duration() / 4).clamp(Duration::from_millis(5), Duration::from_millis(500));
         while !is_over.load(Ordering::Relaxed) {
             self.look();
             std::thread::park_timeout(pause);

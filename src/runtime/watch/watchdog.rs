@@ -72,7 +72,8 @@ impl<B: Broker> Watchdog<B> {
 
     /// Looks now and then until it is over, or a call has hung for so long that only the end of the process can help.
     pub(in crate::runtime) fn watch(mut self, is_over: &AtomicBool) -> Option<LaneError> {
-        let pause = (self.job.settings.stall_after / 4).clamp(Duration::from_millis(5), Duration::from_secs(1));
+        let pause =
+            (self.job.settings.stall_after.duration() / 4).clamp(Duration::from_millis(5), Duration::from_secs(1));
         while !is_over.load(Ordering::Relaxed) {
             self.look();
             if let Some(error) = self.hung_for_good() {
@@ -90,7 +91,7 @@ impl<B: Broker> Watchdog<B> {
         let waited = Duration::from_millis(now_ms.saturating_sub(oldest.since_ms));
         let OpenCall { lane, call, .. } = oldest;
         let advice = Cause::HungCall.advice();
-        (waited > self.job.settings.patience).then_some(LaneError::Hung { lane, call, waited, advice })
+        (waited > self.job.settings.patience.duration()).then_some(LaneError::Hung { lane, call, waited, advice })
     }
 
     /// Takes in what the broker has said, names what stands still, and asks about what may.

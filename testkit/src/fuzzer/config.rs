@@ -85,7 +85,7 @@ impl Target for Text {
 
 /// What is accepted can be run, and reads back as it was.
 fn sound(config: &Config) -> Result<&'static str, String> {
-    Engine::new(config.engine_settings()).map_err(|faults| format!("accepted, but {faults:?}"))?;
+    Engine::new(config.engine_settings()).map_err(|faults| format!("accepted, but {faults}"))?;
     config.input_specs();
     config.topic_names();
     let text = toml::to_string(config).map_err(|error| format!("accepted, but can't be written: {error}"))?;

@@ -8,10 +8,13 @@ use std::sync::Arc;
 
 use tideline::domain::{Body, DAY_MS, Event, HOUR_MS, Input, PartitionId, Source, Timestamp, UserId};
 use tideline::emit::{Emitter, Output, OutputFormat};
-use tideline::engine::{AnnouncementKind, Disposition, Effect, Engine, Handled, Partition, Previous, Settings, Slice};
+use tideline::engine::{
+    AnnouncementKind, Disposition, Effect, Engine, EngineSettings, Handled, Partition, Previous, Slice,
+};
 use tideline::ingest::RejectReason;
 use tideline::record::Coordinates;
 use tideline::rules::Rules;
+use tideline::settings::Period;
 
 pub const PARTITIONS: i32 = 4;
 /// One a source, and `rekey`.
@@ -247,9 +250,9 @@ pub fn engine(silent_after_ms: Option<i64>) -> Arc<Engine> {
     let mut rules = Rules::default();
     rules.rungs[1].amount = 100;
     rules.rungs[1].scenes = 2;
-    let settings = Settings {
+    let settings = EngineSettings {
         rules,
-        lateness_ms: HOUR_MS,
+        lateness: Period::of_secs(3_600),
         silent_after_ms: vec![silent_after_ms; INPUTS],
         max_effects: 3,
         emit_from: None,

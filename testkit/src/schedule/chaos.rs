@@ -1,12 +1,11 @@
 //! Lanes that come and go while their world breaks.
 
-use std::time::Duration;
-
 use tideline::broker::Broker as _;
 use tideline::broker::memory::{Fault, Memory};
 use tideline::domain::PartitionId;
 use tideline::runtime::board::status::{LaneStatus, Phase};
 use tideline::runtime::{Lane, LaneError, StepOutcome, TopicWatch};
+use tideline::settings::Period;
 
 use super::Counts;
 use super::dice::Dice;
@@ -34,16 +33,16 @@ pub fn options(options: &mut Options, merge_wait_ms: u64) {
     options.max_effects = 3;
     options.poll_records = 40;
     let settings = &mut options.settings;
-    settings.commit_interval = Duration::from_millis(20);
-    settings.max_batch_records = 30;
+    settings.commit_interval = Period::of_millis(20);
+    settings.batch_records = 30;
     settings.turn_records = 9;
     settings.buffer_records = 12;
-    settings.merge_wait = Duration::from_millis(merge_wait_ms);
-    settings.retry_backoff = Duration::from_millis(3);
-    settings.topic_check = Duration::from_millis(20);
-    settings.retry_backoff_max = Duration::from_millis(50);
+    settings.merge_wait = Period::of_millis(merge_wait_ms);
+    settings.retry_backoff = Period::of_millis(3);
+    settings.topic_check = Period::of_millis(20);
+    settings.retry_backoff_max = Period::of_millis(50);
     // The idle clock is off.
-    settings.idle_after = Duration::MAX;
+    settings.idle_after = Period::of_millis(u64::MAX);
 }
 
 /// One process with one lane.

@@ -76,7 +76,7 @@ fn an_erased_user_is_gone_and_comes_back_as_another() {
 #[test]
 fn an_erasure_is_remembered_from_when_it_came_on() {
     let late = settings(Rules::default());
-    let unlimited = tideline::engine::Settings { retention_ms: i64::MAX, ..late.clone() };
+    let unlimited = tideline::engine::EngineSettings { retention_ms: i64::MAX, ..late.clone() };
     // What the erasure comes at, and how long it suppresses what is older than it.
     for (settings, came, suppresses_at) in [(late, 40, &[41, 69][..]), (unlimited, 1, &[2, 170])] {
         let mut partition = partition(settings.clone());
@@ -124,7 +124,7 @@ fn a_new_generation_of_rules_re_evaluates_every_user_in_slices() {
 
     let mut rules = Rules { generation: 2, ..Rules::default() };
     rules.rungs[1].active_days = 2;
-    let sliced = tideline::engine::Settings { max_effects: 2, ..settings(rules.clone()) };
+    let sliced = tideline::engine::EngineSettings { max_effects: 2, ..settings(rules.clone()) };
     let mut new = restored(&old, sliced.clone());
     signals.clear();
     advance(&mut new, day(1), &mut signals);
@@ -182,7 +182,7 @@ fn a_tier_keeps_the_name_that_it_was_announced_under_whatever_becomes_of_the_lad
         let mut announced = Vec::new();
         for rules in changes {
             // One user a slice, and a restart after each.
-            let settings = tideline::engine::Settings { max_effects: 1, ..settings(rules.clone()) };
+            let settings = tideline::engine::EngineSettings { max_effects: 1, ..settings(rules.clone()) };
             let engine = Engine::new(settings.clone()).unwrap();
             let emitter = emitter(&engine);
             let mut effects = Vec::new();
@@ -231,7 +231,7 @@ fn a_stage_that_new_rules_would_not_have_announced_is_not_taken_back() {
 fn at_one_instant_users_come_in_order_and_of_each_the_tier_before_the_stage() {
     for max_effects in [1, 100] {
         let rules = Rules { zone: "UTC".to_owned(), ..Rules::default() };
-        let mut partition = partition(tideline::engine::Settings { max_effects, ..settings(rules) });
+        let mut partition = partition(tideline::engine::EngineSettings { max_effects, ..settings(rules) });
         let mut signals = Vec::new();
         // The rung is lost 37 days after the payment's; a loan's due date makes the warning wait for the same midnight.
         for (n, name) in ["u2", "u1"].into_iter().enumerate() {
@@ -252,7 +252,7 @@ fn at_one_instant_users_come_in_order_and_of_each_the_tier_before_the_stage() {
 #[test]
 fn outputs_older_than_emit_from_are_folded_in_silence() {
     let mut signals = Vec::new();
-    let from = tideline::engine::Settings { emit_from: Some(day(3)), ..settings(Rules::default()) };
+    let from = tideline::engine::EngineSettings { emit_from: Some(day(3)), ..settings(Rules::default()) };
     let mut partition = partition(from);
     for n in 0..5 {
         handle(&mut partition, &payment(n, day(n as i64)), &mut signals);

@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 use tideline::domain::{Body, DAY_MS, Event, EventId, HOUR_MS, Input, Origin, Source, Timestamp, Token, UserId};
-use tideline::engine::{Disposition, Effect, Engine, Handled, Partition, Settings};
+use tideline::engine::{Disposition, Effect, Engine, EngineSettings, Handled, Partition};
 use tideline::rules::Rules;
 use tideline::state::codec::Header;
 use tideline::state::{InputPosition, PartitionRecord, Population};
@@ -24,7 +24,7 @@ enum Deed {
 
 /// A lane of one partition, as far as the core sees it.
 struct Lane {
-    settings: Settings,
+    settings: EngineSettings,
     partition: Partition,
     /// Events handled: committed, and with those in hand.
     committed: usize,
@@ -41,7 +41,7 @@ struct Done {
 }
 
 impl Lane {
-    fn new(settings: Settings) -> Self {
+    fn new(settings: EngineSettings) -> Self {
         let partition = Partition::new(Engine::new(settings.clone()).unwrap());
         Self { settings, partition, committed: 0, next: 0, done: Done::default(), in_hand: Done::default() }
     }
@@ -70,7 +70,7 @@ impl Lane {
     }
 
     /// Whoever comes next finds what is committed, and nothing else.
-    fn restart(&mut self, settings: Settings) {
+    fn restart(&mut self, settings: EngineSettings) {
         self.partition.discard();
         let position = |source: Source| InputPosition { topic: source.as_str().into(), ..InputPosition::default() };
         let mut record = PartitionRecord { inputs: Source::ALL.map(position).to_vec(), ..PartitionRecord::default() };
@@ -112,7 +112,7 @@ impl Lane {
                 && let Some(rules) = rules.take()
             {
                 self.commit();
-                self.restart(Settings { rules, ..self.settings.clone() });
+                self.restart(EngineSettings { rules, ..self.settings.clone() });
             }
             self.handle(&events[self.next]);
         }
@@ -201,7 +201,7 @@ proptest! {
         silent_after in prop::option::of(2 * HOUR_MS..60 * DAY_MS),
         change_at in 0..100usize,
     ) {
-        let settings = |max_effects| Settings {
+        let settings = |max_effects| EngineSettings {
             silent_after_ms: vec![None, silent_after, None, None],
             max_effects,
             ..settings(Rules::default())

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use tideline::domain::{Body, DAY_MS, Event, EventId, HOUR_MS, Origin, Source, Timestamp, UserId};
-use tideline::engine::{Disposition, Engine, Settings};
+use tideline::engine::{Disposition, Engine, EngineSettings};
 use tideline::rules::Rules;
+use tideline::settings::Period;
 
 use super::{advance, emitter, handle, json_of, partition, restored, settings};
 
@@ -40,7 +41,7 @@ proptest! {
 
     #[test]
     fn no_two_outputs_have_one_id_whoever_comes_back(deeds in deeds(), retention_ms in 1..20 * DAY_MS) {
-        let settings = Settings { retention_ms, lateness_ms: HOUR_MS, ..settings(Rules::default()) };
+        let settings = EngineSettings { retention_ms, lateness: Period::of_secs(3_600), ..settings(Rules::default()) };
         let emitter = emitter(&Engine::new(settings.clone()).unwrap());
         let mut live = partition(settings);
         let mut signals = Vec::new();
@@ -68,7 +69,7 @@ fn an_erasure_outlives_the_letters_of_its_user() {
     let config = tideline::config::Config::default();
     let memory = config.engine_settings().retention_ms;
     assert_eq!(memory, 21 * DAY_MS);
-    let settings = Settings { retention_ms: memory, ..settings(Rules::default()) };
+    let settings = EngineSettings { retention_ms: memory, ..settings(Rules::default()) };
     let mut live = partition(settings.clone());
     let mut signals = Vec::new();
     handle(&mut live, &event(1, 1, 0, payment()), &mut signals);
@@ -84,7 +85,7 @@ fn an_erasure_outlives_the_letters_of_its_user() {
 
 #[test]
 fn an_erasure_is_remembered_for_longer_once_retentions_grow() {
-    let with = |days: i64| Settings { retention_ms: days * DAY_MS, ..settings(Rules::default()) };
+    let with = |days: i64| EngineSettings { retention_ms: days * DAY_MS, ..settings(Rules::default()) };
     let mut before = partition(with(7));
     let mut signals = Vec::new();
     handle(&mut before, &event(1, 1, 0, Body::UserErased), &mut signals);
@@ -106,7 +107,7 @@ fn an_erasure_is_remembered_for_longer_once_retentions_grow() {
 
 #[test]
 fn an_erasure_is_never_too_old_and_what_it_suppresses_does_not_die_again() {
-    let settings = Settings { retention_ms: 400 * DAY_MS, ..settings(Rules::default()) };
+    let settings = EngineSettings { retention_ms: 400 * DAY_MS, ..settings(Rules::default()) };
     let mut live = partition(settings);
     let mut signals = Vec::new();
     let year = 365 * DAY_MS;

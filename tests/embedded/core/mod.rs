@@ -10,17 +10,20 @@ mod vectors;
 use std::sync::Arc;
 
 use serde_json::Value;
-use tideline::domain::{DAY_MS, Event, HOUR_MS, Input, PartitionId, Source, Timestamp};
+use tideline::domain::{DAY_MS, Event, Input, PartitionId, Source, Timestamp};
 use tideline::emit::{Emitter, Output, OutputFormat};
-use tideline::engine::{Announcement, Disposition, Effect, Engine, Handled, Partition, Previous, Settings, Slice};
+use tideline::engine::{
+    Announcement, Disposition, Effect, Engine, EngineSettings, Handled, Partition, Previous, Slice,
+};
 use tideline::record::Coordinates;
 use tideline::rules::Rules;
+use tideline::settings::Period;
 
-/// Settings with the contract's defaults, one input a source, in the order of [`Source::ALL`].
-fn settings(rules: Rules) -> Settings {
-    Settings {
+/// EngineSettings with the contract's defaults, one input a source, in the order of [`Source::ALL`].
+fn settings(rules: Rules) -> EngineSettings {
+    EngineSettings {
         rules,
-        lateness_ms: HOUR_MS,
+        lateness: Period::of_secs(3_600),
         silent_after_ms: vec![None; Source::ALL.len()],
         max_effects: 100,
         emit_from: None,
@@ -30,7 +33,7 @@ fn settings(rules: Rules) -> Settings {
     }
 }
 
-fn partition(settings: Settings) -> Partition {
+fn partition(settings: EngineSettings) -> Partition {
     Partition::new(Engine::new(settings).unwrap())
 }
 
@@ -86,7 +89,7 @@ fn advance(partition: &mut Partition, to: Timestamp, signals: &mut Vec<Announcem
 }
 
 /// A second partition with the state of the first, as a restart would make it, under these settings.
-fn restored(from: &Partition, settings: Settings) -> Partition {
+fn restored(from: &Partition, settings: EngineSettings) -> Partition {
     let mut to = partition(settings);
     for (key, value) in from.users().snapshot() {
         to.restore_user(&key, Some(&value)).unwrap();

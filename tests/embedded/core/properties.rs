@@ -5,7 +5,7 @@ use tideline::domain::{
     Body, DAY_MS, Event, EventId, Input, MessageEvent, Origin, Source, Stage, Tier, Timestamp, Token, UserId,
 };
 use tideline::emit::{Emitter, Output, OutputFormat};
-use tideline::engine::{Announcement, AnnouncementKind, Disposition, Engine, Handled, Partition, Settings};
+use tideline::engine::{Announcement, AnnouncementKind, Disposition, Engine, EngineSettings, Handled, Partition};
 use tideline::ingest::{MAX_AMOUNT, MAX_REFUND_AHEAD_MS};
 use tideline::rules::Rules;
 use tideline::rules::tier::tier_on;
@@ -16,7 +16,7 @@ use super::{advance, coordinates, handle, partition, restored, settings};
 const START: i64 = 20_000 * DAY_MS;
 
 fn sliced(max_effects: usize) -> Partition {
-    partition(Settings { max_effects, ..settings(Rules::default()) })
+    partition(EngineSettings { max_effects, ..settings(Rules::default()) })
 }
 
 fn body() -> impl Strategy<Value = Body> {

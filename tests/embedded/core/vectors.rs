@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 use tideline::domain::{Origin, PartitionId, Source, Timestamp};
-use tideline::engine::{Announcement, AnnouncementKind, Disposition, Engine, Partition, Settings};
+use tideline::engine::{Announcement, AnnouncementKind, Disposition, Engine, EngineSettings, Partition};
 use tideline::ingest::{Decoded, Decoder, Format, InputSpec};
 
 use super::{advance, handle};
@@ -94,7 +94,7 @@ fn decoder(source: Source) -> Decoder {
 }
 
 /// The case's `rules` as settings.
-fn settings(rules: &Value, max_effects: usize) -> Settings {
+fn settings(rules: &Value, max_effects: usize) -> EngineSettings {
     let mut ours = serde_json::Map::new();
     for (name, value) in rules.as_object().unwrap() {
         let name = match name.as_str() {
@@ -106,7 +106,7 @@ fn settings(rules: &Value, max_effects: usize) -> Settings {
         ours.insert(name.to_owned(), value.clone());
     }
     let silent_after = |source: Source| rules["silent_after"][source.as_str()].as_i64();
-    Settings {
+    EngineSettings {
         silent_after_ms: Source::ALL.into_iter().map(silent_after).collect(),
         max_effects,
         ..super::settings(serde_json::from_value(Value::Object(ours)).unwrap())

@@ -45,7 +45,7 @@ impl Admin {
     /// How many brokers answer for the cluster; an error if none is reached within the call's bound.
     pub fn reach(&self) -> Result<usize, BrokerError> {
         let metadata = self.client.inner().fetch_metadata(Some("__tideline_reach"), self.settings.call_timeout);
-        let what = || format!("reach a broker of {}", self.settings.bootstrap_servers);
+        let what = || format!("reach a broker of {}", self.settings.bootstrap);
         metadata.map(|metadata| metadata.brokers().len()).map_err(|error| triage::client_error(what(), &error))
     }
 
@@ -160,7 +160,8 @@ impl Admin {
 
     /// Sets properties of a topic; all others stay as they are.
     pub fn alter(&self, topic: &str, properties: &[(&str, &str)]) -> Result<(), BrokerError> {
-        let altered = native::alter_topic(self.client.inner(), topic, properties, self.settings.call_timeout);
+        let altered =
+            native::alter_topic(self.client.inner(), topic, properties, self.settings.call_timeout.duration());
         altered.map_err(|failure| BrokerError::Client {
             what: format!("set {properties:?} of topic {topic}"),
             reason: failure.to_string(),
@@ -171,7 +172,7 @@ impl Admin {
     /// Whether the latest time in a partition can be asked for, which is how a topic without `LogAppendTime` tells the broker's;
     /// else why not.
     pub fn tells_latest_time(&self, topic: &str) -> Result<(), String> {
-        let latest = native::latest_time(self.client.inner(), topic, 0, self.settings.call_timeout);
+        let latest = native::latest_time(self.client.inner(), topic, 0, self.settings.call_timeout.duration());
         latest.map(drop).map_err(|failure| failure.to_string())
     }
 

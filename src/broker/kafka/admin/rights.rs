@@ -33,7 +33,7 @@ pub(in crate::broker::kafka) fn lacking<C: ClientContext>(
         let names: Vec<_> = names.into_iter().collect();
         match names.is_empty() {
             true => Ok(BTreeMap::new()),
-            false => of(client, &names, settings.call_timeout).map(BTreeMap::from_iter),
+            false => of(client, &names, settings.call_timeout.duration()).map(BTreeMap::from_iter),
         }
     };
     let (topics, groups) = (ask(topics, of_topics)?, ask(groups, of_groups)?);

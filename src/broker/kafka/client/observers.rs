@@ -58,7 +58,7 @@ impl Observers {
         let bound = Deadline::after(settings.no_progress_bound);
         let mut reads = 0;
         loop {
-            let slice = COMMITTED_SLICE.min(settings.call_timeout);
+            let slice = COMMITTED_SLICE.min(settings.call_timeout.duration());
             let failure = match read_committed(&client, settings, topics, partition, slice) {
                 Ok(committed) => {
                     reads += 1;
@@ -91,7 +91,7 @@ impl Observers {
         retry(settings, &what, || {
             let mut committed = Vec::new();
             for _ in 0..NOTE_READS {
-                committed = read_committed(&client, settings, topics, partition, settings.call_timeout)?;
+                committed = read_committed(&client, settings, topics, partition, settings.call_timeout.duration())?;
                 if committed.iter().all(|it| it.note.is_some()) {
                     break;
                 }
@@ -142,7 +142,13 @@ impl Observers {
         partition: PartitionId,
     ) -> Result<bool, BrokerError> {
         let client = self.client(settings, Isolation::ReadCommitted)?;
-        match read_committed(&client, settings, topics, partition, COMMITTED_SLICE.min(settings.call_timeout)) {
+        match read_committed(
+            &client,
+            settings,
+            topics,
+            partition,
+            COMMITTED_SLICE.min(settings.call_timeout.duration()),
+        ) {
             Ok(_) => Ok(false),
             Err(_) => self.last_committed(settings, topics, partition).map(|_| true),
         }
@@ -192,7 +198,7 @@ impl Observers {
     ) -> Result<Vec<(Option<TopicId>, i32)>, BrokerError> {
         let client = kept(&self.describer, settings, Isolation::ReadUncommitted)?;
         let what = || format!("describe the topics {}", names.join(", "));
-        let described = native::describe_topics(client.client(), names, settings.call_timeout)
+        let described = native::describe_topics(client.client(), names, settings.call_timeout.duration())
             .map_err(|error| triage::client_error(what(), &error))?;
         let told = names.iter().map(|name| {
             let topic = described.iter().find(|topic| topic.name == **name);

@@ -45,7 +45,7 @@ pub(in crate::broker::kafka) fn first_of(
     let mut reader = LogReader::open(settings_, observers, topic.clone(), partition, Isolation::ReadCommitted, span)?;
     let mut first = None;
     loop {
-        let progress = reader.read(settings.call_timeout, &mut |message| {
+        let progress = reader.read(settings.call_timeout.duration(), &mut |message| {
             first.get_or_insert_with(|| KafkaMessage::copy(message));
         })?;
         if first.is_some() || progress.done {

@@ -78,7 +78,7 @@ impl Claim {
         })?;
         let claim = Self { is_over, outcome, thread: Some(thread) };
         if !known.is_empty() {
-            claim.wait(name, &known, settings.session_timeout / 2)?;
+            claim.wait(name, &known, settings.session_timeout.duration() / 2)?;
         }
         Ok(claim)
     }

@@ -178,7 +178,7 @@ impl KafkaSource {
     /// Answers an assignment, an empty one too, and keeps what came from flowing.
     fn accept(&self, rebalance: &Rebalance) -> Result<(), BrokerError> {
         let failed = |error: KafkaError| triage::client_error("take partitions over", &error);
-        context::answer(&self.consumer, rebalance, Some(self.settings.call_timeout)).map_err(failed)?;
+        context::answer(&self.consumer, rebalance, Some(self.settings.call_timeout.duration())).map_err(failed)?;
         if rebalance.partitions.is_empty() {
             return Ok(());
         }
@@ -199,7 +199,7 @@ impl KafkaSource {
             return Ok(());
         }
         let full = into.len() + self.settings.poll_records;
-        let mut bytes = self.settings.poll_bytes;
+        let mut bytes = self.settings.poll_bytes.bytes();
         let share = (self.settings.poll_records / count).max(1);
         // Flows may have gone since.
         self.first = (self.first + 1) % count;
@@ -220,7 +220,7 @@ impl KafkaSource {
 
     /// See `ahead`.
     fn bound_what_is_read_ahead(&mut self) -> Result<(), BrokerError> {
-        let (records, bytes) = (self.settings.queued_records, self.settings.queued_kib << 10);
+        let (records, bytes) = (self.settings.queued_records, self.settings.queued_bytes.bytes());
         for i in 0..self.flows.len() {
             let flow = &self.flows[i];
             let (input, partition, next, client) = (flow.input, flow.partition, flow.next, self.client(flow.input));
@@ -268,7 +268,7 @@ impl KafkaSource {
                 return Err(triage::client_error(what(), &failure));
             }
             let stands_still = failure.rdkafka_error_code() == Some(RDKafkaErrorCode::State);
-            if bound.is_over() || (stands_still && bound.elapsed() > self.settings.call_timeout) {
+            if bound.is_over() || (stands_still && bound.elapsed() > self.settings.call_timeout.duration()) {
                 let (what, waited, cause) = (what(), bound.elapsed(), failure.to_string());
                 return Err(BrokerError::NoProgress { what, waited, cause });
             }
@@ -425,6 +425,7 @@ impl Drop for KafkaSource {
 
 #[cfg(test)]
 mod tests {
+    use crate::settings::Size;
     use rdkafka::mocking::MockCluster;
 
     use super::*;
@@ -442,7 +443,7 @@ mod tests {
         let cluster = MockCluster::new(1).expect("a cluster");
         let topics = Topics::of(&["in", "rekey"], 1);
         topics.inputs.iter().for_each(|topic| cluster.create_topic(topic, 1, 1).expect("a topic"));
-        let settings = KafkaSettings { bootstrap_servers: cluster.bootstrap_servers(), ..settings };
+        let settings = KafkaSettings { bootstrap: cluster.bootstrap_servers(), ..settings };
         let producer = PlainProducer::new(settings.clone()).expect("a producer");
         for _ in 0..RECORDS {
             let headers = vec![text_header("trace", vec![b'x'; 100_000])];
@@ -478,7 +479,8 @@ mod tests {
 
     #[test]
     fn a_poll_ends_at_its_bytes_of_keys_headers_and_values() {
-        let (_cluster, mut source, first) = member(KafkaSettings { poll_bytes: 250_000, ..KafkaSettings::default() });
+        let (_cluster, mut source, first) =
+            member(KafkaSettings { poll_bytes: Size::of_bytes(250_000), ..KafkaSettings::default() });
         let (mut read, bound) = (first, Deadline::after(Duration::from_secs(60)));
         while read < RECORDS {
             assert!(!bound.is_over(), "{read} of {RECORDS}");
@@ -492,7 +494,7 @@ mod tests {
 
     #[test]
     fn what_nobody_reads_is_not_read_ahead_beyond_its_bound_and_nothing_of_it_is_lost() {
-        let settings = KafkaSettings { poll_records: 1, queued_kib: 64, ..KafkaSettings::default() };
+        let settings = KafkaSettings { poll_records: 1, queued_bytes: Size::of_kib(64), ..KafkaSettings::default() };
         let (_cluster, mut source, first) = member(settings);
         source.pause(I0, P0).expect("paused");
         // 8 times 64 KiB are 5 records.

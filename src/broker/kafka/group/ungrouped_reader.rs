@@ -53,7 +53,8 @@ impl UngroupedReader {
             return Ok(());
         }
         let failed = |error: KafkaError| triage::client_error(format_args!("take partition {partition} up"), &error);
-        let list = context::beginnings(&self.consumer, &names, self.settings.call_timeout).map_err(failed)?;
+        let list =
+            context::beginnings(&self.consumer, &names, self.settings.call_timeout.duration()).map_err(failed)?;
         self.consumer.incremental_assign(&list).map_err(failed)?;
         self.held.insert(partition);
         self.consumer.pause(&list).map_err(failed)

@@ -132,7 +132,7 @@ impl KafkaProducer {
     ) -> Result<(), Failure> {
         let bound = Deadline::after(self.settings.retry_bound);
         for attempts in 1.. {
-            let one = Deadline::after(2 * self.settings.call_timeout);
+            let one = Deadline::after(2 * self.settings.call_timeout.duration());
             let outcome = attempt();
             if one.is_over() {
                 tracing::warn!(call, took = ?one.elapsed(), id = &*self.transactional_id, "the client overran its time-out");
@@ -168,7 +168,7 @@ impl KafkaProducer {
         let (client, tended) = (self.client.clone(), self.client.clone());
         let send = move || client.send_offsets_to_transaction(&list, &generation, timeout);
         let bound = self.settings.transaction_timeout;
-        match detached_call::call(bound, send, move || serve(&tended)) {
+        match detached_call::call(bound.duration(), send, move || serve(&tended)) {
             Ok(Some(outcome)) => Ok(outcome?),
             Ok(None) => {
                 *hangs = true;
@@ -221,7 +221,7 @@ impl KafkaProducer {
 
     /// Why what was sent can't be committed, if any of it wasn't written.
     fn check_written(&self, call: &'static str) -> Result<(), TransactionError> {
-        if !self.drain(self.settings.transaction_timeout) {
+        if !self.drain(self.settings.transaction_timeout.duration()) {
             let unsent = self.client.in_flight_count();
             let throttled = self.client.context().throttled();
             let quota = throttled.map_or_else(String::new, |throttled| {
@@ -266,7 +266,7 @@ impl KafkaProducer {
         match self.client.client().fatal_error() {
             Some((_, reason)) => TransactionError::Fatal { call, reason },
             None => {
-                let reason = Undelivered::by_client(record, error, self.settings.max_message_bytes).to_string();
+                let reason = Undelivered::by_client(record, error, self.settings.max_message.bytes()).to_string();
                 TransactionError::Abortable { call, reason }
             }
         }
@@ -449,6 +449,7 @@ fn offset_list(settings: &KafkaSettings, topics: &Topics, offsets: &[OffsetCommi
 
 #[cfg(test)]
 mod tests {
+    use crate::settings::Period;
     use rdkafka::mocking::{MockCluster, MockCoordinator};
 
     use super::*;
@@ -460,10 +461,10 @@ mod tests {
     fn a_call_that_never_returns_is_given_up_with_its_producer() {
         let cluster = MockCluster::new(2).expect("a cluster");
         let settings = Arc::new(KafkaSettings {
-            bootstrap_servers: cluster.bootstrap_servers(),
-            transaction_timeout: Duration::from_secs(2),
-            call_timeout: Duration::from_millis(100),
-            retry_bound: Duration::from_secs(1),
+            bootstrap: cluster.bootstrap_servers(),
+            transaction_timeout: Period::of_secs(2),
+            call_timeout: Period::of_millis(100),
+            retry_bound: Period::of_secs(1),
             ..KafkaSettings::default()
         });
         let topics = Arc::new(Topics::of(&["rekey"], 1));

@@ -142,9 +142,10 @@ fn read_signatures(
     let (settings_, observers_) = (Arc::clone(settings), Arc::clone(observers));
     let mut reader =
         LogReader::open(settings_, observers_, topics.changelog.clone(), partition, Isolation::ReadUncommitted, span)?;
-    while !reader.read(settings.call_timeout, &mut |message| signature(message).into_iter().for_each(&mut *each))?.done
-    {
-    }
+    while !reader
+        .read(settings.call_timeout.duration(), &mut |message| signature(message).into_iter().for_each(&mut *each))?
+        .done
+    {}
     Ok(())
 }
 
