@@ -6,7 +6,9 @@
 
 #![warn(clippy::unwrap_used)]
 
+#[cfg(feature = "shell")]
 mod nearest;
+#[cfg(feature = "shell")]
 pub mod config;
 pub mod domain;
 pub mod settings;
@@ -18,10 +20,16 @@ pub mod state;
 pub mod rules;
 pub mod engine;
 pub mod emit;
+#[cfg(feature = "shell")]
 pub mod pipeline;
 pub mod generate;
+#[cfg(feature = "shell")]
 pub mod broker;
+#[cfg(feature = "shell")]
 pub mod runtime;
+#[cfg(feature = "shell")]
 pub mod telemetry;
+#[cfg(feature = "shell")]
 pub mod api;
+#[cfg(feature = "shell")]
 pub mod cli;

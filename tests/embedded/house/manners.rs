@@ -88,6 +88,37 @@ fn the_program_is_built_without_the_testkit() {
     assert!(!of_section("dependencies").contains("testkit"), "the program would be built with what tests need");
 }
 
+/// Dependencies of the pure half that know the world.
+fn worldly_dependencies(manifest: &str) -> Vec<&str> {
+    const WORLD: [&str; 14] = [
+        "axum",
+        "crossterm",
+        "dashmap",
+        "hyper",
+        "hyper-util",
+        "metrics",
+        "metrics-exporter-prometheus",
+        "rand",
+        "ratatui",
+        "rdkafka",
+        "rdkafka-sys",
+        "rustix",
+        "tokio",
+        "tracing",
+    ];
+    let section = manifest.split("\n[").find(|section| section.starts_with("dependencies]")).unwrap_or_default();
+    let needed = section.lines().filter(|line| !line.contains("optional = true"));
+    needed.filter_map(|line| line.split_once(" = ")).map(|(name, _)| name).filter(|name| WORLD.contains(name)).collect()
+}
+
+#[test]
+fn the_pure_half_is_built_without_the_world() {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    assert_eq!(worldly_dependencies(&manifest), [""; 0], "make them optional, and name them in the feature `shell`");
+    let bad = "[dependencies]\naxum = { version = \"1\", optional = true }\ntokio = \"1\"\n";
+    assert_eq!(worldly_dependencies(&format!("[features]\n\n{bad}")), ["tokio"]);
+}
+
 #[test]
 fn bad_manners_are_found() {
     let of = |path: &str, text: &str| vec![Source::of(path, text)];
