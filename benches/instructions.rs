@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use tideline::domain::{PartitionId, Tier, Timestamp};
+use tideline::domain::{OutputNames, PartitionId, Tier, Timestamp};
 use tideline::emit::{Emitter, Output, OutputFormat};
 use tideline::engine::{Announcement, AnnouncementKind, OutputReason, Partition, Previous, TierEvidence};
 use tideline::ingest::Format;
@@ -170,12 +170,7 @@ fn tier_changed(number: usize) -> Announcement {
 }
 
 fn emitter() -> Emitter {
-    let output = Output {
-        tier_changes: "tier-changes".into(),
-        dormancy_risk: "dormancy-risk".into(),
-        format: OutputFormat::Json,
-        source: "tideline".to_owned(),
-    };
+    let output = Output { topics: OutputNames::default(), format: OutputFormat::Json, source: "tideline".to_owned() };
     let engine = engine();
     Emitter::new(&engine.settings().rules, engine.rule_version(), output)
 }

@@ -25,6 +25,7 @@ mod embedded {
     mod lane_failing;
     mod lane_spy;
     mod lane_outputs;
+    mod output_table;
     mod lane_watch;
     mod log;
     mod log_model;

@@ -15,6 +15,7 @@ use rdkafka::config::ClientConfig;
 use rdkafka::types::RDKafkaType;
 use rdkafka_sys as native;
 use tideline::config::Config;
+use tideline::domain::OutputTopic;
 
 const BATCH: usize = 1_000;
 /// One output for so many events.
@@ -78,7 +79,7 @@ impl Loop {
                 group: native::rd_kafka_consumer_group_metadata_new(text(&config.application.id).as_ptr()),
                 queue,
                 changelog: output(&topics.changelog),
-                outputs: output(&topics.tier_changes),
+                outputs: output(&topics.outputs[OutputTopic::TierChanges]),
                 inputs,
                 next: vec![vec![None; partitions as usize]; names.len()],
                 names,

@@ -8,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::peer::{Peer, Run, Work, Written};
 use super::report;
+use testkit::application::output_keys;
 
 /// Prefixes of the loaded inputs: 0.5 M events of 50,000 users, 2 M of 200,000.
 const HALF: &str = "h.";
@@ -129,6 +130,7 @@ fn prepare(peer: &Peer, outputs: &str, group: &str, input: &str) -> PathBuf {
     let sources = ["app", "sms", "branch", "merchant"];
     let inputs =
         sources.map(|source| format!("[[inputs]]\ntopic = \"{input}{source}.events\"\nsource = \"{source}\"\n"));
+    let keys = output_keys(outputs);
     let text = format!(
         r#"
 application.id = "{group}"
@@ -138,10 +140,7 @@ telemetry.listen = "127.0.0.1:0"
 
 [topics]
 partitions = 4
-tier_changes = "{outputs}tier-changes"
-dormancy_risk = "{outputs}dormancy-risk"
-user_profiles = "{outputs}user-profiles"
-dead_letters = "{outputs}dead-letters"
+{keys}
 rekey = "{outputs}rekey"
 changelog = "{outputs}changelog"
 output_retention = "3650d"

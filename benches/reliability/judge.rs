@@ -15,7 +15,7 @@ use std::thread;
 use tideline::broker::Isolation;
 use tideline::broker::kafka::{KafkaMessage, scan_partition};
 use tideline::config::Config;
-use tideline::domain::{PartitionId, Timestamp, UserId, partition_of};
+use tideline::domain::{OutputTopic, PartitionId, Timestamp, UserId, partition_of};
 use tideline::emit::header as dead_letter_header;
 use tideline::engine::Engine;
 use tideline::ingest::{Decoded, Decoder};
@@ -191,7 +191,7 @@ impl Court<'_> {
     fn outputs(&self, partition: PartitionId, states: &States, fold: &Fold, judgement: &mut Judgement) {
         let (mut chains, mut names) = (HashMap::<UserId, Chain>::new(), Names::default());
         let topics = &self.config.topics;
-        for topic in [&topics.tier_changes, &topics.dormancy_risk] {
+        for topic in OutputTopic::announcements().map(|output| &topics.outputs[output]) {
             self.read(topic, partition, |message| {
                 let output: Output<'_> =
                     serde_json::from_slice(message.value().expect("a value")).expect("an output in JSON");
@@ -238,7 +238,12 @@ impl Court<'_> {
         use dead_letter_header::{OFFSET, PARTITION, TOPIC};
         judgement.count("dead letters", judgement.dead.len() as u64);
         let mut expected = std::mem::take(&mut judgement.dead);
-        self.match_up(&self.config.topics.dead_letters, [TOPIC, PARTITION, OFFSET], &mut expected, judgement);
+        self.match_up(
+            &self.config.topics.outputs[OutputTopic::DeadLetters],
+            [TOPIC, PARTITION, OFFSET],
+            &mut expected,
+            judgement,
+        );
     }
 
     /// The records of a topic say by their headers where they come from: that must be `expected`, each once.

@@ -361,7 +361,7 @@ pub trait Broker: Clone + Send + Sync + 'static {
         let mut producer = self.producer(transactional_id)?;
         self.abort_pending_offsets(&mut producer)?;
         let mut places: Vec<_> = partitions.iter().map(|&partition| (&topics.changelog, partition)).collect();
-        for topic in topics.outputs() {
+        for topic in topics.outputs.all() {
             let partitions = match ending {
                 Ending::Abort => (0..self.partition_count(topic)?).map(PartitionId).collect(),
                 Ending::Commit => self.open_partitions(topic)?,

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::Topics;
+use crate::domain::OutputTopic;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Operation {
@@ -75,7 +76,7 @@ impl fmt::Display for Lacking {
 
 /// Of every topic: without these its facts aren't told.
 pub fn to_survey(topics: &Topics) -> Vec<Right> {
-    let all = topics.inputs.iter().chain([&topics.changelog]).chain(topics.outputs());
+    let all = topics.inputs.iter().chain([&topics.changelog]).chain(topics.outputs.all());
     all.flat_map(|topic| [Operation::Describe, Operation::DescribeConfigs].map(|it| Right::on_topic(it, topic)))
         .collect()
 }
@@ -89,15 +90,16 @@ pub fn to_serve(topics: &Topics, groups: &[&str]) -> Vec<Right> {
 
 /// What a batch writes to.
 pub fn to_write(topics: &Topics) -> Vec<Right> {
-    let all = [topics.rekey(), &topics.changelog].into_iter().chain(topics.outputs());
+    let all = [topics.rekey(), &topics.changelog].into_iter().chain(topics.outputs.all());
     all.map(|topic| Right::on_topic(Operation::Write, topic)).collect()
 }
 
 /// What sending dead letters again needs besides.
 pub fn to_redrive(topics: &Topics) -> Vec<Right> {
     let outer = topics.inputs.split_last().map_or(&topics.inputs[..], |(_, outer)| outer);
-    let write = outer.iter().chain([&topics.dead_letters]).map(|topic| Right::on_topic(Operation::Write, topic));
-    write.chain([Right::on_topic(Operation::Read, &topics.dead_letters)]).collect()
+    let dead_letters = topics.output(OutputTopic::DeadLetters);
+    let write = outer.iter().chain([dead_letters]).map(|topic| Right::on_topic(Operation::Write, topic));
+    write.chain([Right::on_topic(Operation::Read, dead_letters)]).collect()
 }
 
 #[cfg(test)]
@@ -127,10 +129,10 @@ mod tests {
         assert_eq!(to_survey(&topics).len(), 2 * 7);
         let served: Vec<_> = to_serve(&topics, &["g"]).iter().map(Right::to_string).collect();
         let reads = ["app", "rekey", "changelog"].map(|topic| format!("Read on topic {topic}"));
-        let writes =
-            ["rekey", "changelog", "tiers", "risks", "profiles", "dead"].map(|it| format!("Write on topic {it}"));
+        let writes = ["rekey", "changelog", "tier-changes", "dormancy-risk", "user-profiles", "dead-letters"]
+            .map(|it| format!("Write on topic {it}"));
         assert_eq!(served, [&reads[..], &writes[..], &["Read on group g".to_owned()]].concat());
         let redriven: Vec<_> = to_redrive(&topics).iter().map(Right::to_string).collect();
-        assert_eq!(redriven, ["Write on topic app", "Write on topic dead", "Read on topic dead"]);
+        assert_eq!(redriven, ["Write on topic app", "Write on topic dead-letters", "Read on topic dead-letters"]);
     }
 }

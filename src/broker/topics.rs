@@ -4,20 +4,19 @@
 
 use std::sync::Arc;
 
-use crate::domain::{Input, PartitionId};
+use crate::domain::{Input, OutputNames, OutputTopic, PartitionId};
 use crate::record::Lent;
 
-/// The topics of one application. All but the [outputs](Self::outputs) are
-/// co-partitioned: they have `partitions` partitions, and partition p of each belongs to one lane.
+/// The topics of one application. All but the [outputs](Self::outputs) are co-partitioned:
+/// they have `partitions` partitions, and partition p of each belongs to one lane.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Topics {
     /// By [`Input`]: the configured inputs in order, then `rekey`.
     pub inputs: Vec<Arc<str>>,
     pub changelog: Arc<str>,
-    pub tier_changes: Arc<str>,
-    pub dormancy_risk: Arc<str>,
-    pub user_profiles: Arc<str>,
-    pub dead_letters: Arc<str>,
+    /// Those that others read. Each has a number of partitions of its own, and a record of any partition of the inputs may
+    /// stand in any partition of theirs.
+    pub outputs: OutputNames,
     pub partitions: i32,
 }
 
@@ -28,10 +27,7 @@ impl Topics {
         Self {
             inputs: inputs.iter().map(|&input| input.into()).collect(),
             changelog: "changelog".into(),
-            tier_changes: "tiers".into(),
-            dormancy_risk: "risks".into(),
-            user_profiles: "profiles".into(),
-            dead_letters: "dead".into(),
+            outputs: OutputNames::default(),
             partitions,
         }
     }
@@ -65,10 +61,24 @@ impl Topics {
         (partition.0..count).step_by(step).map(PartitionId)
     }
 
-    /// Those that others read. Each has a number of partitions of its own, and a record of any partition of the inputs may
-    /// stand in any partition of theirs.
-    pub fn outputs(&self) -> [&Arc<str>; 4] {
-        [&self.tier_changes, &self.dormancy_risk, &self.user_profiles, &self.dead_letters]
+    /// What an output is called.
+    pub fn output(&self, output: OutputTopic) -> &Arc<str> {
+        &self.outputs[output]
+    }
+
+    /// The topics of which the broker keeps the latest record of each key: where one can be forgotten by a tombstone only.
+    pub fn compacted(&self) -> impl Iterator<Item = &Arc<str>> {
+        [&self.changelog].into_iter().chain(self.compacted_outputs())
+    }
+
+    /// As above, of the outputs.
+    pub fn compacted_outputs(&self) -> impl Iterator<Item = &Arc<str>> {
+        OutputTopic::compacted().map(|output| self.output(output))
+    }
+
+    /// A tombstone of a user in a topic that is keyed by them.
+    pub fn tombstone<'a>(&self, topic: &'a str, user: &'a [u8]) -> Lent<'a> {
+        Lent { topic, partition: None, key: Some(user), value: None, headers: &[], timestamp: None }
     }
 
     /// A record of a partition's changelog; without a value it is a tombstone.

@@ -18,7 +18,7 @@ use crate::broker::kafka::{KafkaMessage, KafkaProducer, KafkaSettings, scan_part
 use crate::broker::rights;
 use crate::broker::{Broker as _, BrokerError, Producer as _, Transaction as _, TransactionError};
 use crate::config::Config;
-use crate::domain::{PartitionId, Source, Timestamp};
+use crate::domain::{OutputTopic, PartitionId, Source, Timestamp};
 use crate::emit::redrive::{Letter, Selection, Skip, note, noted};
 use crate::ingest::RejectReason;
 use crate::record::{Message as _, Offset, Outgoing};
@@ -86,7 +86,8 @@ pub(super) fn run(args: &RedriveArgs) -> Result<()> {
     let selection = args.selection(&config)?;
     let settings = config.kafka_settings();
     let broker = kafka::connect(&config, settings.clone(), rights::to_redrive(&config.topic_names()))?;
-    let facts = Admin::new(settings.clone())?.describe(std::slice::from_ref(&config.topics.dead_letters))?;
+    let dead_letters = config.topics.outputs[OutputTopic::DeadLetters].to_string();
+    let facts = Admin::new(settings.clone())?.describe(std::slice::from_ref(&dead_letters))?;
     let partitions = facts.first().map_or(0, |facts| facts.partitions);
     // Before anything is read: an earlier run that is still at it can't send anything more.
     let id = format!("{}-redrive", config.application.id);
@@ -94,7 +95,7 @@ pub(super) fn run(args: &RedriveArgs) -> Result<()> {
     let topics = broker.topics();
     let mut redrive = Redrive {
         settings,
-        dead_letters: topics.dead_letters.clone(),
+        dead_letters: topics.output(OutputTopic::DeadLetters).clone(),
         inputs: topics.inputs.clone(),
         selection,
         room: args.limit.unwrap_or(u64::MAX),

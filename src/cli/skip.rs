@@ -8,7 +8,7 @@ use anyhow::Result;
 use super::UsageError;
 use crate::broker::Topics;
 use crate::broker::kafka::KafkaBroker;
-use crate::domain::{Input, PartitionId};
+use crate::domain::{Input, OutputTopic, PartitionId};
 use crate::record::Offset;
 use crate::runtime::Job;
 use crate::runtime::operator::{Plan, Skip};
@@ -65,7 +65,12 @@ pub(super) fn show(out: &mut impl Write, broker: &KafkaBroker, job: &Job, place:
     let survey = Survey::of(broker, skip.partition, job.settings.restore_timeout.duration())?;
     let plan = skip.plan(broker, &survey, job)?;
     writeln!(out, "{place}: {}", plan.about)?;
-    writeln!(out, "would go to {} unhandled, and {}", job.topics.dead_letters, goes_on(&plan, job))?;
+    writeln!(
+        out,
+        "would go to {} unhandled, and {}",
+        job.topics.output(OutputTopic::DeadLetters),
+        goes_on(&plan, job)
+    )?;
     writeln!(out, "nothing was changed; --execute does it")?;
     Ok(())
 }
@@ -76,7 +81,7 @@ pub(super) fn execute(mut resetter: Resetter<KafkaBroker>, job: &Job, place: &Pl
     let plan = outcome?;
     let mut out = stdout().lock();
     writeln!(out, "{place}: {}", plan.about)?;
-    writeln!(out, "written to {} unhandled; {}", job.topics.dead_letters, goes_on(&plan, job))?;
+    writeln!(out, "written to {} unhandled; {}", job.topics.output(OutputTopic::DeadLetters), goes_on(&plan, job))?;
     writeln!(out, "done; `tideline run` goes on from there")?;
     Ok(())
 }

@@ -80,8 +80,7 @@ impl Config {
 
     pub fn output_settings(&self) -> emit::Output {
         emit::Output {
-            tier_changes: self.topics.tier_changes.as_str().into(),
-            dormancy_risk: self.topics.dormancy_risk.as_str().into(),
+            topics: self.topics.outputs.clone(),
             format: self.output.format,
             source: self.application.id.clone(),
         }
@@ -93,10 +92,7 @@ impl Config {
         Topics {
             inputs: self.inputs.iter().map(|input| name(&input.topic)).chain([name(&topics.rekey)]).collect(),
             changelog: name(&topics.changelog),
-            tier_changes: name(&topics.tier_changes),
-            dormancy_risk: name(&topics.dormancy_risk),
-            user_profiles: name(&topics.user_profiles),
-            dead_letters: name(&topics.dead_letters),
+            outputs: topics.outputs.clone(),
             partitions: topics.partitions,
         }
     }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::application::Application;
 use crate::broker::KafkaSettings;
-use crate::domain::{Partitioner, Source};
+use crate::domain::{OutputNames, Partitioner, Source};
 use crate::emit::OutputFormat;
 use crate::engine::EngineSettings;
 use crate::ingest::{IngestSettings, InputSettings};
@@ -43,14 +43,9 @@ pub struct TopicsConfig {
     pub partitioner: Partitioner,
     /// Copies of a topic that `tideline topics` creates; 0: as the broker has it. Default 0.
     pub replication: u16,
-    /// Default `tier-changes`.
-    pub tier_changes: String,
-    /// Default `dormancy-risk`.
-    pub dormancy_risk: String,
-    /// The present of each user, compacted. Default `user-profiles`.
-    pub user_profiles: String,
-    /// Records that can't be used. Default `dead-letters`.
-    pub dead_letters: String,
+    /// What the topics are called that others read: a key for each row of [`crate::domain::OutputTopic`].
+    #[serde(flatten)]
+    pub outputs: OutputNames,
     /// Internal: records whose partition was not the user's. Default `tideline.rekey`.
     pub rekey: String,
     /// Internal, compacted: what is remembered of users. Default `tideline.changelog`.
@@ -149,10 +144,7 @@ impl Default for TopicsConfig {
             partitions: 8,
             partitioner: Partitioner::default(),
             replication: 0,
-            tier_changes: "tier-changes".to_owned(),
-            dormancy_risk: "dormancy-risk".to_owned(),
-            user_profiles: "user-profiles".to_owned(),
-            dead_letters: "dead-letters".to_owned(),
+            outputs: OutputNames::default(),
             rekey: "tideline.rekey".to_owned(),
             changelog: "tideline.changelog".to_owned(),
             output_retention: Period::of_days(7),

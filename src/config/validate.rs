@@ -147,17 +147,12 @@ impl Config {
     /// Every topic, with the path of the key that names it.
     fn named_topics(&self) -> impl Iterator<Item = (String, &str)> {
         let topics = &self.topics;
-        let own = [
-            ("topics.tier_changes", &topics.tier_changes),
-            ("topics.dormancy_risk", &topics.dormancy_risk),
-            ("topics.user_profiles", &topics.user_profiles),
-            ("topics.dead_letters", &topics.dead_letters),
-            ("topics.rekey", &topics.rekey),
-            ("topics.changelog", &topics.changelog),
-        ];
+        let outputs = topics.outputs.iter().map(|(output, name)| (format!("topics.{}", output.row().key), &**name));
+        let own = [("topics.rekey", &topics.rekey), ("topics.changelog", &topics.changelog)];
         let inputs = self.inputs.iter().enumerate();
         inputs
             .map(|(index, input)| (format!("inputs[{index}].topic"), input.topic.as_str()))
+            .chain(outputs)
             .chain(own.map(|(path, name)| (path.to_owned(), name.as_str())))
     }
 

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use super::{Emitter, Name, direction, type_name};
+use super::{Emitter, Name, OutputType, direction};
 use crate::domain::Timestamp;
 use crate::engine::{Announcement, AnnouncementKind, SilenceEvidence, TierEvidence};
 use crate::record::Coordinates;
@@ -24,7 +24,7 @@ impl Emitter {
         raw(out, r#""id":""#);
         raw(out, &name.id);
         raw(out, r#"","type":""#);
-        raw(out, type_name(&signal.kind));
+        raw(out, OutputType::of(&signal.kind).name());
         raw(out, r#"","time":""#);
         raw(out, &name.time);
         raw(out, r#"","user_id":"#);

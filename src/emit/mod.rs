@@ -5,6 +5,7 @@
 mod dead_letter;
 mod json;
 pub mod line;
+mod output_type;
 pub mod protobuf;
 pub mod redrive;
 mod rekey;
@@ -15,9 +16,10 @@ use arrayvec::ArrayString;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_128};
 
 pub use dead_letter::{bare_letter, dead_letter, header};
+pub use output_type::OutputType;
 pub use rekey::rekey;
 
-use crate::domain::{Tier, TimeText, UserId};
+use crate::domain::{OutputNames, Tier, TimeText, UserId};
 use crate::engine::{Announcement, AnnouncementKind, Previous};
 use crate::record::Lent;
 use crate::rules::{Rules, Ruleset};
@@ -35,8 +37,7 @@ pub enum OutputFormat {
 /// Where signals go and how they look.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
-    pub tier_changes: Arc<str>,
-    pub dormancy_risk: Arc<str>,
+    pub topics: OutputNames,
     pub format: OutputFormat,
     /// The `source` attribute of CloudEvents: who says so, such as `tideline`.
     pub source: String,
@@ -72,12 +73,7 @@ impl Emitter {
 
     /// The topic that carries signals of that kind.
     pub fn topic(&self, kind: &AnnouncementKind) -> &Arc<str> {
-        match kind {
-            AnnouncementKind::TierChanged { .. } => &self.output.tier_changes,
-            AnnouncementKind::DormancyRisk { .. } | AnnouncementKind::DormancyCleared { .. } => {
-                &self.output.dormancy_risk
-            }
-        }
+        &self.output.topics[OutputType::of(kind).topic()]
     }
 
     /// Lends the record of a signal to `to`: keyed by user, CloudEvents binary. `ce_time` tells when it became true; the
@@ -100,7 +96,7 @@ impl Emitter {
             ("ce_specversion", "1.0"),
             ("ce_id", &name.id),
             ("ce_source", &self.output.source),
-            ("ce_type", type_name(&signal.kind)),
+            ("ce_type", OutputType::of(&signal.kind).name()),
             ("ce_time", &name.time),
             ("ce_subject", signal.user.as_str()),
             ("content-type", content_type),
@@ -142,15 +138,6 @@ struct Name {
 /// The id of an output, 32 hex digits: the same on any replay, another for any other output.
 type Id = ArrayString<32>;
 
-/// Of a type in ids: its field's number in `proto/signals/v1`. Never given to another.
-const fn type_number(kind: &AnnouncementKind) -> u8 {
-    match kind {
-        AnnouncementKind::TierChanged { .. } => 16,
-        AnnouncementKind::DormancyRisk { .. } => 17,
-        AnnouncementKind::DormancyCleared { .. } => 18,
-    }
-}
-
 /// Within an incarnation of a user the sequence tells outputs apart. A user whose erasure was forgotten begins the first
 /// incarnation and its sequence again: then the time does. An erasure is forgotten once W has passed all that had been said,
 /// and no output is older than the W at which its user came.
@@ -163,7 +150,7 @@ fn id_of(signal: &Announcement, rules: u64) -> Id {
         signal.incarnation.cast_unsigned(),
         signal.sequence,
         signal.time.millis().cast_unsigned(),
-        u64::from(type_number(&signal.kind)),
+        u64::from(OutputType::of(&signal.kind).number()),
     ];
     for (place, number) in bytes.chunks_exact_mut(8).zip(numbers) {
         place.copy_from_slice(&number.to_le_bytes());
@@ -187,15 +174,6 @@ fn model_version(rules: &Rules) -> String {
     let mut text = format!("{:016x}", hasher.digest());
     text.truncate(4);
     text
-}
-
-/// The type of a signal, as CloudEvents name it.
-pub const fn type_name(kind: &AnnouncementKind) -> &'static str {
-    match kind {
-        AnnouncementKind::TierChanged { .. } => "tideline.tier_changed",
-        AnnouncementKind::DormancyRisk { .. } => "tideline.dormancy_risk",
-        AnnouncementKind::DormancyCleared { .. } => "tideline.dormancy_cleared",
-    }
 }
 
 /// Which way a tier went on the present ladder; none where nothing was announced before, or what the ladder no longer has.

@@ -1,8 +1,9 @@
 //! What a batch has staged of a partition, and what it adds to the counts once it is installed.
 
 use crate::broker::ForwardProgress;
+use crate::emit::OutputType;
 use crate::engine::{Effect, OutputReason};
-use crate::pipeline::tally::{OutputType, Tally};
+use crate::pipeline::tally::Tally;
 use crate::record::{Offset, Outgoing};
 use crate::runtime::board::status::{InputStatus, PartitionStatus};
 

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::domain::Partitioner;
-use crate::engine::{AnnouncementKind, OutputReason};
+use crate::emit::OutputType;
+use crate::engine::OutputReason;
 use crate::ingest::RejectReason;
 
 /// What became of the records of one input. `consumed` is always the sum of the others.
@@ -60,29 +61,3 @@ impl std::ops::AddAssign for Tally {
 
 /// Outputs of a partition that were committed, by type and reason.
 pub type OutputCounts = BTreeMap<(OutputType, OutputReason), u64>;
-
-/// The types of outputs, for counting.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum OutputType {
-    TierChanged,
-    DormancyRisk,
-    DormancyCleared,
-}
-
-impl OutputType {
-    pub const fn of(kind: &AnnouncementKind) -> Self {
-        match kind {
-            AnnouncementKind::TierChanged { .. } => Self::TierChanged,
-            AnnouncementKind::DormancyRisk { .. } => Self::DormancyRisk,
-            AnnouncementKind::DormancyCleared { .. } => Self::DormancyCleared,
-        }
-    }
-
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::TierChanged => "tier_changed",
-            Self::DormancyRisk => "dormancy_risk",
-            Self::DormancyCleared => "dormancy_cleared",
-        }
-    }
-}

@@ -6,7 +6,7 @@
 //! Must not know: the broker, other partitions, the clock.
 
 use crate::broker::{CommitMetadata, ForwardProgress};
-use crate::domain::{Input, PartitionId, Timestamp};
+use crate::domain::{Input, OutputTopic, PartitionId, Timestamp};
 use crate::emit::{self, Emitter};
 use crate::engine::{Disposition, Handled, Partition, Slice};
 use crate::guard::{Panicked, guarded};
@@ -301,7 +301,7 @@ impl<M: Message> PartitionTask<M> {
         let tally = &mut self.staged.tally[input.index()];
         let at = job.coordinates(input, self.id, offset);
         let dead_letter = |reject: &Reject, at: &Coordinates| {
-            let (topic, limit) = (&job.topics.dead_letters, job.settings.dead_letter_limit.bytes());
+            let (topic, limit) = (job.topics.output(OutputTopic::DeadLetters), job.settings.dead_letter_limit.bytes());
             // What can't be read to decode it may be as hard to read here.
             guarded(|| emit::dead_letter(message, reject, at, topic, limit))
                 .unwrap_or_else(|_| emit::bare_letter(reject, at, topic))

@@ -2,9 +2,9 @@
 
 use crate::broker::{CommitMetadata, ForwardWatermark, OffsetCommit};
 use crate::domain::{Input, Timestamp};
+use crate::emit::OutputType;
 use crate::engine::Effect;
 use crate::pipeline::staged::StagedBatch;
-use crate::pipeline::tally::OutputType;
 use crate::pipeline::task::PartitionTask;
 use crate::record::{Lent, Message};
 use crate::runtime::job::Job;

@@ -17,7 +17,7 @@ use tideline::broker::Isolation;
 use tideline::broker::kafka::admin::{Admin, TopicStep, plan, wishes};
 use tideline::broker::kafka::{GroupProtocol, KafkaBroker, KafkaMessage, KafkaSettings, read_partition};
 use tideline::config::Config;
-use tideline::domain::{PartitionId, Source};
+use tideline::domain::{OutputTopic, PartitionId, Source};
 use tideline::record::{Message, Offset};
 
 use crate::kafka_cluster::{Cluster, unique};
@@ -83,6 +83,7 @@ impl Setup {
                 format!("[[inputs]]\ntopic = \"{topic}\"\nsource = \"{source}\"\n{more}\n")
             })
             .collect();
+        let outputs = output_keys(&format!("{id}."));
         let text = format!(
             r#"
             application.id = "{id}"
@@ -96,10 +97,7 @@ impl Setup {
             transaction_timeout = "10s"
             call_timeout = "3s"
             [topics]
-            tier_changes = "{id}.tier-changes"
-            dormancy_risk = "{id}.dormancy-risk"
-            user_profiles = "{id}.user-profiles"
-            dead_letters = "{id}.dead-letters"
+            {outputs}
             rekey = "{id}.rekey"
             changelog = "{id}.changelog"
             {inputs}
@@ -254,11 +252,13 @@ impl Application {
 
     pub fn outputs(&self) -> Vec<Value> {
         let topics = &self.config.topics;
-        [&topics.tier_changes, &topics.dormancy_risk].into_iter().flat_map(|topic| self.read(topic)).collect()
+        OutputTopic::announcements().map(|output| &topics.outputs[output]).flat_map(|topic| self.read(topic)).collect()
     }
 
     pub fn dead_letters(&self) -> usize {
-        self.partitions().map(|partition| self.told(&self.config.topics.dead_letters, partition).count()).sum()
+        self.partitions()
+            .map(|partition| self.told(&self.config.topics.outputs[OutputTopic::DeadLetters], partition).count())
+            .sum()
     }
 }
 
@@ -379,4 +379,9 @@ pub fn await_that(what: &str, mut is_so: impl FnMut() -> bool) {
         assert!(Instant::now() < deadline, "waited {PATIENCE:?} in vain: {what}");
         std::thread::park_timeout(PAUSE);
     }
+}
+
+/// The keys of the table `[topics]` that name the outputs, each `prefix` and its name by default.
+pub fn output_keys(prefix: &str) -> String {
+    OutputTopic::ALL.map(|it| format!("{} = \"{prefix}{}\"\n", it.row().key, it.row().name)).concat()
 }

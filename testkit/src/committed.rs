@@ -4,6 +4,7 @@ use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::{Offset, TopicPartitionList};
 use tideline::config::Config;
+use tideline::domain::OutputTopic;
 
 /// From where they end now.
 pub fn tier_changes(config: &Config) -> BaseConsumer {
@@ -14,7 +15,8 @@ pub fn tier_changes(config: &Config) -> BaseConsumer {
     let consumer: BaseConsumer = client.create().expect("a consumer");
     let mut all = TopicPartitionList::new();
     for partition in 0..config.topics.partitions {
-        all.add_partition_offset(&config.topics.tier_changes, partition, Offset::End).expect("an offset");
+        all.add_partition_offset(&config.topics.outputs[OutputTopic::TierChanges], partition, Offset::End)
+            .expect("an offset");
     }
     consumer.assign(&all).expect("assign");
     consumer

@@ -8,7 +8,7 @@ use tideline::api::Registry;
 use tideline::broker::Isolation;
 use tideline::broker::memory::{Fault, Memory, MemorySettings};
 use tideline::broker::{Broker, Committed, Producer, Topics, Transaction};
-use tideline::domain::{Input, Origin, PartitionId, Source, Timestamp, partition_of};
+use tideline::domain::{Input, Origin, OutputNames, OutputTopic, PartitionId, Source, Timestamp, partition_of};
 use tideline::emit::{Output, OutputFormat};
 use tideline::engine::{self, Engine};
 use tideline::ingest::{Format, InputSpec};
@@ -96,12 +96,8 @@ impl World {
         });
         let topics = topics(options.partitions);
         let specs = input_specs(&topics, options.merchant_is_keyed);
-        let output = Output {
-            tier_changes: topics.tier_changes.clone(),
-            dormancy_risk: topics.dormancy_risk.clone(),
-            format: OutputFormat::Json,
-            source: "tideline".to_owned(),
-        };
+        let output =
+            Output { topics: topics.outputs.clone(), format: OutputFormat::Json, source: "tideline".to_owned() };
         let job = Job::new(engine.unwrap(), topics, specs, 300_000, output, options.settings.clone());
         let (board, stop, end_barrier) = (Board::default(), Stop::default(), Arc::new(EndBarrier::new(lanes)));
         let (reinit_requests, faults) = (ReinitRequests::default(), TopicFaults::default());
@@ -228,7 +224,7 @@ impl World {
     /// What a read_committed reader sees of the outputs, by user and sequence.
     pub fn outputs(&self) -> Vec<Value> {
         let topics = self.broker.topics();
-        let both = [&topics.tier_changes, &topics.dormancy_risk];
+        let both = OutputTopic::announcements().map(|output| &topics.outputs[output]);
         let records = both.into_iter().flat_map(|topic| self.read(topic, Isolation::ReadCommitted));
         let records = records.filter(|record| !ends_what_hung(record));
         let mut outputs: Vec<Value> = records.map(|(_, _, _, value)| serde_json::from_slice(&value).unwrap()).collect();
@@ -237,7 +233,8 @@ impl World {
     }
 
     pub fn dead_letters(&self) -> usize {
-        let letters = self.read(&self.broker.topics().dead_letters.clone(), Isolation::ReadCommitted);
+        let letters =
+            self.read(&self.broker.topics().outputs[OutputTopic::DeadLetters].clone(), Isolation::ReadCommitted);
         letters.iter().filter(|record| !ends_what_hung(record)).count()
     }
 
@@ -311,10 +308,7 @@ pub fn topics(partitions: i32) -> Topics {
     Topics {
         inputs: vec!["app".into(), "merchant".into(), "rekey".into()],
         changelog: "changelog".into(),
-        tier_changes: "tier-changes".into(),
-        dormancy_risk: "dormancy-risk".into(),
-        user_profiles: "user-profiles".into(),
-        dead_letters: "dead-letters".into(),
+        outputs: OutputNames::default(),
         partitions,
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tideline::broker::memory::{Memory, MemoryMessage, MemorySettings, MemorySource};
 use tideline::broker::{Broker, CommitMetadata, ForwardProgress, Isolation, OffsetCommit, Polled, Source, Topics};
-use tideline::domain::{Input, PartitionId};
+use tideline::domain::{Input, OutputNames, PartitionId};
 use tideline::record::{Message, Offset, Outgoing};
 
 pub const P0: PartitionId = PartitionId(0);
@@ -14,10 +14,7 @@ pub fn topics(inputs: usize, partitions: i32) -> Topics {
     Topics {
         inputs: (0..inputs).map(|input| format!("input-{input}").into()).collect(),
         changelog: "changelog".into(),
-        tier_changes: "tier-changes".into(),
-        dormancy_risk: "dormancy-risk".into(),
-        user_profiles: "user-profiles".into(),
-        dead_letters: "dead-letters".into(),
+        outputs: OutputNames::default(),
         partitions,
     }
 }

@@ -7,7 +7,7 @@ use tideline::api::Registry;
 use tideline::broker::Isolation;
 use tideline::broker::memory::{Memory, MemorySettings};
 use tideline::config::Config;
-use tideline::domain::{PartitionId, Timestamp};
+use tideline::domain::{OutputTopic, PartitionId, Timestamp};
 use tideline::record::{Message as _, Outgoing};
 use tideline::runtime::{self, Board, Clock, Mode, Stop};
 
@@ -35,8 +35,8 @@ fn outputs(case: &Case) -> Vec<Value> {
     )
     .unwrap();
     let read = |topic: &str| broker.read(topic, PartitionId(0), 0, Isolation::ReadCommitted, usize::MAX).unwrap();
-    assert!(read(&topics.dead_letters).is_empty());
-    let messages = [&topics.tier_changes, &topics.dormancy_risk].into_iter().flat_map(|topic| read(topic));
+    assert!(read(&topics.outputs[OutputTopic::DeadLetters]).is_empty());
+    let messages = OutputTopic::announcements().map(|output| &topics.outputs[output]).flat_map(|topic| read(topic));
     messages.map(|message| serde_json::from_slice(message.value().unwrap()).unwrap()).collect()
 }
 

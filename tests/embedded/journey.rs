@@ -7,7 +7,7 @@ use tideline::api::Registry;
 use tideline::broker::Isolation;
 use tideline::broker::memory::{Memory, MemorySettings};
 use tideline::config::Config;
-use tideline::domain::{PartitionId, Timestamp};
+use tideline::domain::{OutputTopic, PartitionId, Timestamp};
 use tideline::engine::Engine;
 use tideline::record::{Message, Outgoing};
 use tideline::runtime::{self, Board, Clock, Job, LaneSettings, Mode, Stop};
@@ -37,7 +37,7 @@ fn eight_partitions_and_two_lanes_give_the_expected_outputs() {
     run(&config, &broker);
 
     let mut outputs = Vec::new();
-    for topic in [&topics.tier_changes, &topics.dormancy_risk] {
+    for topic in OutputTopic::announcements().map(|output| &topics.outputs[output]) {
         for partition in (0..topics.partitions).map(PartitionId) {
             let messages = broker.read(topic, partition, 0, Isolation::ReadCommitted, usize::MAX).unwrap();
             outputs.extend(messages.iter().map(|message| serde_json::from_slice(message.value().unwrap()).unwrap()));
@@ -74,7 +74,9 @@ fn outputs_name_the_application_as_their_source() {
     )
     .unwrap();
     let partitions = (0..topics.partitions).map(PartitionId);
-    let read = |partition| broker.read(&topics.tier_changes, partition, 0, Isolation::ReadCommitted, 10).unwrap();
+    let read = |partition| {
+        broker.read(&topics.outputs[OutputTopic::TierChanges], partition, 0, Isolation::ReadCommitted, 10).unwrap()
+    };
     let sources: Vec<_> = partitions
         .flat_map(read)
         .map(|message| String::from_utf8(message.header("ce_source").unwrap().to_vec()).unwrap())

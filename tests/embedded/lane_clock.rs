@@ -2,7 +2,7 @@
 
 use tideline::broker::Isolation;
 use tideline::broker::{Broker as _, BrokerTime, Topics};
-use tideline::domain::Timestamp;
+use tideline::domain::{OutputTopic, Timestamp};
 use tideline::record::Message;
 use tideline::runtime::ClockAgreement;
 use tideline::settings::Period;
@@ -83,7 +83,7 @@ fn what_is_written_bears_the_brokers_time_where_the_machines_is_wrong() {
         pass(&world, &mut lane, MINUTE_MS);
         let now_ms = world.context.clock.monotonic_ms().cast_signed();
         let topics = world.broker.topics().clone();
-        for topic in [&topics.tier_changes, &topics.dead_letters] {
+        for topic in [&topics.outputs[OutputTopic::TierChanges], &topics.outputs[OutputTopic::DeadLetters]] {
             let records = world.broker.read(topic, P0, 0, Isolation::ReadCommitted, usize::MAX).unwrap();
             let stamps: Vec<_> = records.iter().map(Message::timestamp).collect();
             assert_eq!(stamps.len(), 1, "{topic}");
@@ -228,7 +228,7 @@ fn compacted_logs_of_a_quiet_partition_are_touched_once_in_a_segments_time_by_no
     let mut lane = world.lane(0);
     pass(&world, &mut lane, 3 * 3_600_000 + MINUTE_MS);
     let topics = topics(1);
-    for topic in [&topics.changelog, &topics.user_profiles] {
+    for topic in topics.compacted() {
         let stored = world.read(topic, Isolation::ReadCommitted);
         let touches = stored.iter().filter(|(_, _, key, _)| key.as_deref() == Some(Topics::TOUCH_KEY));
         assert!(touches.clone().all(|(_, _, _, value)| value.is_empty()));

@@ -2,7 +2,7 @@
 
 use tideline::broker::memory::Fault;
 use tideline::broker::{Broker as _, Ending};
-use tideline::domain::PartitionId;
+use tideline::domain::{OutputTopic, PartitionId};
 
 use testkit::lane_world::{APP, DAY_MS, P0, P1, World, payment, users_on};
 
@@ -24,7 +24,7 @@ fn feed(world: &World, day: i64) {
 
 /// Partitions of outputs in which something stands open.
 fn open(world: &World) -> Vec<(String, PartitionId)> {
-    let topics = world.broker.topics().outputs().map(ToString::to_string);
+    let topics = world.broker.topics().outputs.all().clone().map(|topic| topic.to_string());
     let of = |topic: String| {
         let open = world.broker.open_partitions(&topic).unwrap();
         open.into_iter().map(move |partition| (topic.clone(), partition)).collect::<Vec<_>>()
@@ -71,16 +71,16 @@ fn what_hangs_is_ended_in_all_partitions_of_all_outputs() {
     for ending in [Ending::Abort, Ending::Commit] {
         let world = world();
         let last = PartitionId(OUTPUT_PARTITIONS - 1);
-        for topic in world.broker.topics().outputs() {
+        for topic in world.broker.topics().outputs.all() {
             world.leave_open_in("lane-0", topic, last);
             // So that it hangs: taking the id doesn't end it.
             world.broker.inject(Fault::OutputsHang);
             world.broker.fence("lane-0").unwrap();
         }
-        assert_eq!(open(&world).len(), 4);
+        assert_eq!(open(&world).len(), OutputTopic::ALL.len());
         world.broker.resolve_hanging("lane-0", &[P0].into(), ending).unwrap();
         assert_eq!(open(&world), [], "{ending:?}");
-        for topic in world.broker.topics().outputs() {
+        for topic in world.broker.topics().outputs.all() {
             let expected = if ending == Ending::Commit { (1, 1) } else { (OUTPUT_PARTITIONS as usize, 0) };
             assert_eq!(world.touches(topic), expected, "{topic}");
         }

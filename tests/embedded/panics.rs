@@ -12,7 +12,7 @@ use tideline::broker::memory::{
 use tideline::broker::{
     Broker, BrokerError, BrokerTime, Committed, LogRange, PartitionOffsets, Polled, Source, TopicDescription, Topics,
 };
-use tideline::domain::{Input, PartitionId};
+use tideline::domain::{Input, OutputTopic, PartitionId};
 use tideline::emit::header;
 use tideline::ingest::RejectReason;
 use tideline::pipeline::tally::Tally;
@@ -255,7 +255,10 @@ fn letter(world: &World) -> MemoryMessage {
     let topics = world.broker.topics();
     let all = (0..2).flat_map(|partition| {
         let partition = PartitionId(partition);
-        world.broker.read(&topics.dead_letters, partition, 0, Isolation::ReadCommitted, usize::MAX).unwrap()
+        world
+            .broker
+            .read(&topics.outputs[OutputTopic::DeadLetters], partition, 0, Isolation::ReadCommitted, usize::MAX)
+            .unwrap()
     });
     let all: Vec<_> = all.collect();
     assert_eq!(all.len(), 1, "one dead letter");

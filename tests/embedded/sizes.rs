@@ -1,5 +1,7 @@
 //! Keys and headers count: for what waits, for what is read, and for what is written of a record that is too large.
 
+use tideline::domain::OutputTopic;
+
 use tideline::broker::Broker;
 use tideline::broker::Isolation;
 use tideline::emit::header;
@@ -64,7 +66,7 @@ fn a_record_with_a_key_of_megabytes_is_a_dead_letter_within_its_limit_and_what_f
     world.feed(APP, &payment("u1", "good", 0));
     let mut lane = world.lane(0);
     world.drain(&mut lane);
-    let topic = world.broker.topics().dead_letters.clone();
+    let topic = world.broker.topics().outputs[OutputTopic::DeadLetters].clone();
     let letters = world.broker.read(&topic, P0, 0, Isolation::ReadCommitted, usize::MAX).unwrap();
     assert_eq!(letters.len(), 3);
     for letter in &letters {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tideline::broker::Broker;
 use tideline::broker::Isolation;
 use tideline::broker::memory::{Memory, MemoryMessage};
-use tideline::domain::Input;
+use tideline::domain::{Input, OutputTopic};
 use tideline::emit::header;
 use tideline::record::{Message, Offset};
 use tideline::runtime::Clock;
@@ -43,7 +43,7 @@ fn stuck() -> World {
 }
 
 fn letters(world: &World) -> Vec<MemoryMessage> {
-    let topic = world.broker.topics().dead_letters.clone();
+    let topic = world.broker.topics().outputs[OutputTopic::DeadLetters].clone();
     world.broker.read(&topic, P0, 0, Isolation::ReadCommitted, usize::MAX).unwrap()
 }
 

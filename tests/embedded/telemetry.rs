@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use tideline::domain::{PartitionId, Timestamp};
+use tideline::emit::OutputType;
 use tideline::engine::OutputReason;
 use tideline::ingest;
-use tideline::pipeline::tally::{OutputType, Tally};
+use tideline::pipeline::tally::Tally;
 use tideline::runtime::board::status::{
     Cures, InputStatus, LaneStatus, Left, PartitionStatus, Phase, RestoreStage, Transactions,
 };

@@ -13,10 +13,10 @@ use tideline::broker::Isolation;
 use tideline::broker::kafka::admin::{Admin, TopicSettings, wishes};
 use tideline::broker::kafka::read_partition;
 use tideline::config::Config;
-use tideline::domain::{PartitionId, Source};
+use tideline::domain::{OutputTopic, PartitionId, Source};
 use tideline::record::Message;
 
-use testkit::application::await_that;
+use testkit::application::{await_that, output_keys};
 use testkit::kafka_cluster::{Cluster, unique};
 
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -35,12 +35,11 @@ impl Application {
             .map(|source| format!("[[inputs]]\ntopic = \"{id}.{source}\"\nsource = \"{source}\"\n"));
         let text = format!(
             "[application]\nid = \"{id}\"\n[kafka]\nbootstrap = \"{}\"\nsession_timeout = \"2s\"\n\
-             heartbeat_interval = \"300ms\"\n{}[topics]\ntier_changes = \"{id}.tier-changes\"\n\
-             dormancy_risk = \"{id}.dormancy-risk\"\nuser_profiles = \"{id}.user-profiles\"\n\
-             dead_letters = \"{id}.dead-letters\"\nrekey = \"{id}.rekey\"\nchangelog = \"{id}.changelog\"\n\
-             partitions = 4\n[telemetry]\nlisten = \"127.0.0.1:0\"\n",
+             heartbeat_interval = \"300ms\"\n{}[topics]\n{}\
+             rekey = \"{id}.rekey\"\nchangelog = \"{id}.changelog\"\npartitions = 4\n[telemetry]\nlisten = \"127.0.0.1:0\"\n",
             Cluster::shared().bootstrap_servers(),
             inputs.concat(),
+            output_keys(&format!("{id}.")),
         );
         Self { folder: tempfile::tempdir().unwrap(), text }
     }
@@ -173,7 +172,7 @@ pub fn by_user(outputs: impl Iterator<Item = Value>) -> BTreeMap<String, Vec<Val
 
 pub fn written(config: &Config) -> Vec<Value> {
     let (settings, mut outputs) = (config.kafka_settings(), Vec::new());
-    for topic in [&config.topics.tier_changes, &config.topics.dormancy_risk] {
+    for topic in OutputTopic::announcements().map(|output| &config.topics.outputs[output]) {
         for partition in (0..config.topics.partitions).map(PartitionId) {
             let (shown, to) = (Isolation::ReadCommitted, Isolation::ReadUncommitted);
             let records = read_partition(&settings, topic, partition, shown, to).unwrap();

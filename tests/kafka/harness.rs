@@ -6,7 +6,7 @@ use std::time::Duration;
 use tideline::broker::kafka::admin::{Admin, TopicSettings, wishes};
 use tideline::broker::kafka::{GroupProtocol, KafkaBroker, KafkaSettings, PlainProducer, read_partition};
 use tideline::broker::{Broker as _, BrokerError, Topics};
-use tideline::domain::PartitionId;
+use tideline::domain::{OutputNames, PartitionId};
 use tideline::record::{Message as _, Offset, Outgoing};
 use tideline::settings::Period;
 
@@ -47,10 +47,7 @@ pub fn fresh_topics(inputs: usize, partitions: i32) -> Topics {
     Topics {
         inputs: all,
         changelog: named("changelog"),
-        tier_changes: named("tier-changes"),
-        dormancy_risk: named("dormancy-risk"),
-        user_profiles: named("user-profiles"),
-        dead_letters: named("dead-letters"),
+        outputs: OutputNames::named(|row| named(row.name).to_string()),
         partitions,
     }
 }

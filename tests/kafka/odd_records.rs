@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use tideline::broker::Isolation;
 use tideline::broker::kafka::{KafkaMessage, PlainProducer, read_partition};
 use tideline::config::Config;
-use tideline::domain::{PartitionId, partition_of};
+use tideline::domain::{OutputTopic, PartitionId, partition_of};
 use tideline::emit::header;
 use tideline::record::{Message, Outgoing, OwnedHeader, owned, text_header};
 
@@ -61,7 +61,7 @@ fn text(message: &KafkaMessage, name: &str) -> String {
 
 /// Dead letters by the offset at which they died.
 fn letters(config: &Config) -> BTreeMap<i64, KafkaMessage> {
-    let all = read(config, &config.topics.dead_letters).into_iter();
+    let all = read(config, &config.topics.outputs[OutputTopic::DeadLetters]).into_iter();
     all.map(|letter| (text(&letter, header::OFFSET).parse().unwrap(), letter)).collect()
 }
 

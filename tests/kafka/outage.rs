@@ -9,7 +9,7 @@ use tideline::broker::kafka::{GroupProtocol, KafkaBroker, KafkaProducer, KafkaSo
 use tideline::broker::{
     Broker, CommitMetadata, ForwardProgress, OffsetCommit, Polled, Producer, Source, Transaction, TransactionError,
 };
-use tideline::domain::{Input, PartitionId};
+use tideline::domain::{Input, OutputTopic, PartitionId};
 use tideline::record::{Message, Offset, Outgoing};
 
 use super::harness::{Classic, KafkaHarness, settings_for};
@@ -82,7 +82,7 @@ impl Copier {
                 let expected = self.in_hand[&partition];
                 assert_eq!(message.offset(), expected, "plain records have no gaps");
                 self.in_hand.insert(partition, expected + 1);
-                let topic = self.broker.topics().tier_changes.clone();
+                let topic = self.broker.topics().outputs[OutputTopic::TierChanges].clone();
                 let value = String::from_utf8(message.value().expect("a value").to_vec()).expect("text");
                 self.outputs.push(record(&topic, partition, "k", &value));
                 if self.outputs.len() >= BATCH {
@@ -192,7 +192,11 @@ fn check(mut cluster: Cluster, protocol: GroupProtocol, disturb: impl FnOnce(&mu
 
     let mut copied: Vec<usize> = (0..PARTITIONS)
         .flat_map(|partition| {
-            values(&harness.read(&topics.tier_changes, PartitionId(partition), Isolation::ReadCommitted))
+            values(&harness.read(
+                &topics.outputs[OutputTopic::TierChanges],
+                PartitionId(partition),
+                Isolation::ReadCommitted,
+            ))
         })
         .map(|value| value.parse().expect("a number"))
         .collect();

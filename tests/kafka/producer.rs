@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use tideline::domain::OutputTopic;
+
 use tideline::broker::Compression;
 use tideline::broker::kafka::{GroupProtocol, KafkaSettings};
 use tideline::broker::{Broker, BrokerError, ChangelogReader, Producer, Transaction, TransactionError};
@@ -28,9 +30,13 @@ fn a_record_that_is_not_written_fails_the_commit() {
     let mut transaction = producer.begin().expect("begin");
     transaction.send(record(&topics.changelog, P0, "k", "small")).expect("send");
     // The client lets it pass, the topic does not.
-    transaction.send(record(&topics.tier_changes, P0, "k", &"x".repeat(6_000_000))).expect("send");
+    transaction.send(record(&topics.outputs[OutputTopic::TierChanges], P0, "k", &"x".repeat(6_000_000))).expect("send");
     let Err(TransactionError::Abortable { reason, .. }) = transaction.commit() else { panic!("it is too large") };
-    for part in [&*topics.tier_changes, "a record of 6000001 bytes", "max.message.bytes of the topic, 4194304"] {
+    for part in [
+        &*topics.outputs[OutputTopic::TierChanges],
+        "a record of 6000001 bytes",
+        "max.message.bytes of the topic, 4194304",
+    ] {
         assert!(reason.contains(part), "{part:?} is not in {reason}");
     }
 

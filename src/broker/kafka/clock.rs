@@ -71,11 +71,16 @@ impl SegmentRoller {
         observers: &Observers,
         partition: PartitionId,
     ) -> Result<(), BrokerError> {
-        let profiles = observers.partitions(settings, &topics.user_profiles)?;
+        let mut outputs = Vec::new();
+        for topic in topics.compacted_outputs() {
+            outputs.push((topic, observers.partitions(settings, topic)?));
+        }
         self.with(settings, |producer| {
             producer.send(&topics.touch(&topics.changelog, partition, None).into())?;
-            for place in topics.touched_by(partition, profiles) {
-                producer.send(&topics.touch(&topics.user_profiles, place, None).into())?;
+            for &(topic, count) in &outputs {
+                for place in topics.touched_by(partition, count) {
+                    producer.send(&topics.touch(topic, place, None).into())?;
+                }
             }
             producer.flush()
         })

@@ -149,9 +149,11 @@ impl Broker for Memory {
 
     fn touch(&self, partition: PartitionId) -> Result<(), BrokerError> {
         self.produce(self.topics.touch(&self.topics.changelog, partition, None).into())?;
-        let count = self.shared.lock().logs.partitions_of(&self.topics.user_profiles);
-        for place in self.topics.touched_by(partition, count) {
-            self.produce(self.topics.touch(&self.topics.user_profiles, place, None).into())?;
+        for topic in self.topics.compacted_outputs() {
+            let count = self.shared.lock().logs.partitions_of(topic);
+            for place in self.topics.touched_by(partition, count) {
+                self.produce(self.topics.touch(topic, place, None).into())?;
+            }
         }
         Ok(())
     }

@@ -162,7 +162,7 @@ impl Memory {
 
 /// What a journal must agree with: names, order and partitions of the topics.
 fn identity(topics: &Topics, settings: MemorySettings) -> String {
-    let (inputs, outputs) = (topics.inputs.join(", "), topics.outputs().map(AsRef::as_ref).join(", "));
+    let (inputs, outputs) = (topics.inputs.join(", "), topics.outputs.all().join(", "));
     let Topics { changelog, partitions, .. } = topics;
     let of_outputs = settings.output_partitions.map(|count| format!(", {count} of outputs")).unwrap_or_default();
     format!("inputs {inputs}; changelog {changelog}; {outputs}; {partitions} partitions{of_outputs}")

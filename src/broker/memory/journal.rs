@@ -243,15 +243,7 @@ mod tests {
 
     #[test]
     fn a_commit_that_the_journal_refuses_is_not_seen() {
-        let topics = Topics {
-            inputs: vec!["input".into()],
-            changelog: "changelog".into(),
-            tier_changes: "tier-changes".into(),
-            dormancy_risk: "dormancy-risk".into(),
-            user_profiles: "user-profiles".into(),
-            dead_letters: "dead-letters".into(),
-            partitions: 1,
-        };
+        let topics = Topics::of(&["input"], 1);
         let directory = tempfile::tempdir().expect("directory");
         let memory = Memory::open(topics.clone(), MemorySettings::default(), directory.path()).expect("open");
         let record = Outgoing {

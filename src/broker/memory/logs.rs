@@ -33,13 +33,13 @@ pub(super) struct Logs {
 impl Logs {
     /// `output_partitions`: of each output; none: as many as the inputs have.
     pub fn new(topics: &Topics, output_partitions: Option<i32>) -> Self {
-        let (compacted, outputs) = ([&topics.changelog, &topics.user_profiles], topics.outputs());
+        let (compacted, outputs) = (topics.compacted().collect::<Vec<_>>(), topics.outputs.all());
         let mut names = topics.inputs.clone();
         // In this order: a journal tells topics by their place.
-        names.extend(compacted.map(Arc::clone));
-        names.extend(outputs.into_iter().filter(|output| !compacted.contains(output)).cloned());
+        names.extend(compacted.iter().copied().cloned());
+        names.extend(outputs.iter().filter(|output| !compacted.contains(output)).cloned());
         let logs_of = |name: &Arc<str>| {
-            let own = output_partitions.filter(|_| outputs.contains(&name));
+            let own = output_partitions.filter(|_| outputs.contains(name));
             let cleanup = if compacted.contains(&name) { Cleanup::Compact } else { Cleanup::Delete };
             (0..own.unwrap_or(topics.partitions)).map(|_| PartitionLog::new(cleanup)).collect()
         };

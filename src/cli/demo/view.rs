@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::broker::memory::Memory;
 use crate::broker::{Broker, Isolation};
-use crate::domain::{PartitionId, Timestamp};
+use crate::domain::{OutputTopic, PartitionId, Timestamp};
 use crate::record::{Message, Offset};
 use crate::runtime::{Board, Clock, Job};
 use crate::telemetry::Totals;
@@ -69,8 +69,8 @@ impl Viewer {
     pub fn new(broker: Memory, job: &Job, board: Board, clock: Clock, address: SocketAddr) -> Self {
         let topics = broker.topics();
         let partitions = (0..topics.partitions).map(PartitionId);
-        let outputs = [&topics.tier_changes, &topics.dormancy_risk];
-        let tails = outputs.iter().flat_map(|topic| partitions.clone().map(|p| (Arc::clone(topic), p)));
+        let outputs = OutputTopic::announcements().map(|output| topics.output(output));
+        let tails = outputs.flat_map(|topic| partitions.clone().map(|p| (Arc::clone(topic), p)));
         // What an earlier demo wrote is not news.
         let tails = tails.map(|(topic, p)| {
             let end = broker.high_watermark(&topic, p).unwrap_or(0);

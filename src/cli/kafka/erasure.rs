@@ -7,6 +7,7 @@
 
 use crate::broker::kafka::admin::TopicFacts;
 use crate::config::Config;
+use crate::domain::OutputTopic;
 use crate::settings::Period;
 
 /// What the broker needs besides: it looks for work every `log.cleaner.backoff.ms`, and deletes replaced files a minute later.
@@ -16,11 +17,13 @@ pub(super) fn told(config: &Config, facts: &[TopicFacts]) -> Vec<String> {
     let of = |name: &str| facts.iter().find(|facts| facts.name == name);
     let topics = &config.topics;
     let touches = topics.changelog_segment_age;
-    let compacted = [&topics.changelog, &topics.user_profiles].map(|name| of_compacted(name, of(name), touches));
-    let inputs = config.inputs.iter().map(|input| &input.topic);
-    let own = [&topics.rekey, &topics.tier_changes, &topics.dormancy_risk, &topics.dead_letters];
-    let deleted = inputs.chain(own).map(|name| of_deleted(name, of(name)));
-    compacted.into_iter().chain(deleted).collect()
+    let (latest, each): (Vec<_>, Vec<_>) = OutputTopic::ALL.into_iter().partition(|output| output.is_compacted());
+    let names = |outputs: Vec<OutputTopic>| outputs.into_iter().map(|output| &*topics.outputs[output]);
+    let compacted = [&*topics.changelog].into_iter().chain(names(latest));
+    let inputs = config.inputs.iter().map(|input| &*input.topic);
+    let deleted = inputs.chain([&*topics.rekey]).chain(names(each));
+    let compacted = compacted.map(|name| of_compacted(name, of(name), touches));
+    compacted.chain(deleted.map(|name| of_deleted(name, of(name)))).collect()
 }
 
 fn millis(facts: Option<&TopicFacts>, property: &str) -> Option<u64> {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use crate::broker::GroupProtocol;
 use crate::broker::kafka::admin::TopicFacts;
 use crate::config::Config;
+use crate::domain::{CleanupPolicy, OutputKey, OutputTopic};
 use crate::settings::Period;
 
 /// One finding.
@@ -48,8 +49,11 @@ fn sizes(config: &Config, facts: &[TopicFacts]) -> Vec<Finding> {
     let topics = &config.topics;
     let wanted = config.kafka.max_message.bytes() as i64;
     // What may be large: what came in. The others hold what we make, which is small.
-    let of_what_came = [&topics.dead_letters, &topics.rekey];
-    let of_ours = [&topics.changelog, &topics.tier_changes, &topics.dormancy_risk, &topics.user_profiles];
+    let holds_copies = |topic: &OutputTopic| topic.row().keyed_by == OutputKey::Received;
+    let (copies, ours): (Vec<_>, Vec<_>) = OutputTopic::ALL.into_iter().partition(holds_copies);
+    let names = |of: Vec<OutputTopic>| of.into_iter().map(|output| &*topics.outputs[output]);
+    let of_what_came: Vec<_> = names(copies).chain([&*topics.rekey]).collect();
+    let of_ours: Vec<_> = names(ours).chain([&*topics.changelog]).collect();
     let mut found = Vec::new();
     for facts in facts {
         let (Some(limit), name) = (number(&facts.config, "max.message.bytes"), &facts.name) else { continue };
@@ -60,9 +64,9 @@ fn sizes(config: &Config, facts: &[TopicFacts]) -> Vec<Finding> {
                  max.message.bytes={wanted}), or lower kafka.max_message"
             )
         };
-        if limit < wanted && of_what_came.contains(&name) {
+        if limit < wanted && of_what_came.contains(&&**name) {
             found.push(fault(text()));
-        } else if limit < wanted && of_ours.contains(&name) {
+        } else if limit < wanted && of_ours.contains(&&**name) {
             found.push(note(text()));
         }
     }
@@ -73,12 +77,16 @@ fn sizes(config: &Config, facts: &[TopicFacts]) -> Vec<Finding> {
 /// bring an erased user back.
 fn retentions(config: &Config, facts: &[TopicFacts]) -> Vec<Finding> {
     let inputs = config.inputs.iter().enumerate();
-    let inputs = inputs.map(|(at, input)| (&input.topic, format!("inputs[{at}].retention"), input.retention));
-    let dead =
-        (&config.topics.dead_letters, "topics.dead_letter_retention".to_owned(), config.topics.dead_letter_retention);
+    let inputs = inputs.map(|(at, input)| (&*input.topic, format!("inputs[{at}].retention"), input.retention));
+    let topics = &config.topics;
+    let read_again = |topic: &OutputTopic| topic.row().cleanup == CleanupPolicy::DeleteAsDeadLetters;
+    let dead = OutputTopic::ALL.into_iter().filter(read_again).map(|output| {
+        let key = "topics.dead_letter_retention".to_owned();
+        (&*topics.outputs[output], key, topics.dead_letter_retention)
+    });
     let mut found = Vec::new();
-    for (topic, key, configured) in inputs.chain([dead]) {
-        let Some(facts) = facts.iter().find(|facts| facts.name == *topic) else { continue };
+    for (topic, key, configured) in inputs.chain(dead) {
+        let Some(facts) = facts.iter().find(|facts| facts.name == topic) else { continue };
         let kept = match kept_ms(&facts.config) {
             Some(Some(ms)) if ms <= configured.millis() => continue,
             Some(Some(ms)) => format!("keeps records for {}", Period::of_millis(ms.max(0) as u64)),

@@ -12,8 +12,8 @@ use super::lines::Lines;
 use super::remarks::{Holding, Place, Remarks};
 use super::summary::Summary;
 use crate::config::Config;
-use crate::domain::{Event, Input, PartitionId, Source, Timestamp};
-use crate::emit::{self, Emitter, OutputFormat};
+use crate::domain::{Event, Input, OutputTopic, PartitionId, Source, Timestamp};
+use crate::emit::{self, Emitter, OutputFormat, OutputType};
 use crate::engine::{Disposition, Effect, Engine, Handled, Partition, Slice};
 use crate::ingest::{self, Decoded, Decoder, Reject};
 use crate::merge::{Merge, MergeBounds, NextHead};
@@ -144,7 +144,7 @@ impl Player {
             ignore_silent: time.ignore_silent,
             lateness_ms: config.stream.engine.lateness.millis(),
             install_every: config.stream.lanes.batch_records,
-            dead_letter_topic: config.topics.dead_letters.clone(),
+            dead_letter_topic: config.topics.outputs[OutputTopic::DeadLetters].to_string(),
             dead_letter_limit: config.stream.lanes.dead_letter_limit.bytes(),
             merge: Merge::new(readers.len(), NO_WAIT),
             readers,
@@ -294,7 +294,7 @@ impl Player {
         for effect in self.effects.drain(..) {
             match effect {
                 Effect::Announce(announcement) => {
-                    *self.summary.outputs.entry(emit::type_name(&announcement.kind)).or_default() += 1;
+                    *self.summary.outputs.entry(OutputType::of(&announcement.kind).name()).or_default() += 1;
                     self.emitter.write_line(&announcement, &mut self.text);
                 }
             }

@@ -200,6 +200,9 @@ impl<B: Broker> Resetter<B> {
         transaction.lend(topics.to_changelog(partition, PartitionRecord::KEY, Some(&record.encode())))?;
         for user in forgotten {
             transaction.lend(topics.to_changelog(partition, user, None))?;
+            for output in topics.compacted_outputs() {
+                transaction.lend(topics.tombstone(output, user))?;
+            }
         }
         if let Some(letter) = letter {
             letter.lend(|letter| transaction.lend(letter))?;

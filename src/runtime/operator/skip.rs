@@ -7,7 +7,7 @@
 //! Must not know: rdkafka, the command line.
 
 use crate::broker::{RecordLookup, Topics};
-use crate::domain::{Input, PartitionId};
+use crate::domain::{Input, OutputTopic, PartitionId};
 use crate::emit;
 use crate::guard::guarded;
 use crate::ingest::{Reject, RejectReason};
@@ -90,7 +90,7 @@ fn of_topic<'a>(inputs: &'a [InputPosition], topics: &Topics, input: Input) -> O
 }
 
 fn letter(message: Option<&impl Message>, reject: &Reject, at: &Coordinates, job: &Job) -> Outgoing {
-    let (topic, limit) = (&job.topics.dead_letters, job.settings.dead_letter_limit.bytes());
+    let (topic, limit) = (job.topics.output(OutputTopic::DeadLetters), job.settings.dead_letter_limit.bytes());
     let whole = message.and_then(|message| guarded(|| emit::dead_letter(message, reject, at, topic, limit)).ok());
     whole.unwrap_or_else(|| emit::bare_letter(reject, at, topic))
 }

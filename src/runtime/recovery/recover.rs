@@ -175,7 +175,7 @@ impl<B: Broker> Recovery<B> {
     fn outputs_are_open(&self) -> Result<bool, LaneError> {
         let _calling = self.context.calling(None, Call::OpenWriters);
         let broker = &self.context.broker;
-        for topic in broker.topics().outputs() {
+        for topic in broker.topics().outputs.all() {
             if !broker.open_partitions(topic)?.is_empty() {
                 return Ok(true);
             }

@@ -1,7 +1,7 @@
 //! Laws of transactions: whole or not at all, fenced by id and by generation.
 
 use tideline::broker::{Broker, Ending, Producer, Source, Transaction};
-use tideline::domain::{PartitionId, partition_of};
+use tideline::domain::{OutputTopic, PartitionId, partition_of};
 
 use super::reading::wait_until_stored;
 use super::*;
@@ -16,14 +16,17 @@ pub fn records_and_offsets_of_a_transaction_appear_together<H: Harness>() {
     let mut producer = producer(&harness, "lane");
     let generation = member.source.generation().expect("generation");
     let mut transaction = producer.begin().expect("begin");
-    transaction.send(record(&topics.tier_changes, P1, "k", "change")).expect("send");
+    transaction.send(record(&topics.outputs[OutputTopic::TierChanges], P1, "k", "change")).expect("send");
     transaction.send(record(&topics.changelog, P0, "k", "state")).expect("send");
     transaction.send_offsets(&[commit_of(I0, P0, next, 1)], &generation).expect("send_offsets");
-    assert_eq!(harness.read(&topics.tier_changes, P1, Isolation::ReadCommitted), []);
+    assert_eq!(harness.read(&topics.outputs[OutputTopic::TierChanges], P1, Isolation::ReadCommitted), []);
     assert_eq!(harness.read(&topics.changelog, P0, Isolation::ReadCommitted), []);
 
     transaction.commit().expect("commit");
-    assert_eq!(values(&harness.read(&topics.tier_changes, P1, Isolation::ReadCommitted)), ["change"]);
+    assert_eq!(
+        values(&harness.read(&topics.outputs[OutputTopic::TierChanges], P1, Isolation::ReadCommitted)),
+        ["change"]
+    );
     assert_eq!(values(&harness.read(&topics.changelog, P0, Isolation::ReadCommitted)), ["state"]);
     assert_eq!(committed(&harness, I0, P0).map(|committed| committed.offset), Some(next));
     assert_eq!(committed(&harness, I0, P1), None);
@@ -278,7 +281,7 @@ pub fn a_member_that_left_commits_no_offsets<H: Harness>() {
 
 pub fn transactions_side_by_side_in_a_partition_are_each_whole<H: Harness>() {
     let harness = H::fresh(1, 1);
-    let output = harness.broker().topics().tier_changes.clone();
+    let output = harness.broker().topics().outputs[OutputTopic::TierChanges].clone();
     let (mut kept, mut dropped) = (producer(&harness, "kept"), producer(&harness, "dropped"));
     let mut first = kept.begin().expect("begin");
     let mut second = dropped.begin().expect("begin");
@@ -293,7 +296,7 @@ pub fn transactions_side_by_side_in_a_partition_are_each_whole<H: Harness>() {
 
 pub fn a_record_without_a_partition_goes_where_its_key_belongs<H: Harness>() {
     let harness = H::fresh(1, 4);
-    let output = harness.broker().topics().dead_letters.clone();
+    let output = harness.broker().topics().outputs[OutputTopic::DeadLetters].clone();
     let mut producer = producer(&harness, "lane");
     let mut transaction = producer.begin().expect("begin");
     let keys = ["21", "foobar", "abc", "a-little-bit-long-string"];

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use tideline::broker::Isolation;
 use tideline::broker::Topics;
 use tideline::broker::memory::{JournalError, Memory, MemorySettings};
-use tideline::domain::PartitionId;
+use tideline::domain::{OutputNames, PartitionId};
 use tideline::record::Outgoing;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -37,10 +37,7 @@ fn topics() -> Topics {
     Topics {
         inputs: vec!["input-0".into()],
         changelog: "changelog".into(),
-        tier_changes: "tier-changes".into(),
-        dormancy_risk: "dormancy-risk".into(),
-        user_profiles: "user-profiles".into(),
-        dead_letters: "dead-letters".into(),
+        outputs: OutputNames::default(),
         partitions: 1,
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use tideline::domain::{Body, DAY_MS, Event, HOUR_MS, Input, PartitionId, Source, Timestamp, UserId};
+use tideline::domain::{Body, DAY_MS, Event, HOUR_MS, Input, OutputNames, PartitionId, Source, Timestamp, UserId};
 use tideline::emit::{Emitter, Output, OutputFormat};
 use tideline::engine::{
     AnnouncementKind, Disposition, Effect, Engine, EngineSettings, Handled, Partition, Previous, Slice,
@@ -65,12 +65,8 @@ struct Shard {
 impl World {
     pub fn new() -> Self {
         let engine = engine(None);
-        let output = Output {
-            tier_changes: "tier-changes".into(),
-            dormancy_risk: "dormancy-risk".into(),
-            format: OutputFormat::Json,
-            source: "tideline".to_owned(),
-        };
+        let output =
+            Output { topics: OutputNames::default(), format: OutputFormat::Json, source: "tideline".to_owned() };
         Self {
             now: start(),
             books: Default::default(),

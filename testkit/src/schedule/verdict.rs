@@ -6,7 +6,7 @@ use serde_json::Value;
 use tideline::broker::Broker;
 use tideline::broker::Isolation;
 use tideline::broker::memory::{Memory, MemorySettings};
-use tideline::domain::{PartitionId, Stage, Timestamp};
+use tideline::domain::{OutputTopic, PartitionId, Stage, Timestamp};
 use tideline::record::Message;
 use tideline::rules::tier::tier_on;
 use tideline::state::codec::{Header, Kind, decode_user};
@@ -142,7 +142,7 @@ fn offsets_and_records_agree(world: &World, name: &str) {
 pub fn dead_letters_and_forwarded(world: &World, feed: &Feed, name: &str) {
     let mut coordinates = BTreeSet::new();
     let mut errors = BTreeMap::new();
-    let topic = world.broker.topics().dead_letters.clone();
+    let topic = world.broker.topics().outputs[OutputTopic::DeadLetters].clone();
     for partition in (0..world.broker.partition_count(&topic).unwrap()).map(PartitionId) {
         let read = world.broker.read(&topic, partition, 0, Isolation::ReadCommitted, usize::MAX).unwrap();
         // What ends that which hung says nothing.

@@ -10,7 +10,7 @@ mod vectors;
 use std::sync::Arc;
 
 use serde_json::Value;
-use tideline::domain::{DAY_MS, Event, Input, PartitionId, Source, Timestamp};
+use tideline::domain::{DAY_MS, Event, Input, OutputNames, PartitionId, Source, Timestamp};
 use tideline::emit::{Emitter, Output, OutputFormat};
 use tideline::engine::{
     Announcement, Disposition, Effect, Engine, EngineSettings, Handled, Partition, Previous, Slice,
@@ -42,12 +42,7 @@ fn coordinates(offset: i64) -> Coordinates {
 }
 
 fn emitter(engine: &Engine) -> Emitter {
-    let output = Output {
-        tier_changes: "tier-changes".into(),
-        dormancy_risk: "dormancy-risk".into(),
-        format: OutputFormat::Json,
-        source: "tideline".to_owned(),
-    };
+    let output = Output { topics: OutputNames::default(), format: OutputFormat::Json, source: "tideline".to_owned() };
     Emitter::new(&engine.settings().rules, engine.rule_version(), output)
 }
 

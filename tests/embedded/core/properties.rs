@@ -2,7 +2,8 @@
 
 use proptest::prelude::*;
 use tideline::domain::{
-    Body, DAY_MS, Event, EventId, Input, MessageEvent, Origin, Source, Stage, Tier, Timestamp, Token, UserId,
+    Body, DAY_MS, Event, EventId, Input, MessageEvent, Origin, OutputNames, Source, Stage, Tier, Timestamp, Token,
+    UserId,
 };
 use tideline::emit::{Emitter, Output, OutputFormat};
 use tideline::engine::{Announcement, AnnouncementKind, Disposition, Engine, EngineSettings, Handled, Partition};
@@ -195,8 +196,7 @@ proptest! {
         }
         advance(&mut live, Timestamp::MAX, &mut signals);
         let output = Output {
-            tier_changes: "tier-changes".into(),
-            dormancy_risk: "dormancy-risk".into(),
+            topics: OutputNames::default(),
             format: OutputFormat::Json,
             source: "tideline".to_owned(),
         };

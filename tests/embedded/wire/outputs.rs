@@ -1,10 +1,8 @@
 //! Signals on the wire: the worked examples of the output contract, byte for byte.
 
-use std::sync::Arc;
-
 use prost::Message as _;
 use serde_json::{Value, json};
-use tideline::domain::{Stage, Tier, Timestamp, UserId};
+use tideline::domain::{OutputNames, Stage, Tier, Timestamp, UserId};
 use tideline::emit::protobuf::schema;
 use tideline::emit::{Emitter, Output, OutputFormat};
 use tideline::engine::{
@@ -16,12 +14,7 @@ use tideline::rules::{Model, Rules};
 use super::coordinates;
 
 fn emitter_of(rules: &Rules, rule_version: &str, format: OutputFormat) -> Emitter {
-    let output = Output {
-        tier_changes: Arc::from("tier-changes"),
-        dormancy_risk: Arc::from("dormancy-risk"),
-        format,
-        source: "tideline".to_owned(),
-    };
+    let output = Output { topics: OutputNames::default(), format, source: "tideline".to_owned() };
     Emitter::new(rules, rule_version, output)
 }
 

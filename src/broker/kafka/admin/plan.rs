@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::broker::Topics;
+use crate::domain::CleanupPolicy;
 
 /// A topic as the cluster has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,14 +116,13 @@ pub fn wishes(topics: &Topics, settings: &TopicSettings) -> Vec<TopicWish> {
         settable: &OF_CHANGELOG,
         ..wish(&topics.changelog, co_partitioned, changelog, &["cleanup.policy"])
     });
-    for output in [&topics.tier_changes, &topics.dormancy_risk] {
-        all.push(wish(output, None, delete(settings.output_retention).into(), &[]));
-    }
-    all.push(TopicWish {
-        settable: &OF_ERASURE,
-        ..wish(&topics.user_profiles, None, compact().into(), &["cleanup.policy"])
-    });
-    all.push(wish(&topics.dead_letters, None, delete(settings.dead_letter_retention).into(), &[]));
+    all.extend(topics.outputs.iter().map(|(output, name)| match output.row().cleanup {
+        CleanupPolicy::Delete => wish(name, None, delete(settings.output_retention).into(), &[]),
+        CleanupPolicy::DeleteAsDeadLetters => wish(name, None, delete(settings.dead_letter_retention).into(), &[]),
+        CleanupPolicy::Compact => {
+            TopicWish { settable: &OF_ERASURE, ..wish(name, None, compact().into(), &["cleanup.policy"]) }
+        }
+    }));
     all
 }
 
