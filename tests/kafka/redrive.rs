@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 fn bury(application: &Application, letters: impl IntoIterator<Item = (String, RejectReason, String)>) {
     let config = application.config();
     let producer = PlainProducer::new(config.kafka_settings()).unwrap();
-    let dead_letters = config.topics.outputs[OutputTopic::DeadLetters].as_str().into();
+    let dead_letters = config.topics.outputs[OutputTopic::DeadLetters].clone();
     for (n, (topic, reason, value)) in letters.into_iter().enumerate() {
         let record = TestMessage::of_value(value).key(format!("u{n}")).header("trace", format!("t-{n}"));
         let at = Coordinates { topic: topic.as_str().into(), partition: PartitionId(0), offset: n as i64 };
@@ -148,10 +148,10 @@ fn what_a_producer_forges_or_copies_back_hides_no_letter() {
     let application = Application::new();
     check(&application.run(&["topics", "--create"]), 0, &[]);
     let config = application.config();
-    let [app, dead_letters] = [&config.inputs[0].topic, &config.topics.outputs[OutputTopic::DeadLetters]];
+    let [app, dead_letters] = [&*config.inputs[0].topic, &*config.topics.outputs[OutputTopic::DeadLetters]];
     let producer = PlainProducer::new(config.kafka_settings()).unwrap();
     let write = |value: &str, headers: Vec<_>| {
-        let (topic, value) = (app.as_str().into(), Some(value.into()));
+        let (topic, value) = (app.into(), Some(value.into()));
         producer.send(&Outgoing { topic, partition: None, key: None, value, headers, timestamp: None }).unwrap();
     };
     write("0,1,2,3", vec![text_header(header::NOTE, "4".to_owned())]);
