@@ -1,8 +1,8 @@
 //! How many HTTP connections may be open, and for how long: decided here, carried out by `server`.
 //!
-//! The port may be reached by anybody, and its descriptors are those that the broker's connections need. So there is a cap,
-//! and a connection that sends nothing is closed: at once in favour of a new one where the cap is reached, after a time-out in any
-//! case.
+//! The port may be reached by anybody, and its descriptors are those that the broker's connections need. So there is a
+//! cap, and a connection that sends nothing is closed: at once in favour of a new one where the cap is reached, after a
+//! time-out in any case.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -58,8 +58,8 @@ impl Connections {
         Self { limits, next: 0, open: BTreeMap::new() }
     }
 
-    /// Adds a connection, and gives its number. At the cap another is closed for it: of the least phase the oldest. The task of
-    /// that one is to be waited for, for it holds its descriptor until it has ended.
+    /// Adds a connection, and gives its number. At the cap another is closed for it: of the least phase the oldest. The
+    /// task of that one is to be waited for, for it holds its descriptor until it has ended.
     pub fn admit(&mut self, now: Instant) -> (u64, Option<JoinHandle<()>>) {
         let mut ended = None;
         if self.open.len() >= self.limits.max_connections {

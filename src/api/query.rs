@@ -1,8 +1,9 @@
 //! Read-only questions about committed users, for HTTP handlers and whatever else asks from another thread.
 //!
-//! An answer shows what this process has committed, whole batches at a time. It is refused for a partition that this process
-//! doesn't serve; that another member has taken it over, this one learns at its next poll, so an answer may be as old as that.
-//! A walk holds neither a lock nor the table between two slices: see `engine/table_slice.rs` for what it sees.
+//! An answer shows what this process has committed, whole batches at a time. It is refused for a partition that this
+//! process doesn't serve; that another member has taken it over, this one learns at its next poll, so an answer may be
+//! as old as that. A walk holds neither a lock nor the table between two slices: see `engine/table_slice.rs` for what
+//! it sees.
 //!
 //! Must not know: HTTP, lanes.
 
@@ -108,8 +109,8 @@ impl Query {
 pub struct UserWalk {
     query: Query,
     partition: PartitionId,
-    /// Which table it walks: one that is read anew has other places. Weak, so that a slow reader keeps no state in memory of a
-    /// partition that has gone.
+    /// Which table it walks: one that is read anew has other places. Weak, so that a slow reader keeps no state in
+    /// memory of a partition that has gone.
     table: Weak<Users>,
     cursor: Option<TableCursor>,
     slice: TableSlice,
@@ -120,8 +121,8 @@ impl UserWalk {
     ///
     /// # Errors
     ///
-    /// [`QueryError::NotServed`] once the partition is no longer served, or was restored since the walk began: the walk has
-    /// ended without being whole. [`QueryError::State`] as for [`Query::user`].
+    /// [`QueryError::NotServed`] once the partition is no longer served, or was restored since the walk began: the walk
+    /// has ended without being whole. [`QueryError::State`] as for [`Query::user`].
     pub fn next_slice(&mut self) -> Result<Option<Vec<UserView>>, QueryError> {
         let Some(cursor) = self.cursor else { return Ok(None) };
         let partition = self.partition;

@@ -1,8 +1,8 @@
 //! The committed tables of the partitions that this process serves, for readers on other threads.
 //!
-//! A [`DashMap`]: lanes write it at assignments, each for itself, while readers look tables up. What is inside a table is
-//! another matter, see `engine/table_slice.rs`: a reader takes the table out of the map and lets go of the map at once, so that
-//! no shard is locked while a table is read.
+//! A [`DashMap`]: lanes write it at assignments, each for itself, while readers look tables up. What is inside a table
+//! is another matter, see `engine/table_slice.rs`: a reader takes the table out of the map and lets go of the map at
+//! once, so that no shard is locked while a table is read.
 //!
 //! Must not know: lanes, users.
 
@@ -20,8 +20,8 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// The table of a partition, if this process serves it. It stays readable for as long as it is held, also when the partition
-    /// has gone to another member meanwhile: take it anew for each answer, and hold it for none.
+    /// The table of a partition, if this process serves it. It stays readable for as long as it is held, also when the
+    /// partition has gone to another member meanwhile: take it anew for each answer, and hold it for none.
     pub fn table(&self, partition: PartitionId) -> Option<Arc<Users>> {
         self.tables.get(&partition).map(|table| table.clone())
     }

@@ -1,7 +1,7 @@
 //! Every route of the HTTP server: a row of [`ROUTES`], and its handler below.
 //!
-//! Handlers only read: the board, and by [`Query`] committed users. All run on one thread, so a handler that walks a table
-//! yields between two slices.
+//! Handlers only read: the board, and by [`Query`] committed users. All run on one thread, so a handler that walks a
+//! table yields between two slices.
 //!
 //! Must not know: connections and their limits.
 

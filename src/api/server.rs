@@ -1,4 +1,5 @@
-//! The HTTP server: takes connections, lets `connections` decide who stays and for how long, and answers the table of routes.
+//! The HTTP server: takes connections, lets `connections` decide who stays and for how long, and answers the table of
+//! routes.
 //!
 //! Must not know: what is answered.
 
@@ -49,7 +50,8 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// [`ServerError::Listen`] where the address can't be had, [`ServerError::Thread`] where the thread or its runtime can't.
+    /// [`ServerError::Listen`] where the address can't be had, [`ServerError::Thread`] where the thread or its runtime
+    /// can't.
     pub fn start(address: SocketAddr, limits: Limits, state: ApiState, routes: &[Route]) -> Result<Self, ServerError> {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ServerError::Thread)?;

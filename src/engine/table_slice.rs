@@ -1,19 +1,20 @@
 //! A committed table read in slices, while its lane goes on: what API queries and exports walk with.
 //!
-//! A slice is copied under the table's read lock; whoever holds one holds no lock. So a lane's install waits for at most one
-//! bounded copy a reader, however slow readers are (a waiting writer goes before new readers).
+//! A slice is copied under the table's read lock; whoever holds one holds no lock. So a lane's install waits for at
+//! most one bounded copy a reader, however slow readers are (a waiting writer goes before new readers).
 //!
-//! What a walk sees: each slice is of one moment between two batches, for a batch is installed under one write lock. Between
-//! two slices batches may be installed. A key that is held from the walk's first slice to its last is seen exactly once, for it
-//! keeps its place; one that comes, goes or comes back meanwhile may be seen or not. A slice may be empty before the end.
+//! What a walk sees: each slice is of one moment between two batches, for a batch is installed under one write lock.
+//! Between two slices batches may be installed. A key that is held from the walk's first slice to its last is seen
+//! exactly once, for it keeps its place; one that comes, goes or comes back meanwhile may be seen or not. A slice may
+//! be empty before the end.
 //!
 //! Must not know: what the bytes mean.
 
 use super::store::Users;
 use super::store::key::Place;
 
-/// Entries of a table as they were at one moment, in order of place, copied. Kept by its reader for the next slice, so that a
-/// walk allocates once.
+/// Entries of a table as they were at one moment, in order of place, copied. Kept by its reader for the next slice, so
+/// that a walk allocates once.
 #[derive(Debug, Clone, Default)]
 pub struct TableSlice {
     /// Key, value, key, value …
@@ -60,8 +61,8 @@ impl TableSlice {
 }
 
 impl Users {
-    /// Copies the entries from `cursor` on into `slice`, in place of what it held. Says where the next slice begins; None at the
-    /// table's end.
+    /// Copies the entries from `cursor` on into `slice`, in place of what it held. Says where the next slice begins;
+    /// None at the table's end.
     pub fn read_slice(&self, cursor: TableCursor, slice: &mut TableSlice) -> Option<TableCursor> {
         slice.clear();
         let table = self.read();
@@ -77,8 +78,9 @@ impl Users {
         None
     }
 
-    /// The bytes of each key, in order of key: the same as the changelog's last values, of one moment only while nothing is
-    /// installed. For tools and tests that want all of a table; whoever serves others walks it by [`Self::read_slice`].
+    /// The bytes of each key, in order of key: the same as the changelog's last values, of one moment only while
+    /// nothing is installed. For tools and tests that want all of a table; whoever serves others walks it by
+    /// [`Self::read_slice`].
     pub fn snapshot(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
         let (mut all, mut slice) = (Vec::with_capacity(self.len()), TableSlice::default());
         let mut cursor = Some(TableCursor::default());

@@ -1,7 +1,7 @@
 //! What operators see: metrics, readiness, logs.
 //!
-//! All of it is a view of the board that lanes write once a batch; nothing is counted here. So a scrape costs what is on
-//! the board, and an event costs nothing. No user id, amount or payload is in a label.
+//! All of it is a view of the board that lanes write once a batch; nothing is counted here. So a scrape costs what is
+//! on the board, and an event costs nothing. No user id, amount or payload is in a label.
 //!
 //! Must not know: how a lane works, the broker.
 

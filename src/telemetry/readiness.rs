@@ -30,8 +30,8 @@ pub fn reasons_not_ready(status: &Status) -> Vec<String> {
     if let ClockAgreement::Apart { ahead_ms } = status.clock {
         let (seconds, side) = (ahead_ms.abs() / 1_000, if ahead_ms > 0 { "ahead of" } else { "behind" });
         reasons.push(format!(
-            "this machine's clock is {seconds} s {side} the broker's, more than stream.max_skew: stream time follows no clock, \
-             and events are judged by the broker's; set the wrong one right"
+            "this machine's clock is {seconds} s {side} the broker's, more than stream.max_skew: stream time follows \
+             no clock, and events are judged by the broker's; set the wrong one right"
         ));
     }
     for stall in &status.stalls {

@@ -1,4 +1,5 @@
-//! What others may ask of a process: only of partitions that it serves, only what is committed, and never so that a lane waits.
+//! What others may ask of a process: only of partitions that it serves, only what is committed, and never so that a
+//! lane waits.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};

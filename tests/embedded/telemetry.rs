@@ -1,6 +1,6 @@
 //! What operators see: metrics that balance, readiness with its reasons.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tideline::domain::{PartitionId, Timestamp};
 use tideline::emit::OutputType;
@@ -12,12 +12,12 @@ use tideline::runtime::board::status::{
 };
 use tideline::runtime::{Cause, ClockAgreement, IdleWait, Stall, Status};
 use tideline::state::Population;
-use tideline::telemetry::metrics::{ALL, Kind};
+use tideline::telemetry::metrics::{MetricKind, all, reference};
 use tideline::telemetry::{LabelValues, Totals, reasons_not_ready, render};
 
 const NOW: Timestamp = Timestamp::of_millis(1_800_000_000_000);
 
-fn names() -> LabelValues {
+fn labels() -> LabelValues {
     LabelValues {
         inputs: vec!["app.events".into(), "tideline.rekey".into()],
         tiers: ["inactive", "new", "low"].map(str::to_owned).into(),
@@ -108,7 +108,7 @@ fn value(text: &str, name: &str, labels: &[&str]) -> Option<f64> {
 
 #[test]
 fn the_board_is_rendered_as_metrics() {
-    let text = render(&status(), &names(), NOW);
+    let text = render(&status(), &labels(), NOW);
     let app = r#"input="app.events""#;
     let zero = r#"partition="0""#;
     for (name, labels, expected) in [
@@ -157,7 +157,7 @@ fn the_board_is_rendered_as_metrics() {
 fn the_outcomes_of_an_input_add_up_to_what_it_consumed() {
     let totals = Totals::of(&status());
     assert!(totals.inputs.iter().all(Tally::balances));
-    let text = render(&status(), &names(), NOW);
+    let text = render(&status(), &labels(), NOW);
     for input in [r#"input="app.events""#, r#"input="tideline.rekey""#] {
         let outcomes = ["applied", "skipped", "duplicate", "suppressed", "rekeyed", "dead_lettered"];
         let sum: f64 = outcomes
@@ -169,20 +169,51 @@ fn the_outcomes_of_an_input_add_up_to_what_it_consumed() {
 }
 
 #[test]
-fn every_metric_has_a_name_that_says_its_kind_and_a_text() {
-    let names: BTreeSet<_> = ALL.iter().map(|metric| metric.name).collect();
-    assert_eq!(names.len(), ALL.len(), "two metrics of one name");
-    for metric in ALL {
-        assert!(metric.name.starts_with("tideline_"), "{}", metric.name);
-        assert_eq!(metric.name.ends_with("_total"), metric.kind == Kind::Counter, "{}", metric.name);
-        assert!(metric.help.len() > 20, "{}", metric.name);
+fn every_row_has_values_under_its_labels_and_nothing_else_is_rendered() {
+    let text = render(&status(), &labels(), NOW);
+    let mut seen = BTreeMap::<&str, BTreeSet<Vec<&str>>>::new();
+    for line in text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
+        let (series, _) = line.rsplit_once(' ').unwrap();
+        let (name, labels) = series.split_once('{').unwrap_or((series, ""));
+        let labels = labels.trim_end_matches('}').split(',').filter(|label| !label.is_empty());
+        let mut labels: Vec<_> = labels.map(|label| label.split_once('=').unwrap().0).collect();
+        labels.sort_unstable();
+        seen.entry(name).or_default().insert(labels);
     }
-    let text = render(&status(), &self::names(), NOW);
-    for line in text.lines().filter(|line| line.starts_with("# HELP ")) {
-        let name = line.split(' ').nth(2).unwrap();
-        assert!(names.contains(name), "{name} is not among the constants");
+    for metric in all() {
+        let mut labels = metric.labels.to_vec();
+        labels.sort_unstable();
+        assert_eq!(seen.remove(metric.name), Some(BTreeSet::from([labels])), "labels of {}", metric.name);
+        let kind = if metric.kind == MetricKind::Counter { "counter" } else { "gauge" };
+        assert!(text.contains(&format!("# TYPE {} {kind}\n", metric.name)), "{}", metric.name);
+        assert!(text.contains(&format!("# HELP {} {}\n", metric.name, metric.help())), "{}", metric.name);
+        assert_eq!(metric.name.ends_with("_total"), metric.kind == MetricKind::Counter, "{}", metric.name);
     }
-    assert_eq!(text.matches("# HELP ").count(), ALL.len(), "{text}");
+    assert!(seen.is_empty(), "no rows: {seen:?}");
+}
+
+#[test]
+fn the_reference_page_is_printed_from_the_rows() {
+    let page = reference();
+    let printed = concat!(env!("CARGO_TARGET_TMPDIR"), "/metrics.md");
+    std::fs::write(printed, &page).unwrap();
+    assert_eq!(include_str!("../../docs/metrics.md"), page, "docs/metrics.md differs: copy {printed} there");
+}
+
+#[test]
+fn the_documents_name_no_metric_that_is_not() {
+    let names: BTreeSet<_> = all().map(|metric| metric.name).collect();
+    for text in [
+        include_str!("../../README.md"),
+        include_str!("../../docs/operations.md"),
+        include_str!("../../docs/reliability.md"),
+        include_str!("../../docs/security.md"),
+    ] {
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        for word in words.filter(|word| word.starts_with("tideline_")) {
+            assert!(names.contains(word), "{word} is no metric");
+        }
+    }
 }
 
 #[test]
@@ -203,7 +234,7 @@ fn what_stands_still_is_told_with_its_cause_and_what_to_do() {
     ];
     assert_eq!(reasons.len(), begins.len(), "{reasons:?}");
     assert!(reasons.iter().zip(begins).all(|(reason, begin)| reason.starts_with(begin)), "{reasons:?}");
-    let text = render(&status, &names(), NOW);
+    let text = render(&status, &labels(), NOW);
     for (name, label, expected) in [
         ("tideline_stalls", r#"cause="open_transaction""#, 1.0),
         ("tideline_stalls", r#"cause="hung_call""#, 1.0),

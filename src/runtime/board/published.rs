@@ -1,7 +1,8 @@
-//! Which committed tables others may read: a lane says so when it begins to serve a partition, and when it no longer does.
+//! Which committed tables others may read: a lane says so when it begins to serve a partition, and when it no longer
+//! does.
 //!
-//! A table is published exactly as long as its partition is served: not while it is restored, parked or left unserved. That
-//! follows from ownership: [`Published`] withdraws when it is dropped, with its lane if need be.
+//! A table is published exactly as long as its partition is served: not while it is restored, parked or left unserved.
+//! That follows from ownership: [`Published`] withdraws when it is dropped, with its lane if need be.
 //!
 //! Must not know: who reads.
 
@@ -16,8 +17,8 @@ pub trait TableRegistry: fmt::Debug + Send + Sync {
     /// From now on `table` is what is committed of the partition.
     fn publish(&self, partition: PartitionId, table: &Arc<Users>);
 
-    /// `table` is served no longer. Another lane of the process may have published its own of the same partition by then,
-    /// which stays.
+    /// `table` is served no longer. Another lane of the process may have published its own of the same partition by
+    /// then, which stays.
     fn withdraw(&self, partition: PartitionId, table: &Arc<Users>);
 }
 
