@@ -10,17 +10,22 @@
 mod nearest;
 #[cfg(feature = "shell")]
 pub mod config;
+#[warn(missing_docs, clippy::missing_errors_doc)]
 pub mod domain;
 pub mod settings;
+#[warn(missing_docs, clippy::missing_errors_doc)]
 pub mod record;
 pub mod guard;
 pub mod ingest;
+#[warn(missing_docs, clippy::missing_errors_doc)]
 pub mod merge;
 pub mod state;
+#[warn(missing_docs, clippy::missing_errors_doc)]
 pub mod rules;
 pub mod engine;
 pub mod emit;
 #[cfg(feature = "shell")]
+#[warn(missing_docs, clippy::missing_errors_doc)]
 pub mod pipeline;
 pub mod generate;
 #[cfg(feature = "shell")]

@@ -25,11 +25,15 @@ pub fn is_named(name: &[u8], names: &[&str]) -> bool {
 
 /// A record as it was read. Borrowed from the client where the client allows it.
 pub trait Message: Send {
+    /// Where it lies in its partition.
     fn offset(&self) -> Offset;
     /// Milliseconds since the epoch, as the broker has it; not the event's time.
     fn timestamp(&self) -> Option<i64>;
+    /// The key as it lies in the log; `None` where it is null.
     fn key(&self) -> Option<&[u8]>;
+    /// The value as it lies in the log; `None` for a tombstone.
     fn value(&self) -> Option<&[u8]>;
+    /// In the order of the record; a name may come more than once.
     fn headers(&self) -> impl Iterator<Item = Header<'_>>;
 
     /// The value of the last header of that name, as Kafka's own `lastHeader`; none where that is null.
@@ -59,12 +63,14 @@ pub trait Message: Send {
 /// What of a record couldn't be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unread {
+    /// Its headers; key and value are whole.
     Headers,
     /// All but its offset.
     All,
 }
 
 impl Unread {
+    /// As the dead letter's header names it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Headers => "headers",
@@ -76,27 +82,35 @@ impl Unread {
 /// What of a record couldn't be read, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Damage {
+    /// How much of it.
     pub unread: Unread,
+    /// What was tried, and what is wrong, in words.
     pub detail: String,
 }
 
 /// Where a record stood: what `cause` names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Coordinates {
+    /// The name of its topic.
     pub topic: Arc<str>,
+    /// Its partition there.
     pub partition: PartitionId,
+    /// Its offset in that partition.
     pub offset: Offset,
 }
 
 /// A record to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outgoing {
+    /// The name of the topic that it goes to.
     pub topic: Arc<str>,
     /// `None`: murmur2 of the key, as [`crate::domain::partition_of`] has it.
     pub partition: Option<PartitionId>,
+    /// `None` is a null key.
     pub key: Option<Vec<u8>>,
     /// `None` is a tombstone.
     pub value: Option<Vec<u8>>,
+    /// In the order in which they are written.
     pub headers: Vec<OwnedHeader>,
     /// Milliseconds since the epoch; `None`: the time of sending.
     pub timestamp: Option<i64>,
@@ -137,11 +151,17 @@ pub fn owned((name, value): &Header<'_>) -> OwnedHeader {
 /// Its fields are those of [`Outgoing`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lent<'a> {
+    /// As [`Outgoing::topic`].
     pub topic: &'a str,
+    /// As [`Outgoing::partition`].
     pub partition: Option<PartitionId>,
+    /// As [`Outgoing::key`].
     pub key: Option<&'a [u8]>,
+    /// As [`Outgoing::value`].
     pub value: Option<&'a [u8]>,
+    /// As [`Outgoing::headers`].
     pub headers: &'a [Header<'a>],
+    /// As [`Outgoing::timestamp`].
     pub timestamp: Option<i64>,
 }
 

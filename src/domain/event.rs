@@ -12,15 +12,21 @@ use super::{EventId, Timestamp, UserId};
 #[serde(rename_all = "lowercase")]
 #[repr(u8)]
 pub enum Source {
+    /// The app itself.
     App = 0,
+    /// The SMS gateway: what became of messages.
     Sms = 1,
+    /// Branches, the call centre and back offices.
     Branch = 2,
+    /// Merchants, who see payments by other ways than the app.
     Merchant = 3,
 }
 
 impl Source {
+    /// In the order of their codes.
     pub const ALL: [Self; 4] = [Self::App, Self::Sms, Self::Branch, Self::Merchant];
 
+    /// As configuration and the `source` header name it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::App => "app",
@@ -30,6 +36,7 @@ impl Source {
         }
     }
 
+    /// The source of that name; `None` where there is none.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|source| source.as_str() == text)
     }
@@ -49,20 +56,30 @@ impl Source {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Channel {
+    /// Named by none, or by a name that this version does not know.
     Unknown = 0,
+    /// The app.
     App,
+    /// WeChat.
     Wechat,
+    /// A partner's app or page.
     Partner,
+    /// A branch.
     Branch,
+    /// A text message.
     Sms,
+    /// A call.
     Phone,
+    /// A merchant.
     Merchant,
 }
 
 impl Channel {
+    /// In the order of their codes.
     pub const ALL: [Self; 8] =
         [Self::Unknown, Self::App, Self::Wechat, Self::Partner, Self::Branch, Self::Sms, Self::Phone, Self::Merchant];
 
+    /// As events and outputs name it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Unknown => "unknown",
@@ -76,6 +93,7 @@ impl Channel {
         }
     }
 
+    /// The channel of that name; `None` where there is none.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|channel| channel.as_str() == text)
     }
@@ -86,13 +104,17 @@ impl Channel {
 #[serde(rename_all = "lowercase")]
 #[repr(u8)]
 pub enum Origin {
+    /// Ours.
     #[default]
     Own = 0,
+    /// A telecom partner's.
     Telecom,
+    /// Another partner's.
     Partner,
 }
 
 impl Origin {
+    /// The origin of that name; `None` where there is none.
     pub fn parse(text: &str) -> Option<Self> {
         match text {
             "own" => Some(Self::Own),
@@ -108,6 +130,7 @@ impl Origin {
 pub struct Token(pub u64);
 
 impl Token {
+    /// The token of a name, which is compared byte by byte.
     pub fn of(text: &str) -> Self {
         Self(xxh3_64(text.as_bytes()))
     }
@@ -116,12 +139,19 @@ impl Token {
 /// One event, decoded and well formed. Whether it is too old, a duplicate or another partition's is for the engine to say.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Event {
+    /// Unique within its source; a second event of an id within the retention is a duplicate.
     pub id: EventId,
+    /// Whose state it changes, and the key that decides its partition.
     pub user: UserId,
+    /// Who sent it, by its input or, of a forwarded one, by its header.
     pub source: Source,
+    /// When it happened, by its source.
     pub time: Timestamp,
+    /// By which way; the source's own where the event names none.
     pub channel: Channel,
+    /// Whose customer it says the user is; its input's where it says none.
     pub origin: Origin,
+    /// Its type and data.
     pub body: Body,
 }
 
@@ -130,158 +160,284 @@ pub struct Event {
 pub enum Body {
     /// A type that this version does not know: skipped, counted, moves stream time.
     Unknown,
+    /// `app.downloaded`: the app was installed.
     AppDownloaded,
+    /// `user.registered`: the user has an account from now on.
     UserRegistered,
+    /// `app.login`: the user opened the app.
     AppLogin,
+    /// `app.viewed`: the user looked at a page.
     AppViewed {
+        /// The kind of page.
         category: Option<Token>,
     },
+    /// `app.uninstalled`: the app was removed.
     AppUninstalled,
+    /// `card.bound`: a card was added to the wallet.
     CardBound {
+        /// Whether it is a credit card; `None` where that is not said.
         credit: Option<bool>,
     },
+    /// `payment.completed`: a payment went through.
     PaymentCompleted {
+        /// In minor units.
         amount: i64,
+        /// What was paid for, such as transport.
         scene: Option<Token>,
+        /// To whom.
         merchant: Option<Token>,
+        /// Which coupon was used.
         coupon: Option<Token>,
+        /// Made by standing order: no activity of the user.
         auto: bool,
     },
+    /// `payment.refunded`: a payment was given back, in part or whole.
     PaymentRefunded {
+        /// The payment, as [`EventId::refunded`]; `None` where it is not named.
         original: Option<EventId>,
+        /// When the payment was made: the day from which it is taken back.
         original_time: Timestamp,
+        /// In minor units.
         amount: i64,
+        /// All of the payment: its day counts no longer for it.
         full: bool,
+        /// Made by standing order: no activity of the user.
         auto: bool,
     },
+    /// `wealth.bought`: money was put into a product.
     WealthBought {
+        /// In minor units.
         amount: i64,
+        /// Which product.
         product: Option<Token>,
+        /// Made by standing order: no activity of the user.
         auto: bool,
     },
+    /// `wealth.redeemed`: money was taken out of a product.
     WealthRedeemed {
+        /// In minor units; `None` where it is not said.
         amount: Option<i64>,
+        /// Which product.
         product: Option<Token>,
     },
+    /// `loan.drawn`: a loan was paid out.
     LoanDrawn {
+        /// In minor units.
         amount: i64,
+        /// Which product.
         product: Option<Token>,
+        /// Which loan; `None` for an only one.
         loan: Option<Token>,
+        /// Made by standing order: no activity of the user.
         auto: bool,
     },
+    /// `loan.due_scheduled`: an instalment has a due date.
     LoanDueScheduled {
+        /// Which loan; `None` for an only one.
         loan: Option<Token>,
+        /// When the instalment is due.
         due: Timestamp,
     },
+    /// `loan.repaid`: an instalment was paid.
     LoanRepaid {
+        /// In minor units.
         amount: i64,
+        /// Which product.
         product: Option<Token>,
+        /// Which loan; `None` for an only one.
         loan: Option<Token>,
+        /// Made by standing order: no activity of the user.
         auto: bool,
     },
+    /// `bill.paid`: a bill was paid.
     BillPaid {
+        /// In minor units.
         amount: i64,
+        /// Which product.
         product: Option<Token>,
+        /// Made by standing order: no activity of the user.
         auto: bool,
     },
+    /// `coupon.issued`: the user was given a coupon.
     CouponIssued {
+        /// Which coupon.
         coupon: Token,
+        /// In minor units; `None` where it is not said.
         amount: Option<i64>,
+        /// When the coupon ends.
         expires: Option<Timestamp>,
     },
+    /// `coupon.redeemed`: a coupon was used.
     CouponRedeemed {
+        /// Which coupon.
         coupon: Token,
+        /// In minor units; `None` where it is not said.
         amount: Option<i64>,
+        /// When the coupon ends.
         expires: Option<Timestamp>,
     },
+    /// `coupon.expired`: a coupon ended unused.
     CouponExpired {
+        /// Which coupon.
         coupon: Token,
+        /// In minor units; `None` where it is not said.
         amount: Option<i64>,
+        /// When the coupon ends.
         expires: Option<Timestamp>,
     },
+    /// `checkin.done`: the daily check-in.
     CheckinDone,
+    /// `redpacket.opened`: a red packet was opened.
     RedpacketOpened {
+        /// Who invited the user.
         inviter: Option<Token>,
     },
+    /// `course.joined`: the user began a course.
     CourseJoined,
+    /// `course.completed`: the user finished a course.
     CourseCompleted,
+    /// `group.joined`: the user joined a chat group.
     GroupJoined,
+    /// `adviser.added`: the user added an adviser.
     AdviserAdded,
+    /// `push.opened`: a push notification was opened.
     PushOpened,
+    /// `push.permission_changed`: notifications were allowed or refused.
     PushPermissionChanged {
+        /// Given, not withdrawn.
         granted: bool,
     },
+    /// `consent.changed`: marketing consent was given or withdrawn.
     ConsentChanged {
+        /// Given, not withdrawn.
         granted: bool,
     },
+    /// `survey.answered`: the user said what contact is welcome.
     SurveyAnswered {
+        /// Contacts a month that are welcome.
         max_per_month: Option<u32>,
+        /// By which way.
         preferred_channel: Option<Channel>,
+        /// In what.
         interests: Option<Token>,
     },
+    /// `message.*`: what became of a message to the user.
     Message {
+        /// What became of the message.
         event: MessageEvent,
+        /// Of which campaign.
         campaign: Option<Token>,
+        /// By which way it was sent.
         channel: Option<Channel>,
     },
+    /// `branch.visited`: the user came to a branch.
     BranchVisited,
+    /// `telecom.package_subscribed`: a telecom package was taken.
     TelecomPackageSubscribed,
+    /// `telecom.package_cancelled`: a telecom package was given up.
     TelecomPackageCancelled,
+    /// `rebate.credited`: a rebate was paid out.
     RebateCredited {
+        /// In minor units; `None` where it is not said.
         amount: Option<i64>,
     },
+    /// `complaint.opened`: a complaint was filed.
     ComplaintOpened,
+    /// `complaint.closed`: a complaint was settled.
     ComplaintClosed,
+    /// `user.erased`: the user is to be forgotten.
     UserErased,
 }
 
+/// What became of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum MessageEvent {
+    /// `message.sent`: given to the gateway.
     Sent,
+    /// `message.delivered`: it arrived.
     Delivered,
+    /// `message.failed`: it did not arrive.
     Failed,
+    /// `message.clicked`: the user followed its link.
     Clicked,
+    /// `message.replied`: the user answered.
     Replied,
+    /// `message.opted_out`: the user wants no more.
     OptedOut,
 }
 
 /// A type's name and who may send it: the table of the input contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum EventType {
+    /// `app.downloaded`.
     AppDownloaded,
+    /// `user.registered`.
     UserRegistered,
+    /// `app.login`.
     AppLogin,
+    /// `app.viewed`.
     AppViewed,
+    /// `app.uninstalled`.
     AppUninstalled,
+    /// `card.bound`.
     CardBound,
+    /// `payment.completed`.
     PaymentCompleted,
+    /// `payment.refunded`.
     PaymentRefunded,
+    /// `wealth.bought`.
     WealthBought,
+    /// `wealth.redeemed`.
     WealthRedeemed,
+    /// `loan.drawn`.
     LoanDrawn,
+    /// `loan.due_scheduled`.
     LoanDueScheduled,
+    /// `loan.repaid`.
     LoanRepaid,
+    /// `bill.paid`.
     BillPaid,
+    /// `coupon.issued`.
     CouponIssued,
+    /// `coupon.redeemed`.
     CouponRedeemed,
+    /// `coupon.expired`.
     CouponExpired,
+    /// `checkin.done`.
     CheckinDone,
+    /// `redpacket.opened`.
     RedpacketOpened,
+    /// `course.joined`.
     CourseJoined,
+    /// `course.completed`.
     CourseCompleted,
+    /// `group.joined`.
     GroupJoined,
+    /// `adviser.added`.
     AdviserAdded,
+    /// `push.opened`.
     PushOpened,
+    /// `push.permission_changed`.
     PushPermissionChanged,
+    /// `survey.answered`.
     SurveyAnswered,
+    /// `consent.changed`.
     ConsentChanged,
+    /// `message.*`.
     Message(MessageEvent),
+    /// `branch.visited`.
     BranchVisited,
+    /// `telecom.package_subscribed`.
     TelecomPackageSubscribed,
+    /// `telecom.package_cancelled`.
     TelecomPackageCancelled,
+    /// `rebate.credited`.
     RebateCredited,
+    /// `complaint.opened`.
     ComplaintOpened,
+    /// `complaint.closed`.
     ComplaintClosed,
+    /// `user.erased`.
     UserErased,
 }
 

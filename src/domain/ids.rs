@@ -12,6 +12,7 @@ use super::{Source, Token};
 pub struct UserId(ArrayString<{ UserId::MAX_BYTES }>);
 
 impl UserId {
+    /// The longest id, in bytes of UTF-8.
     pub const MAX_BYTES: usize = 64;
 
     /// `None` when `text` is empty or longer than [`Self::MAX_BYTES`].
@@ -22,10 +23,12 @@ impl UserId {
         ArrayString::from(text).ok().map(Self)
     }
 
+    /// The id as it came.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
+    /// The id as a record key: UTF-8.
     pub fn as_bytes(&self) -> &[u8] {
         self.0.as_bytes()
     }
@@ -46,6 +49,7 @@ impl EventId {
     /// An event id is at most this long.
     pub const MAX_BYTES: usize = 128;
 
+    /// The event of that id from `source`.
     pub fn new(source: Source, id: &str) -> Self {
         Self::of(source as u8 + 1, id)
     }
@@ -76,6 +80,7 @@ impl EventId {
 pub struct Input(pub u8);
 
 impl Input {
+    /// As an index into a list of inputs.
     pub fn index(self) -> usize {
         usize::from(self.0)
     }

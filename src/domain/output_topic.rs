@@ -21,7 +21,9 @@ pub struct OutputRow {
     pub name: &'static str,
     /// What it carries, as the reference of the configuration says it.
     pub about: &'static str,
+    /// What the key of its records is: decides how they are compacted and spread.
     pub keyed_by: OutputKey,
+    /// What the topic is created with.
     pub cleanup: CleanupPolicy,
 }
 

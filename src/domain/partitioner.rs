@@ -26,6 +26,7 @@ impl std::fmt::Display for Partitioner {
 }
 
 impl Partitioner {
+    /// In the order in which counts of them are kept.
     pub const ALL: [Self; 3] = [Self::Murmur2, Self::Consistent, Self::Fnv1a];
 
     /// As the configuration has it.

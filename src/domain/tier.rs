@@ -5,6 +5,7 @@
 pub struct Tier(pub u8);
 
 impl Tier {
+    /// Below the ladder: no rung is earned, and the month of registration is over.
     pub const INACTIVE: Self = Self(0);
     /// In the calendar month of registration.
     pub const NEW: Self = Self(1);
@@ -24,16 +25,22 @@ impl Tier {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 #[repr(u8)]
 pub enum Stage {
+    /// Not silent for long enough to say anything.
     #[default]
     Active = 0,
+    /// Forecast to become dormant, with the configured confidence.
     AtRisk = 1,
+    /// Silent for `dormant_days`.
     Dormant = 2,
+    /// Silent for `lost_days`.
     Lost = 3,
 }
 
 impl Stage {
+    /// In order of silence.
     pub const ALL: [Self; 4] = [Self::Active, Self::AtRisk, Self::Dormant, Self::Lost];
 
+    /// As outputs and metrics name it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Active => "active",
@@ -43,6 +50,7 @@ impl Stage {
         }
     }
 
+    /// The stage of a stored code; `None` for a code that this version does not know.
     pub fn from_code(code: u8) -> Option<Self> {
         Self::ALL.get(usize::from(code)).copied()
     }

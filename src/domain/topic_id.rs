@@ -13,6 +13,7 @@ impl TopicId {
         (bytes != [0; 16]).then_some(Self(bytes))
     }
 
+    /// As the protocol has them.
     pub fn bytes(&self) -> &[u8] {
         &self.0
     }

@@ -33,8 +33,11 @@ use crate::settings::{Faults, Unsound};
 /// What became of an event that was this partition's.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Disposition {
+    /// It changed the state of its user.
     Applied,
+    /// Its type is one that this version does not know; it moved stream time.
     Skipped,
+    /// An event of that id was applied within the retention.
     Duplicate,
     /// Of an erased user, from before the erasure.
     Suppressed,
@@ -45,6 +48,7 @@ pub enum Disposition {
 /// Whether all that was due by W has fired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Slice {
+    /// Nothing that is due is left.
     Complete,
     /// The slice is full: commit it (with unchanged offsets), then ask again.
     Full,
@@ -53,6 +57,7 @@ pub enum Slice {
 /// `handle_event` either dealt with the event or needs a commit first.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Handled {
+    /// It is dealt with; its offset may be committed.
     Done(Disposition),
     /// W has moved and a slice of timers has fired; the event was not applied. Commit with unchanged offsets, call again.
     TimersFirst,
@@ -78,10 +83,12 @@ impl Engine {
         Ok(Arc::new(Self { settings, rules }))
     }
 
+    /// As they were given.
     pub fn settings(&self) -> &EngineSettings {
         &self.settings
     }
 
+    /// The rules, compiled.
     pub fn rules(&self) -> &Ruleset {
         &self.rules
     }

@@ -28,7 +28,10 @@ pub enum NextHead {
     Ready(Input),
     /// Something is queued, but an input that may bring something earlier is waited for, until this time of the merge's clock at
     /// most.
-    Waiting { until_ms: u64 },
+    Waiting {
+        /// Milliseconds of the merge's clock.
+        until_ms: u64,
+    },
     /// Nothing is queued, or nothing that may go.
     Empty,
 }

@@ -10,14 +10,21 @@ use crate::ingest::RejectReason;
 /// What became of the records of one input. `consumed` is always the sum of the others.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
+    /// Records whose fate is decided: the group's offset has passed them, or will with this batch.
     pub consumed: u64,
+    /// Events that changed the state of a user.
     pub applied: u64,
+    /// Events of a type that this version does not know.
     pub skipped: u64,
+    /// Events of an id that was applied before.
     pub duplicate: u64,
+    /// Events of an erased user, from before the erasure.
     pub suppressed: u64,
+    /// Records that were forwarded to the partition of their user.
     pub rekeyed: u64,
     /// Records that came, some of them again after a failure, and those of them that are another partition's.
     pub read: u64,
+    /// Of `read`: those of another partition, by their key.
     pub misrouted: u64,
     /// Dead ones over which the program had panicked.
     pub panicked: u64,
@@ -33,10 +40,12 @@ impl Tally {
         self.dead[reason as usize] += 1;
     }
 
+    /// Records that became dead letters, whatever the reason.
     pub fn dead_lettered(&self) -> u64 {
         self.dead.iter().sum()
     }
 
+    /// Whether each consumed record is counted once among what became of it.
     pub fn balances(&self) -> bool {
         let Self { consumed, applied, skipped, duplicate, suppressed, rekeyed, .. } = self;
         *consumed == applied + skipped + duplicate + suppressed + rekeyed + self.dead_lettered()

@@ -38,6 +38,7 @@ pub struct Silence {
 }
 
 impl Silence {
+    /// Of a silence that began with `last`, the user's last key activity.
     pub fn of(user: &User, last: Timestamp, rules: &Ruleset) -> Self {
         let age = user.history.first_day().map_or(0, |first| rules.zone().day(last).since(first));
         Self { repeat_days: user.history.active_days().saturating_sub(1), age_days: age.max(0) as u32 }

@@ -40,6 +40,7 @@ pub struct Rules {
     pub golden_lost_months: u32,
     /// A borrower's stages wait until this long (24 h days) after an open due date. Default 3.
     pub due_grace_days: u32,
+    /// The model that forecasts dormancy.
     pub model: Model,
 }
 
@@ -47,16 +48,20 @@ pub struct Rules {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rung {
+    /// As outputs and metrics name it: 1 to 64 bytes, unique; `inactive` and `new` are taken.
     pub name: String,
     /// Active days, at least 1.
     pub active_days: u32,
+    /// Transactions at least; 0 asks for none.
     #[serde(default)]
     pub transactions: u32,
     /// Minor units.
     #[serde(default)]
     pub amount: i64,
+    /// Different scenes at least; 0 asks for none.
     #[serde(default)]
     pub scenes: u32,
+    /// How many windows of 30 days in a row, the last of which ends today. Default 1.
     #[serde(default = "one")]
     pub windows: u32,
 }
@@ -65,9 +70,13 @@ pub struct Rung {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Model {
+    /// Shape of the gamma prior of the rate of activity; above 0.
     pub r: f64,
+    /// Its scale, in days; above 0.
     pub alpha: f64,
+    /// First parameter of the beta prior of leaving after an activity; above 0.
     pub a: f64,
+    /// Its second parameter; above 0.
     pub b: f64,
 }
 
@@ -232,10 +241,12 @@ impl Ruleset {
         Ok(Self(Arc::new(Compiled { rules, zone, asks_for_sums, tier_names, version })))
     }
 
+    /// The rules as they were given, with the zone as the database spells it.
     pub fn rules(&self) -> &Rules {
         &self.0.rules
     }
 
+    /// The zone that divides days and months.
     pub fn zone(&self) -> &Zone {
         &self.0.zone
     }
@@ -245,6 +256,7 @@ impl Ruleset {
         &self.0.version
     }
 
+    /// Grows with every change of the rules.
     pub fn generation(&self) -> u32 {
         self.0.rules.generation
     }
@@ -311,6 +323,7 @@ impl Ruleset {
         self.0.rules.min_silence_days
     }
 
+    /// θ: how sure a warning must be, above 0 and below 1.
     pub fn confidence(&self) -> f64 {
         self.0.rules.confidence
     }

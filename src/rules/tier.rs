@@ -11,7 +11,9 @@ use crate::state::{DayBucket, History};
 /// A tier and, if nothing else happens, the start of the first day on which it is another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TierOnDay {
+    /// The tier on the day asked for.
     pub tier: Tier,
+    /// When it is another; `None` where it stays until the user does something.
     pub until: Option<Timestamp>,
 }
 
@@ -143,9 +145,13 @@ impl<'a> Activity<'a> {
 /// What stands in a window: sums over its active days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Sums {
+    /// Days with at least one activity.
     pub active_days: u32,
+    /// Transactions of those days, less those that were refunded in full.
     pub transactions: i64,
+    /// Minor units, less what was refunded; may be below 0.
     pub amount: i128,
+    /// Different scenes.
     pub scenes: u32,
 }
 

@@ -10,11 +10,13 @@ use super::{DAY_MS, HOUR_MS, MINUTE_MS, Timestamp};
 /// A time as text, held inline.
 pub type TimeText = ArrayString<32>;
 
-/// Why a text is no time.
+/// Why a text or a number is no time of an event.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TimeError {
+    /// Its first 64 characters.
     #[error("not an RFC 3339 time: {0:?}")]
     Malformed(String),
+    /// Milliseconds since the epoch.
     #[error("time {0} is outside of the years 1970 to 9998")]
     OutOfRange(i64),
 }
@@ -42,6 +44,10 @@ impl Timestamp {
     }
 
     /// Reads RFC 3339, cutting the fraction to the millisecond. A leap second is read as the second after.
+    ///
+    /// # Errors
+    ///
+    /// `Malformed` where the text is no RFC 3339 time, `OutOfRange` where it lies outside of [`Self::MIN`] to [`Self::MAX`].
     pub fn parse(text: &str) -> Result<Self, TimeError> {
         let bad = || TimeError::Malformed(text.chars().take(64).collect());
         let b = text.as_bytes();

@@ -27,6 +27,7 @@ struct Stretch {
     begun: i32,
 }
 
+/// The database of zones has none of that name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown time zone {0:?}: expected an IANA name such as Asia/Shanghai")]
 pub struct UnknownZone(pub String);
@@ -36,6 +37,10 @@ impl Zone {
     const TABLE_UNTIL: i64 = 4_102_444_800_000; // 2100-01-01T00:00:00Z
 
     /// A zone of the bundled IANA database.
+    ///
+    /// # Errors
+    ///
+    /// The name, where the database has none of it.
     pub fn new(name: &str) -> Result<Self, UnknownZone> {
         let rules = TimeZoneDatabase::bundled().get(name).map_err(|_| UnknownZone(name.to_owned()))?;
         let start = jiff::Timestamp::UNIX_EPOCH;
@@ -59,6 +64,7 @@ impl Zone {
         Self { name: name.to_owned(), stretches }
     }
 
+    /// The IANA name, as the database spells it.
     pub fn name(&self) -> &str {
         &self.name
     }
