@@ -197,7 +197,7 @@ fn the_reference_page_is_printed_from_the_rows() {
     let page = reference();
     let printed = concat!(env!("CARGO_TARGET_TMPDIR"), "/metrics.md");
     std::fs::write(printed, &page).unwrap();
-    assert_eq!(include_str!("../../docs/metrics.md"), page, "docs/metrics.md differs: copy {printed} there");
+    assert!(include_str!("../../docs/metrics.md") == page, "docs/metrics.md differs: copy {printed} there");
 }
 
 #[test]

@@ -7,8 +7,8 @@ use super::row::{Audience, MetricKind};
 const HEAD: &str = "# Metrics
 
 What `/metrics` answers: the rows of `src/telemetry/metrics/`, printed; a test of `tests/embedded/telemetry.rs` holds
-this page to them. Counters only grow while a process lives, and show only what is committed. No user id, amount or payload
-is in a label.
+this page to them. Counters only grow while a process lives, and show only what is committed. No user id, amount or
+payload is in a label.
 ";
 const COLUMNS: &str = "| metric | type | labels | unit | what it says | when to worry |\n|---|---|---|---|---|---|";
 
