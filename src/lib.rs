@@ -33,8 +33,10 @@ pub mod broker;
 #[cfg(feature = "shell")]
 pub mod runtime;
 #[cfg(feature = "shell")]
+#[warn(missing_docs, clippy::missing_errors_doc)]
 pub mod telemetry;
 #[cfg(feature = "shell")]
+#[warn(missing_docs, clippy::missing_errors_doc)]
 pub mod api;
 #[cfg(feature = "shell")]
 pub mod cli;

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 /// How many may be connected, and for how long they may be silent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
+    /// Open at a time.
     pub max_connections: usize,
     /// From the first byte of a request, or from the connection's begin, to the end of the request's headers.
     pub header_timeout: Duration,

@@ -25,13 +25,18 @@ pub struct Query {
     rules: Ruleset,
 }
 
+/// Why a question has no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum QueryError {
+    /// Another member may serve it.
     #[error("partition {0} is not served by this process")]
     NotServed(PartitionId),
+    /// The table holds what this program can't read.
     #[error("cannot read a user of partition {partition}")]
     State {
+        /// Where the user is.
         partition: PartitionId,
+        /// What is wrong with its bytes.
         #[source]
         source: StateError,
     },
@@ -40,6 +45,7 @@ pub enum QueryError {
 /// A user as an answer shows it. Times are RFC 3339 in JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct UserView {
+    /// As events have it.
     pub user_id: String,
     /// The tier that was last announced, by its name under the present rules.
     pub tier: String,
@@ -47,6 +53,7 @@ pub struct UserView {
     pub stage: &'static str,
     /// Outputs made so far.
     pub sequence: u64,
+    /// The earliest registration.
     pub registered: Option<Timestamp>,
     /// The newest event's time.
     pub newest_event: Option<Timestamp>,
@@ -55,6 +62,7 @@ pub struct UserView {
 }
 
 impl Query {
+    /// Of the tables in `registry`, whose lanes run with `rules`.
     pub fn new(registry: Arc<Registry>, rules: Ruleset) -> Self {
         Self { registry, rules }
     }

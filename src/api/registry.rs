@@ -14,6 +14,7 @@ use crate::domain::PartitionId;
 use crate::engine::Users;
 use crate::runtime::TableRegistry;
 
+/// From partition to its committed table. Shared as an [`Arc`] by the lanes of a process and their readers.
 #[derive(Debug, Default)]
 pub struct Registry {
     tables: DashMap<PartitionId, Arc<Users>>,

@@ -22,9 +22,13 @@ use crate::telemetry::{LabelValues, reasons_not_ready, remarks, render};
 /// What handlers read.
 #[derive(Debug)]
 pub struct ApiState {
+    /// What lanes say of themselves.
     pub board: Board,
+    /// What is committed of users.
     pub query: Query,
+    /// What the board's numbers are called.
     pub labels: LabelValues,
+    /// The clock that lanes go by.
     pub clock: Clock,
 }
 
@@ -36,8 +40,10 @@ impl ApiState {
     }
 }
 
+/// A row.
 #[derive(Debug, Clone, Copy)]
 pub struct Route {
+    /// Only this method is answered; others get 405.
     pub method: MethodFilter,
     /// As axum writes paths: `/users/{partition}/{id}`.
     pub path: &'static str,
@@ -47,6 +53,7 @@ pub struct Route {
     pub handler: fn(MethodFilter) -> MethodRouter<Arc<ApiState>>,
 }
 
+/// What a process answers. A route more is a row more, and its handler.
 pub const ROUTES: &[Route] = &[
     Route {
         method: MethodFilter::GET,

@@ -25,14 +25,19 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::connections::{ConnectionPhase, Connections, Limits};
 use super::routes::{ApiState, Route, router};
 
+/// Why the server can't be started.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
+    /// The address is taken, or not this machine's.
     #[error("cannot listen on {address} (telemetry.listen)")]
     Listen {
+        /// As configured.
         address: SocketAddr,
+        /// What the system says.
         #[source]
         source: io::Error,
     },
+    /// The system gives no thread, or no event queue for it.
     #[error("cannot start the thread that answers HTTP")]
     Thread(#[source] io::Error),
 }
@@ -76,6 +81,7 @@ impl Server {
         Ok(Self { address, stop: Some(stop), thread: Some(thread) })
     }
 
+    /// Where it listens: with a port that was free where 0 was asked for.
     pub fn address(&self) -> SocketAddr {
         self.address
     }

@@ -1,24 +1,26 @@
 //! Whether every assigned partition is restored and being read; else why not.
+//!
+//! `/readyz` and `tideline_ready` both follow from it.
 
 use crate::runtime::board::status::Phase;
 use crate::runtime::{ClockAgreement, Stall, Status};
 
-/// Empty: ready.
+/// Why the process isn't ready, a line each; empty: it is.
 pub fn reasons_not_ready(status: &Status) -> Vec<String> {
     let mut reasons = Vec::new();
     if status.lanes.is_empty() {
         reasons.push("no lane has started yet".to_owned());
     }
-    for (lane, told) in &status.lanes {
-        if !told.is_assigned {
+    for (lane, of_lane) in &status.lanes {
+        if !of_lane.is_assigned {
             reasons.push(format!("lane {lane}: the group has not answered yet"));
         }
-        if let Some(trouble) = &told.trouble {
+        if let Some(trouble) = &of_lane.trouble {
             reasons.push(format!("lane {lane}: {trouble}"));
         }
     }
-    for (partition, told) in &status.partitions {
-        match &told.phase {
+    for (partition, of_partition) in &status.partitions {
+        match &of_partition.phase {
             Phase::Serving | Phase::Away => {}
             Phase::Restoring { stage, remaining } => {
                 let stage = stage.as_str();
@@ -43,14 +45,14 @@ pub fn reasons_not_ready(status: &Status) -> Vec<String> {
     reasons
 }
 
-/// What whoever looks should know, though it is ready all the same.
+/// What an operator should know, though the process is ready all the same: a line each.
 pub fn remarks(status: &Status) -> Vec<String> {
     let mut remarks = Vec::new();
     if let ClockAgreement::OnTrust(why) = &status.clock {
         remarks.push(format!("stream time follows this machine's clock on trust: the broker's can't be had: {why}"));
     }
-    for (partition, told) in super::totals::served(status) {
-        if let Some(wait) = told.idle_wait {
+    for (partition, of_partition) in super::totals::served(status) {
+        if let Some(wait) = of_partition.idle_wait {
             remarks.push(format!("partition {partition}: stream time does not follow the clock: {wait}"));
         }
     }

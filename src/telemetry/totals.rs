@@ -10,20 +10,28 @@ use crate::runtime::board::status::{PartitionStatus, Phase};
 pub struct Totals {
     /// By input, `rekey` last.
     pub inputs: Vec<Tally>,
+    /// Committed outputs, by type and reason.
     pub outputs: OutputCounts,
+    /// By tier.
     pub users_by_tier: Vec<u64>,
+    /// In the order of [`Stage::ALL`].
     pub users_by_stage: [u64; Stage::ALL.len()],
+    /// Deadlines to come.
     pub timers: u64,
+    /// Deadlines fired and users re-evaluated.
     pub timers_fired: u64,
     /// The least of the served partitions.
     pub stream_time: Option<Timestamp>,
     /// The least of the served partitions.
     pub watermark: Option<Timestamp>,
+    /// How many partitions are served.
     pub partitions_served: usize,
+    /// By all lanes.
     pub transactions_committed: u64,
 }
 
 impl Totals {
+    /// Sums the board up.
     pub fn of(status: &Status) -> Self {
         let mut totals = Self::default();
         for partition in status.partitions.values() {
@@ -46,10 +54,12 @@ impl Totals {
         totals
     }
 
+    /// Records consumed, of all inputs.
     pub fn consumed(&self) -> u64 {
         self.inputs.iter().map(|input| input.consumed).sum()
     }
 
+    /// Outputs written, of all types.
     pub fn written(&self) -> u64 {
         self.outputs.values().sum()
     }

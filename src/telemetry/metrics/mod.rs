@@ -22,6 +22,7 @@ use super::totals::Totals;
 use crate::domain::Timestamp;
 use crate::runtime::Status;
 
+/// The tables of rows, in the order in which the reference page shows them.
 pub const AUDIENCES: [Audience; 3] = [
     Audience { title: "The stream: what becomes of records, and how late", metrics: stream::METRICS },
     Audience { title: "Users: what the business sees", metrics: users::METRICS },

@@ -12,10 +12,13 @@ use crate::telemetry::totals::{Totals, served};
 /// One metric, whole: a row of its group's table.
 #[derive(Debug, Clone, Copy)]
 pub struct Metric {
+    /// `tideline_<noun>_<unit>`, a counter with `_total` behind it. Never changed: dashboards and alerts name it.
     pub name: &'static str,
+    /// How its values move.
     pub kind: MetricKind,
     /// Of its values: `records`, `seconds`; `1` where they are yes or no.
     pub unit: &'static str,
+    /// The names of its labels. Values are few, and never of a user.
     pub labels: &'static [&'static str],
     /// What it says: a sentence or more, without its labels.
     pub says: &'static str,
@@ -25,17 +28,21 @@ pub struct Metric {
     pub values: fn(&Scrape<'_>, &mut Series<'_>),
 }
 
+/// How the values of a metric move. A histogram would be a third: none is kept on the board so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MetricKind {
     /// Only grows while the process lives.
     Counter,
+    /// As it is now.
     Gauge,
 }
 
 /// Who looks at a metric.
 #[derive(Debug, Clone, Copy)]
 pub struct Audience {
+    /// The heading of the reference page.
     pub title: &'static str,
+    /// Its rows.
     pub metrics: &'static [Metric],
 }
 
@@ -46,11 +53,14 @@ pub struct LabelValues {
     pub inputs: Vec<Arc<str>>,
     /// By tier.
     pub tiers: Vec<String>,
+    /// Of the rules that lanes run with.
     pub rules_generation: u32,
+    /// Likewise, eight hex digits.
     pub rules_version: String,
 }
 
 impl LabelValues {
+    /// Those of the lanes that run `job`.
     pub fn of(job: &Job) -> Self {
         let rules = job.engine.rules();
         Self {
@@ -65,9 +75,13 @@ impl LabelValues {
 /// What rows take their values from.
 #[derive(Debug)]
 pub struct Scrape<'a> {
+    /// The board, of one moment.
     pub status: &'a Status,
+    /// The same, summed over partitions.
     pub totals: Totals,
+    /// What its numbers are called.
     pub labels: &'a LabelValues,
+    /// What lags are measured against.
     pub clock: Timestamp,
 }
 
@@ -80,10 +94,12 @@ impl<'a> Scrape<'a> {
         served(self.status)
     }
 
+    /// The inputs of served partitions.
     pub fn served_inputs(&self) -> impl Iterator<Item = InputOf<'a>> {
         self.inputs_of(self.served())
     }
 
+    /// The inputs of partitions that this process may not serve.
     pub fn unserved_inputs(&self) -> impl Iterator<Item = InputOf<'a>> {
         let all = self.status.partitions.iter().map(|(&id, partition)| (id, partition));
         self.inputs_of(all.filter(|(_, partition)| matches!(partition.phase, Phase::Unserved(_))))
