@@ -31,7 +31,8 @@ impl Clock {
         Self(Kind::System { origin: Instant::now() })
     }
 
-    /// A calendar that begins at `start` and runs `speed` times as fast as the machine's clock. Waits stay what they are.
+    /// A calendar that begins at `start` and runs `speed` times as fast as the machine's clock. Waits stay what they
+    /// are.
     #[expect(clippy::disallowed_methods, reason = "this is the one clock")]
     pub fn accelerated(start: Timestamp, speed: u32) -> Self {
         Self(Kind::Accelerated { origin: Instant::now(), start, speed })

@@ -5,8 +5,9 @@
 //!    *verified* at the number of transactions that all lanes have committed so far.
 //! 3. All verified at the same number: nobody has written since anybody looked, so nobody will. That is the end.
 //!
-//! Lanes of one process agree. Of several processes each ends by itself, but not before the forwarding of all partitions is
-//! at its end (`lane/progress.rs`) and what was forwarded to its own has been read: so nothing comes late for `until`.
+//! Lanes of one process agree. Of several processes each ends by itself, but not before the forwarding of all
+//! partitions is at its end (`lane/progress.rs`) and what was forwarded to its own has been read: so nothing comes late
+//! for `until`.
 //!
 //! Must not know: lanes, the broker.
 

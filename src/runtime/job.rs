@@ -30,7 +30,8 @@ pub struct Job {
 }
 
 impl Job {
-    /// `inputs`: by input, `rekey` last, as `topics` has them. `max_skew_ms`: how far ahead of the clock an event may be.
+    /// `inputs`: by input, `rekey` last, as `topics` has them. `max_skew_ms`: how far ahead of the clock an event may
+    /// be.
     pub fn new(
         engine: Arc<Engine>,
         topics: Topics,
@@ -75,7 +76,7 @@ impl Job {
         Partitioner::ALL.map(is_its)
     }
 
-    /// The input whose silence an event ends: of a forwarded one the input that it came from.
+    /// The input an event counts for: for a forwarded record, the one it was first read from.
     pub(crate) fn originating_input(&self, input: Input, forwarded_from: Option<&Coordinates>) -> Input {
         let Some(from) = forwarded_from else { return input };
         let named = (0u8..).map(Input).zip(&self.topics.inputs).find(|(_, topic)| **topic == from.topic);

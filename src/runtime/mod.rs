@@ -4,7 +4,8 @@
 //! - `recovery`: how a partition or a transactional id is taken over.
 //! - `board`: what the process tells of itself, as data. `watch`: who judges it, and the topics, and the clocks.
 //! - `operator`: what commands do to partitions that no lane serves.
-//! - `tasks` (background work), `clock` (the one clock), `settings` (every bound), `job` and `context` (what lanes share).
+//! - `tasks` (background work), `clock` (the one clock), `settings` (every bound), `job` and `context` (what lanes
+//!   share).
 //!
 //! Must not know: rdkafka, metrics, HTTP. May break exactly once: a poll between the capture of a generation and the
 //! install of its batch that is not handled as `lane/assignment.rs` does it.
@@ -55,8 +56,8 @@ use crate::broker::Broker;
 /// Runs `lanes` lanes, each on a thread of its own, until they are done, told to stop, or one of them fails; then all
 /// stop, and the first failure is returned.
 ///
-/// A call to the client that never returns can't be ended. After [`LaneError::Hung`] its thread is still in it: the process
-/// must end.
+/// A call to the client that never returns can't be ended. After [`LaneError::Hung`] its thread is still in it: the
+/// process must end.
 pub fn run<B: Broker>(
     broker: &B,
     job: &Arc<Job>,

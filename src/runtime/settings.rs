@@ -16,11 +16,11 @@ settings! {
         pub idle_after: Period = Period::of_secs(60),
         /// How often stream time follows the clock then; each time is a transaction.
         pub idle_tick: Period = Period::of_secs(5),
-        /// Stream time doesn't follow the clock where it is further behind than that: there a history is being loaded, which a
-        /// pause doesn't end.
+        /// Stream time doesn't follow the clock where it is further behind than that: there a history is being loaded,
+        /// which a pause doesn't end.
         pub idle_reach: Period = Period::of_days(7),
-        /// How often this machine's clock is compared with the broker's; stream time follows the clock only while they agree to
-        /// within `max_skew`.
+        /// How often this machine's clock is compared with the broker's; stream time follows the clock only while they
+        /// agree to within `max_skew`.
         pub clock_check: Period = Period::of_secs(3_600),
         /// How long a batch is filled before it is committed. Longer: cheaper, later outputs.
         pub commit_interval: Period = Period::of_millis(100),
@@ -32,8 +32,8 @@ settings! {
         pub buffer_records: usize = 4_096,
         /// Bytes held back by the merge, for each input of a partition: of keys, headers and values.
         pub buffer_bytes: Size = Size::of_mib(16),
-        /// A dead letter is cut to that: its value, then its headers, then its key. Must exceed `max_record` by 64KiB, so that
-        /// what may be used is never cut.
+        /// A dead letter is cut to that: its value, then its headers, then its key. Must exceed `max_record` by 64KiB,
+        /// so that what may be used is never cut.
         pub dead_letter_limit: Size = Size::of_mib(2),
         /// Records that a lane handles between two polls, at most.
         pub turn_records: usize = 2_000,
@@ -47,21 +47,21 @@ settings! {
         pub retry_backoff: Period = Period::of_millis(200),
         /// After each further failure of a commit the lane waits for twice as long, up to that.
         pub retry_backoff_max: Period = Period::of_secs(30),
-        /// How long the same thing may fail, with no success in between, or one call to the client not return, before the process
-        /// gives up and names the cause.
+        /// How long the same thing may fail, with no success in between, or one call to the client not return, before
+        /// the process gives up and names the cause.
         pub patience: Period = Period::of_secs(120),
-        /// A partition that has something to do and makes no progress for that long is named, with its cause and what to do; and
-        /// so is a call to the client that has not returned.
+        /// A partition that has something to do and makes no progress for that long is named, with its cause and what
+        /// to do; and so is a call to the client that has not returned.
         pub stall_after: Period = Period::of_secs(30),
-        /// How often the cluster is asked whether the inputs, `rekey` and the changelog are still the same topics, and what they
-        /// hold; at most 5s, so that a change is noticed within 10s.
+        /// How often the cluster is asked whether the inputs, `rekey` and the changelog are still the same topics, and
+        /// what they hold; at most 5s, so that a change is noticed within 10s.
         pub topic_check: Period = Period::of_secs(2),
         /// The start of each lane's transactional id and member name, the same after a restart: `<name>-<lane>`. Of
         /// `[application]`.
         #[serde(skip)]
         pub name: String = "tideline-".to_owned(),
-        /// How often something is appended to the compacted logs of a partition, whatever comes: only an append closes a segment.
-        /// Of `[topics]`: the age of a segment.
+        /// How often something is appended to the compacted logs of a partition, whatever comes: only an append closes
+        /// a segment. Of `[topics]`: the age of a segment.
         #[serde(skip)]
         pub touch_every: Period = Period::of_secs(3_600),
         /// Which partition is a user's. Of `[topics]`.

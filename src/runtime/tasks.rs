@@ -1,7 +1,8 @@
 //! Task that may block for long, done beside a lane, which polls for its result between polls of the consumer.
 //!
-//! On the system clock a task runs on its own thread; on a simulated one it runs inline, one step a call, so that a run of
-//! lanes stays repeatable. Dropping a task requests cancellation, which takes effect between steps. It is never joined.
+//! On the system clock a task runs on its own thread; on a simulated one it runs inline, one step a call, so that a run
+//! of lanes stays repeatable. Dropping a task requests cancellation, which takes effect between steps. It is never
+//! joined.
 //!
 //! Must not know: what the work is. May break it: a task that is resumed as if nothing had happened in between.
 

@@ -1,7 +1,7 @@
 //! Calls to the client that have not returned yet, noted on the board by whoever makes them.
 //!
-//! The client does not honour its time-outs (44 s were seen for 3 s), and a thread inside of a call can't look at a clock: so
-//! calls are watched over from outside.
+//! The client does not honour its time-outs (44 s were seen for 3 s), and a thread inside of a call can't look at a
+//! clock: so calls are watched over from outside.
 
 use crate::domain::PartitionId;
 

@@ -1,4 +1,5 @@
-//! Whether the machine's clock agrees with the broker's: as the timekeeper finds it, and as the board and metrics tell it.
+//! Whether the machine's clock agrees with the broker's: as the timekeeper finds it, and as the board and metrics tell
+//! it.
 
 /// How the machine's clock stood to the broker's when they were last compared.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

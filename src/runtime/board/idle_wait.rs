@@ -34,12 +34,14 @@ impl std::fmt::Display for IdleWait {
                 "this machine's clock and the broker's differ by more than stream.max_skew; set the wrong one right",
             ),
             Self::ClockUnknown => f.write_str(
-                "this machine's clock could not be compared with the broker's yet; the log says why, and it is tried again",
+                "this machine's clock could not be compared with the broker's yet; the log says why, and it is tried \
+                 again",
             ),
             Self::BeyondReach { behind_ms, reach_ms } => write!(
                 f,
-                "stream time is {} behind the clock, more than stream.idle_reach, {}: this is taken for a history that is \
-                 still being loaded. Its next event goes on with it; if it is complete, raise stream.idle_reach",
+                "stream time is {} behind the clock, more than stream.idle_reach, {}: this is taken for a history \
+                 that is still being loaded. Its next event goes on with it; if it is complete, raise \
+                 stream.idle_reach",
                 span(*behind_ms),
                 span(*reach_ms),
             ),

@@ -72,11 +72,12 @@ impl Cause {
                  find-hanging` and abort it"
             }
             Self::OpenTransaction => {
-                "of ours it is fenced; of an input's producer: end that producer, or wait for its transaction.timeout.ms; \
-                 `kafka-transactions.sh find-hanging` names one that nobody ends"
+                "of ours it is fenced; of an input's producer: end that producer, or wait for its \
+                 transaction.timeout.ms; `kafka-transactions.sh find-hanging` names one that nobody ends"
             }
             Self::TruncatedChangelog => {
-                "nothing may shorten a changelog: its cleanup.policy must be compact alone; `tideline reset` starts anew"
+                "nothing may shorten a changelog: its cleanup.policy must be compact alone; `tideline reset` starts \
+                 anew"
             }
             Self::MergeWait => "look why that input does not deliver; the others go on after stream.merge_wait",
             Self::AwaitsPartition => {

@@ -119,8 +119,8 @@ pub struct Transactions {
 pub struct PartitionStatus {
     pub lane: usize,
     pub phase: Phase,
-    /// On the monotonic clock: since when it is this process's, and when it last came forward: consumed, fired timers, read
-    /// its changelog.
+    /// On the monotonic clock: since when it is this process's, and when it last came forward: consumed, fired timers,
+    /// read its changelog.
     pub assigned_ms: u64,
     pub moved_ms: u64,
     /// The input that the merge waits for.
@@ -207,8 +207,8 @@ pub struct InputStatus {
 /// What became of an input of a partition that was left because its topics have changed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Left {
-    /// Committed between the last look that found all as it was and the one that didn't: from there to before `next_offset`.
-    /// It may be of either topic.
+    /// Committed between the last look that found all as it was and the one that didn't: from there to before
+    /// `next_offset`. It may be of either topic.
     pub between_from: i64,
     /// Records that are there, or will be, and that this process doesn't read.
     pub unread: u64,

@@ -1,7 +1,8 @@
-//! What a process has found of the topics under it: which partitions it may not go on with until somebody acts, and why.
+//! What a process has found of the topics under it: which partitions it may not go on with until somebody acts, and
+//! why.
 //!
-//! Written by the watch over topics and by lanes, read by lanes before each step. A fault is never taken back: a topic that
-//! changed and looks whole again has lost something all the same.
+//! Written by the watch over topics and by lanes, read by lanes before each step. A fault is never taken back: a topic
+//! that changed and looks whole again has lost something all the same.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

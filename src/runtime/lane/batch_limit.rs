@@ -31,7 +31,7 @@ impl BatchSize {
 }
 
 #[derive(Debug, Default)]
-pub(in crate::runtime) struct BatchLimit {
+pub(super) struct BatchLimit {
     /// Less than the settings let a batch hold.
     limit: Option<BatchSize>,
     commits: u32,

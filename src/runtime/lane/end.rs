@@ -1,4 +1,5 @@
-//! The lane's side of the end of a run: whether its partitions are at their ends, and what the end barrier tells it to do.
+//! The lane's side of the end of a run: whether its partitions are at their ends, and what the end barrier tells it to
+//! do.
 //!
 //! Must not know: how lanes agree (`end_barrier`).
 
@@ -7,15 +8,15 @@ use crate::runtime::board::calls::Call;
 use crate::runtime::end_barrier::EndStep;
 use crate::runtime::error::LaneError;
 use crate::runtime::lane::failures::Activity;
-use crate::runtime::lane::{Lane, PartitionSlot, StepOutcome};
+use crate::runtime::lane::{Lane, StepOutcome};
 use crate::runtime::settings::Mode;
 
 impl<B: Broker> Lane<B> {
     /// One look at whether everything is at its end.
-    pub(in crate::runtime) fn finish(&mut self, now_ms: u64) -> Result<StepOutcome, LaneError> {
+    pub(super) fn finish(&mut self, now_ms: u64) -> Result<StepOutcome, LaneError> {
         let is_idle = self.is_idle();
-        let mut call = self.context.end_barrier.report(self.index, is_idle, self.commits);
-        if let EndStep::Verify { commits } = call {
+        let mut next = self.context.end_barrier.report(self.index, is_idle, self.writer.commits());
+        if let EndStep::Verify { commits } = next {
             match self.sees_the_end() {
                 Ok(true) => self.succeeded(Activity::Finish),
                 Ok(false) => return Ok(StepOutcome::Continue),
@@ -23,21 +24,21 @@ impl<B: Broker> Lane<B> {
                     return self.failed(Activity::Finish, error.into(), now_ms).map(|()| StepOutcome::Continue);
                 }
             }
-            call = self.context.end_barrier.verified(self.index, commits);
+            next = self.context.end_barrier.verified(self.index, commits);
         }
-        if call == EndStep::Agreed && self.ask_last_move() && is_idle && !self.takes_ends(now_ms) {
-            call = self.context.end_barrier.done(self.index);
+        if next == EndStep::Agreed && self.ask_last_move() && is_idle && !self.takes_ends(now_ms) {
+            next = self.context.end_barrier.done(self.index);
         }
-        Ok(if call == EndStep::Leave { StepOutcome::Done } else { StepOutcome::Continue })
+        Ok(if next == EndStep::Leave { StepOutcome::Done } else { StepOutcome::Continue })
     }
 
     /// Whether the ends that were told are those of now.
     fn sees_the_end(&self) -> Result<bool, BrokerError> {
-        for serving in self.partitions.values().filter_map(PartitionSlot::as_active) {
+        for task in self.partitions.active() {
             let calling = self.calling(None, Call::Ends);
-            let ends = self.broker.ends(serving.id)?;
+            let ends = self.broker.ends(task.id)?;
             drop(calling);
-            if !serving.agrees_with(&ends) {
+            if !task.agrees_with(&ends) {
                 return Ok(false);
             }
         }
@@ -49,10 +50,10 @@ impl<B: Broker> Lane<B> {
         let Mode::UntilEnd { until: Some(until), .. } = self.job.settings.mode else { return true };
         let stream_time = until.plus_millis(self.job.engine.settings().lateness.millis());
         let mut all_asked = true;
-        for serving in self.partitions.values_mut().filter_map(PartitionSlot::as_active_mut) {
-            if !std::mem::replace(&mut serving.is_finishing, true) {
+        for task in self.partitions.active_mut() {
+            if !std::mem::replace(&mut task.is_finishing, true) {
                 all_asked = false;
-                serving.ask_time(stream_time);
+                task.ask_time(stream_time);
             }
         }
         all_asked
@@ -60,9 +61,9 @@ impl<B: Broker> Lane<B> {
 
     fn is_idle(&self) -> bool {
         let limit = self.progress.limit();
-        let at_end = |held: &PartitionSlot<B>| {
-            held.as_active().is_some_and(|serving| serving.is_at_end() && serving.is_free(limit))
-        };
-        self.is_assigned && self.unsettled.is_none() && !self.has_uncommitted() && self.partitions.values().all(at_end)
+        self.membership.is_assigned()
+            && !self.writer.is_in_doubt()
+            && !self.partitions.has_uncommitted()
+            && self.partitions.all_active(|task| task.is_at_end() && task.is_free(limit))
     }
 }

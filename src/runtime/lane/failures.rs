@@ -1,18 +1,18 @@
 //! Failures that may be tried again, each within the patience of the settings.
+//!
+//! Pure. Must not know: what was tried, or how it is tried again.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use crate::broker::{Broker, BrokerError, ErrorClass, TransactionError};
+use crate::broker::{BrokerError, ErrorClass, TransactionError};
 use crate::domain::PartitionId;
 use crate::runtime::error::LaneError;
-use crate::runtime::lane::Lane;
-use crate::runtime::settings::millis;
 
 /// What a lane was about when it failed. Each has a patience of its own: success in one says nothing of another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::runtime) enum Activity {
+pub(super) enum Activity {
     Poll,
     /// Taking the transactional id, settling an outcome.
     Recover,
@@ -39,8 +39,8 @@ impl Activity {
             }
             Self::Recover => "look at the brokers, and at who may use this transactional id",
             Self::Commit => {
-                "look at the brokers; if it was fenced, another process runs with the same application.instance: each needs \
-                 its own"
+                "look at the brokers; if it was fenced, another process runs with the same application.instance: each \
+                 needs its own"
             }
             Self::Restore(_) => {
                 "look at the brokers; `kafka-transactions.sh find-hanging` names a transaction that nobody ends"
@@ -66,7 +66,7 @@ impl fmt::Display for Activity {
 
 /// What has been failing without a success in between: since when, and how many times.
 #[derive(Debug, Default)]
-pub(in crate::runtime) struct Failures(BTreeMap<Activity, (u64, u32)>);
+pub(super) struct Failures(BTreeMap<Activity, (u64, u32)>);
 
 impl Failures {
     /// Passes on what can't be tried again, and what has been tried for long enough.
@@ -113,57 +113,6 @@ fn may_be_tried_again(error: &LaneError) -> bool {
         | LaneError::Broker(BrokerError::NoProgress { .. }) => true,
         LaneError::Broker(error) => error.class() != ErrorClass::Fatal,
         _ => false,
-    }
-}
-
-impl<B: Broker> Lane<B> {
-    /// A commit may not be tried again for that long at least.
-    pub(in crate::runtime) fn rest_at_least(&mut self, wait: Duration, now_ms: u64) {
-        let wait = wait.min(self.job.settings.retry_backoff_max.duration());
-        self.no_batch_before_ms = self.no_batch_before_ms.max(now_ms + millis(wait));
-    }
-
-    /// Something failed that may be tried again, after a rest, within the patience of the settings.
-    pub(in crate::runtime) fn failed(
-        &mut self,
-        activity: Activity,
-        error: LaneError,
-        now_ms: u64,
-    ) -> Result<(), LaneError> {
-        self.note_failure(activity, error, now_ms)?;
-        let (first_ms, most_ms) =
-            (millis(self.job.settings.retry_backoff), millis(self.job.settings.retry_backoff_max));
-        match activity {
-            // What could not be committed once is not written again and again. Restores go on meanwhile.
-            Activity::Commit | Activity::Handle(_) => {
-                self.no_batch_before_ms = now_ms + self.failures.rest_ms(activity, first_ms, most_ms);
-            }
-            // A partition that can't be restored yet does not keep the others waiting.
-            Activity::Restore(_) | Activity::Start(_) => {}
-            Activity::Poll | Activity::Recover | Activity::Finish | Activity::QueryProgress => {
-                self.not_before_ms = now_ms + first_ms;
-            }
-        }
-        Ok(())
-    }
-
-    /// The same without the rest.
-    pub(in crate::runtime) fn note_failure(
-        &mut self,
-        activity: Activity,
-        error: LaneError,
-        now_ms: u64,
-    ) -> Result<(), LaneError> {
-        let cause = self.failures.failed(activity, error, now_ms, self.job.settings.patience.duration())?;
-        tracing::warn!(lane = self.index, "{cause}; trying again");
-        self.context.board.lane(self.index, |lane| lane.trouble = Some(cause));
-        Ok(())
-    }
-
-    pub(in crate::runtime) fn succeeded(&mut self, activity: Activity) {
-        if self.failures.succeeded(activity) {
-            self.context.board.lane(self.index, |lane| lane.trouble = None);
-        }
     }
 }
 

@@ -1,15 +1,15 @@
 //! How far the partitions of the application have got, and how far another may therefore go.
 //!
 //! A record that lies on a wrong partition must find the timers of its user where a rightly placed one would have found
-//! them. So while records are being forwarded nobody handles an event beyond the least *front* of all partitions: until its
-//! front a partition has forwarded all that is another's.
+//! them. So while records are being forwarded nobody handles an event beyond the least *front* of all partitions: until
+//! its front a partition has forwarded all that is another's.
 //! 1. A front is committed in the metadata of the group's offsets, with what was forwarded up to it.
-//! 2. A lane looks at all fronts, and only then asks where its partitions of `rekey` end. What was read that far holds all
-//!    that was forwarded up to the least front; handled in order of time up to it, it is a history.
+//! 2. A lane looks at all fronts, and only then asks where its partitions of `rekey` end. What was read that far holds
+//!    all that was forwarded up to the least front; handled in order of time up to it, it is a history.
 //! 3. A partition runs ahead only so far: few records may be forwarded beyond the least front. So `rekey` is nearly in
 //!    order, and a bounded buffer sorts it.
-//! 4. Whose front is the least never waits: what it has still to forward may go, and what waits in the input that holds its
-//!    front lies before it.
+//! 4. Whose front is the least never waits: what it has still to forward may go, and what waits in the input that holds
+//!    its front lies before it.
 //!
 //! Pure: looks come in as values. Must not know: lanes, the broker, the clock.
 
@@ -24,7 +24,7 @@ pub(crate) const EVERYWHERE: Timestamp = Timestamp::of_millis(i64::MAX);
 /// With nothing forwarded for that long nobody waits.
 const QUIET_MS: u64 = 60_000;
 /// Between two looks, while somebody waits and while nobody does.
-pub(in crate::runtime) const LOOK_HELD_MS: u64 = 20;
+pub(super) const LOOK_HELD_MS: u64 = 20;
 const LOOK_MS: u64 = 1_000;
 /// What a look that came late counts for at most: while nobody could look, nothing was seen to be quiet.
 const MAX_GAP_MS: u64 = 2 * LOOK_MS;
@@ -42,7 +42,7 @@ pub(crate) enum Limit {
 
 /// What one lane knows of all partitions.
 #[derive(Debug, Default)]
-pub(in crate::runtime) struct GroupProgress {
+pub(super) struct GroupProgress {
     looked_ms: Option<u64>,
     /// Whether it has looked since there was something to look for.
     is_known: bool,
@@ -94,8 +94,8 @@ impl GroupProgress {
         !is_open && self.looked_ms.is_none_or(|looked| now_ms.saturating_sub(looked) >= pause)
     }
 
-    /// Takes over what was found, by partition. Says whom nobody waits for from now on, since its front has not moved for
-    /// `patience_ms`.
+    /// Takes over what was found, by partition. Says whom nobody waits for from now on, since its front has not moved
+    /// for `patience_ms`.
     pub fn looked(&mut self, found: &[Option<ForwardProgress>], now_ms: u64, patience_ms: u64) -> Vec<PartitionId> {
         let forwarded = found.iter().flatten().map(|front| front.forwarded).sum();
         let gap_ms = self.looked_ms.map_or(0, |looked| now_ms.saturating_sub(looked)).min(MAX_GAP_MS);
@@ -110,8 +110,8 @@ impl GroupProgress {
         self.judge(now_ms, patience_ms)
     }
 
-    /// Until all have looked what they must forward, nobody need wait to read of its own partitions that they have. `own`:
-    /// those of which nothing that was forwarded is still to be committed.
+    /// Until all have looked what they must forward, nobody need wait to read of its own partitions that they have.
+    /// `own`: those of which nothing that was forwarded is still to be committed.
     pub fn begin_with(
         &mut self,
         own: impl Iterator<Item = (PartitionId, ForwardProgress)>,

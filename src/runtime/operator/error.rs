@@ -20,23 +20,23 @@ pub enum Impossible {
     #[error(transparent)]
     Unskippable(Unskippable),
     #[error(
-        "{topic} begins at offset {earliest}, behind {recorded}, the next to be read; --accept-loss goes on without what \
-         is gone"
+        "{topic} begins at offset {earliest}, behind {recorded}, the next to be read; --accept-loss goes on without \
+         what is gone"
     )]
     Truncated { topic: Arc<str>, recorded: Offset, earliest: Offset },
     #[error(
-        "{topic} was deleted and made anew: its id is {found}, what was read of it was {recorded}; {place}. --accept-loss reads \
-         the new one from its start; what the old one held unread is lost"
+        "{topic} was deleted and made anew: its id is {found}, what was read of it was {recorded}; {place}. \
+         --accept-loss reads the new one from its start; what the old one held unread is lost"
     )]
     Recreated { topic: Arc<str>, recorded: TopicId, found: TopicId, place: Place },
     #[error(
-        "{topic} ends at offset {end}, before {recorded}, the next to be read; --accept-loss goes on at {goes_on}, and what is \
-         gone is lost"
+        "{topic} ends at offset {end}, before {recorded}, the next to be read; --accept-loss goes on at {goes_on}, \
+         and what is gone is lost"
     )]
     BeyondTheEnd { topic: Arc<str>, recorded: Offset, end: Offset, goes_on: Offset },
     #[error(
-        "the group has no offset of {topic}, which was read to {recorded}, and no record says which topic that was: it may have \
-         been made anew since; --accept-loss goes on at {recorded}, and if it was, what lies before is lost"
+        "the group has no offset of {topic}, which was read to {recorded}, and no record says which topic that was: \
+         it may have been made anew since; --accept-loss goes on at {recorded}, and if it was, what lies before is lost"
     )]
     MayBeAnother { topic: Arc<str>, recorded: Offset },
 }

@@ -8,8 +8,8 @@ use crate::runtime::recovery::identity::{self, Identities};
 use crate::runtime::recovery::{refusal::Refusal, start::in_order};
 use crate::state::PartitionRecord;
 
-/// What is wrong with the topics under a partition, beside what its record says of them. Reads all of its changelog, a look at
-/// a time for at most `timeout`, and keeps the record alone.
+/// What is wrong with the topics under a partition, beside what its record says of them. Reads all of its changelog, a
+/// look at a time for at most `timeout`, and keeps the record alone.
 pub fn examine<B: Broker>(
     broker: &B,
     partition: PartitionId,

@@ -1,9 +1,10 @@
 //! `tideline reset`: lets partitions start anew, or brings the group's offsets back to what is recorded.
 //!
 //! A partition is reset in one transaction: tombstones for every user in its changelog, a partition record, and the
-//! group's offsets where the record says. So it is as it was, or reset, whoever looks and whatever fails; and a lane finds
-//! a record and offsets that agree. The order is that of a new owner: join the group and be given *every* partition (so
-//! nobody else is served any), fence what is open, then look. If the group changes on the way, the commit is refused.
+//! group's offsets where the record says. So it is as it was, or reset, whoever looks and whatever fails; and a lane
+//! finds a record and offsets that agree. The order is that of a new owner: join the group and be given *every*
+//! partition (so nobody else is served any), fence what is open, then look. If the group changes on the way, the commit
+//! is refused.
 //!
 //! What is remembered of erased users stays: a reset must not bring back whom it was told to forget.
 //!

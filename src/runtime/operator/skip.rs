@@ -1,8 +1,8 @@
 //! `tideline reset --skip`: a way past one record by hand, when a run can't get past it by itself.
 //!
-//! The record goes to the dead letters, and the partition goes on behind it: its record, the group's offsets and the letter
-//! are one transaction, as with every reset. Only the next record to be read can be skipped: what comes before another one
-//! would be lost.
+//! The record goes to the dead letters, and the partition goes on behind it: its record, the group's offsets and the
+//! letter are one transaction, as with every reset. Only the next record to be read can be skipped: what comes before
+//! another one would be lost.
 //!
 //! Must not know: rdkafka, the command line.
 

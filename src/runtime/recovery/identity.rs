@@ -1,7 +1,8 @@
-//! Whether the topics are still those that a partition's state was made from: pure judgements over ids, counts and bounds.
+//! Whether the topics are still those that a partition's state was made from: pure judgements over ids, counts and
+//! bounds.
 //!
-//! Only a topic's id tells it from one that was made anew under its name (KIP-516). A record of a program that knew no ids has
-//! none: nothing is compared then, and the ids of now are taken over with the next commit.
+//! Only a topic's id tells it from one that was made anew under its name (KIP-516). A record of a program that knew no
+//! ids has none: nothing is compared then, and the ids of now are taken over with the next commit.
 
 use std::sync::Arc;
 
@@ -80,8 +81,8 @@ pub fn unfit(found: &[TopicDescription]) -> Option<Refusal> {
     gone.or_else(other)
 }
 
-/// The first topic that was made anew. `positions` and `bounds` by input: what is next to be read, where anything is, and what
-/// the topics hold now.
+/// The first topic that was made anew. `positions` and `bounds` by input: what is next to be read, where anything is,
+/// and what the topics hold now.
 pub fn recreated(
     known: &Identities,
     found: &[TopicDescription],

@@ -1,8 +1,8 @@
 //! How a partition or a transactional id is taken over: what may be trusted, and in which order it is asked for.
 //!
-//! `restore` and `recover` are background tasks of a lane; `outcome`, `start` and `identity` are the pure judgements they rest
-//! on, `refusal` what comes of them.
-//! Must not know: lanes. May break it: a step taken before whoever could still write is fenced.
+//! `restore` and `recover` are background tasks of a lane; `outcome`, `start` and `identity` are the pure judgements
+//! they rest on, `refusal` what comes of them. Must not know: lanes. May break it: a step taken before whoever could
+//! still write is fenced.
 
 pub(crate) mod identity;
 pub(super) mod outcome;

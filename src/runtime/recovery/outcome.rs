@@ -1,8 +1,9 @@
 //! What became of a transaction: pure judgements over the metadata of committed offsets and partition records.
 //!
-//! Every transaction writes the partition record and the offsets of all inputs of a partition, and each carries the same
-//! [`CommitMetadata`]: whose transaction it was, and its number. Offsets have gaps: nothing here counts on the next offset being
-//! one more. Must not know: how they are read. May break it: judging while a producer of the id could still commit.
+//! Every transaction writes the partition record and the offsets of all inputs of a partition, and each carries the
+//! same [`CommitMetadata`]: whose transaction it was, and its number. Offsets have gaps: nothing here counts on the
+//! next offset being one more. Must not know: how they are read. May break it: judging while a producer of the id could
+//! still commit.
 
 use crate::broker::{CommitMetadata, Committed, Ending};
 use crate::record::Offset;
@@ -19,8 +20,8 @@ pub enum Verdict {
     Unknown,
 }
 
-/// Settles a transaction that was `sent` by the metadata that the group's offsets of a partition now carry. `before` is what
-/// they carried before it: none where nobody had ever committed.
+/// Settles a transaction that was `sent` by the metadata that the group's offsets of a partition now carry. `before` is
+/// what they carried before it: none where nobody had ever committed.
 pub fn verdict(sent: &CommitMetadata, before: Option<&CommitMetadata>, found: &[Committed]) -> Verdict {
     match sole_note(found) {
         Notes::Of(note) if note == sent => Verdict::Committed,
@@ -30,8 +31,8 @@ pub fn verdict(sent: &CommitMetadata, before: Option<&CommitMetadata>, found: &[
     }
 }
 
-/// Whether parked state is still current: the last transaction on the partition is the one that wrote it. `positions`: by
-/// input, the next offset that it has committed.
+/// Whether parked state is still current: the last transaction on the partition is the one that wrote it. `positions`:
+/// by input, the next offset that it has committed.
 pub fn is_current(written: Option<&CommitMetadata>, positions: &[Offset], found: &[Committed]) -> bool {
     match sole_note(found) {
         Notes::Nobodys => written.is_none(),
@@ -42,9 +43,9 @@ pub fn is_current(written: Option<&CommitMetadata>, positions: &[Offset], found:
     }
 }
 
-/// Decides whether a hanging transaction of `writer` was committed. Every transaction writes both the partition record and
-/// the offsets. If the offsets' metadata names a later transaction than the last visible record, that transaction committed
-/// its offsets, so commit the rest of it; otherwise abort it.
+/// Decides whether a hanging transaction of `writer` was committed. Every transaction writes both the partition record
+/// and the offsets. If the offsets' metadata names a later transaction than the last visible record, that transaction
+/// committed its offsets, so commit the rest of it; otherwise abort it.
 pub fn ending_of_hanging(record: Option<&PartitionRecord>, writer: &str, found: &[Committed]) -> Ending {
     let Notes::Of(last) = sole_note(found) else { return Ending::Abort };
     let is_recorded = record.is_some_and(|record| note_of(record) == *last);

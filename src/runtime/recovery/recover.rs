@@ -2,10 +2,10 @@
 //!
 //! Both may take long, so this is a background task: the lane polls on and answers the group. The order:
 //! 1. initialise the id: what an earlier holder had open is aborted, and nothing of it can come any more;
-//! 2. read the group's offsets, whose metadata names the last transaction; or the partition record, if they were pending and
-//!    had to be aborted;
-//! 3. close what still hangs of a transaction *before* the next one, which would otherwise give it its own outcome. Where that
-//!    is an abort, without looking: hanging outputs can't be told from those of others.
+//! 2. read the group's offsets, whose metadata names the last transaction; or the partition record, if they were
+//!    pending and had to be aborted;
+//! 3. close what still hangs of a transaction *before* the next one, which would otherwise give it its own outcome.
+//!    Where that is an abort, without looking: hanging outputs can't be told from those of others.
 //!
 //! Must not know: lanes.
 
@@ -103,8 +103,8 @@ impl<B: Broker> Recovery<B> {
         }
     }
 
-    /// Takes the id. Whether offsets hang can be told only then, when the coordinator is done with all that came before, and
-    /// before they are dropped.
+    /// Takes the id. Whether offsets hang can be told only then, when the coordinator is done with all that came
+    /// before, and before they are dropped.
     fn take_id(&mut self) -> Result<B::Producer, LaneError> {
         let _calling = self.context.calling(None, Call::TakeId);
         let broker = &self.context.broker;

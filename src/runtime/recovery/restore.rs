@@ -1,17 +1,15 @@
-//! How a partition that was assigned comes to be served: a machine of bounded steps, driven by `restoring`.
+//! How a partition that was assigned comes to be served: a background task of bounded steps.
 //!
 //! The order matters:
 //! 1. whoever has something open in the partition is fenced (nobody has after a planned hand-over);
 //! 2. the group's offsets are read: they can't change behind us any more;
-//! 3. state that was parked here is taken up again, if the offsets say that it was written last;
+//! 3. state that was parked here is reused, if the offsets say that it was written last;
 //! 4. else the changelog is read to its high watermark, and judged; the partition starts from its record's offsets.
 //!
-//! Either way its topics must be those that it was made from, and hold what is next to be read.
-//!
-//! After a failure it begins again. What was revoked on the way and came back begins at 1, too, but keeps what it has read: a
-//! changelog only grows at its end, so that what was read stays true of all before it, whoever wrote on. (A tombstone outlives
-//! its key by `delete.retention.ms`, a day; what was revoked waits for the next assignment only.)
-//! Memory: the partition's own state, and what its reader has queued.
+//! Either way its topics must be those that it was made from, and hold what is next to be read. After a failure it
+//! begins again. A restore interrupted by a revocation restarts at step 1 but keeps the changelog records already read:
+//! a changelog only grows at its end. (A tombstone outlives its key by `delete.retention.ms`, a day; a parked restore
+//! waits for the next assignment only.) Memory: the partition's own state, and what its reader has queued.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -132,7 +130,8 @@ impl<B: Broker> Restore<B> {
         }
     }
 
-    /// Refuses the partition if its position in an input is as out of range as the broker has said, whatever is found now.
+    /// Refuses the partition if its position in an input is as out of range as the broker has said, whatever is found
+    /// now.
     pub fn suspecting(mut self, suspect: Option<Input>) -> Self {
         self.suspect = suspect;
         self
@@ -144,7 +143,7 @@ impl<B: Broker> Restore<B> {
         self.permit.is_some()
     }
 
-    pub fn told(&self) -> Arc<SharedProgress> {
+    pub fn progress(&self) -> Arc<SharedProgress> {
         self.told.clone()
     }
 

@@ -1,8 +1,9 @@
-//! From where a partition starts: pure judgements over its record, the group's offsets and what the cluster says of its topics.
+//! From where a partition starts: pure judgements over its record, the group's offsets and what the cluster says of its
+//! topics.
 //!
-//! The partition record is the truth; whatever contradicts it is refused. Everything that decides whether a restored partition
-//! may be trusted is here, as functions of values. Must not know: how they are read. May break it: values that were read while
-//! somebody could still commit.
+//! The partition record is the truth; whatever contradicts it is refused. Everything that decides whether a restored
+//! partition may be trusted is here, as functions of values. Must not know: how they are read. May break it: values
+//! that were read while somebody could still commit.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -23,8 +24,8 @@ pub fn cut(record: &PartitionRecord, found: &Population) -> Option<Refusal> {
     (found < recorded).then_some(Refusal::Cut { recorded, found })
 }
 
-/// Stream time that lies ahead of the clock was not moved there by events: they are dead then. It would make all later ones too
-/// old.
+/// Stream time that lies ahead of the clock was not moved there by events: they are dead then. It would make all later
+/// ones too old.
 pub fn not_ahead(
     record: Option<&PartitionRecord>,
     now: Timestamp,
@@ -76,8 +77,8 @@ pub struct Now<'a> {
     pub bounds: &'a [LogRange],
 }
 
-/// Judges what a changelog and the group's offsets say of a partition, and what the cluster says of its topics. The record is
-/// the truth; whatever contradicts it is refused.
+/// Judges what a changelog and the group's offsets say of a partition, and what the cluster says of its topics. The
+/// record is the truth; whatever contradicts it is refused.
 pub fn judge(
     record: Option<PartitionRecord>,
     users: usize,
@@ -119,8 +120,8 @@ pub fn judge(
     Ok(Start { record: Some(record), positions, written, overtaken, has_expired, identities })
 }
 
-/// The older transaction that the group's offsets come from, when the record's own offsets were pending and had to be aborted.
-/// The record is the truth. Whoever else moves offsets leaves no such metadata.
+/// The older transaction that the group's offsets come from, when the record's own offsets were pending and had to be
+/// aborted. The record is the truth. Whoever else moves offsets leaves no such metadata.
 fn overtaken<'a>(
     found: &'a [Committed],
     written: Option<&CommitMetadata>,
@@ -134,9 +135,9 @@ fn overtaken<'a>(
     }
 }
 
-/// Every transaction commits a partition's record and the offsets of all its inputs together, and both are read when nobody
-/// can write any more. So they are equal, or somebody has changed the one without the other. Says whether any has expired: it
-/// is gone, though its topic is the same. (Kafka drops the offsets of a topic that is deleted.)
+/// Every transaction commits a partition's record and the offsets of all its inputs together, and both are read when
+/// nobody can write any more. So they are equal, or somebody has changed the one without the other. Says whether any
+/// has expired: it is gone, though its topic is the same. (Kafka drops the offsets of a topic that is deleted.)
 fn agree(
     positions: &[Option<Offset>],
     found: &[Committed],

@@ -1,8 +1,9 @@
 //! What the watchdog asks the broker about partitions that may stall, as a background task; and what it does about a
 //! transaction that somebody has left open in one of ours.
 //!
-//! May break it: fencing a living owner. So only what is open twice at the same place is ended, and only in a partition that is
-//! still ours when the answer is there. An id of this process is not fenced: its lane is told to initialise it again.
+//! May break it: fencing a living owner. So only what is open twice at the same place is ended, and only in a partition
+//! that is still ours when the answer is there. An id of this process is not fenced: its lane is told to initialise it
+//! again.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

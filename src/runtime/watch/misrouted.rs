@@ -51,7 +51,8 @@ fn text(topic: &str, all: &Tally, partitioner: Partitioner) -> String {
     let best = fits.max_by_key(|(_, fits)| *fits).filter(|(_, fits)| 2 * fits > all.rekeyed);
     let advice = match best {
         Some((best, fits)) => format!(
-            "{} of these lie where \"{best}\" puts their key: set topics.partitioner = \"{best}\" (if it is so for all inputs)",
+            "{} of these lie where \"{best}\" puts their key: set topics.partitioner = \"{best}\" (if it is so for \
+             all inputs)",
             share(fits, all.rekeyed)
         ),
         None => {
@@ -61,8 +62,8 @@ fn text(topic: &str, all: &Tally, partitioner: Partitioner) -> String {
         }
     };
     format!(
-        "{} of the records of {topic} ({} of {}) are not on the partition that topics.partitioner = \"{partitioner}\" gives to \
-         their user, and go through rekey, which costs and delays them; {advice}",
+        "{} of the records of {topic} ({} of {}) are not on the partition that topics.partitioner = \"{partitioner}\" \
+         gives to their user, and go through rekey, which costs and delays them; {advice}",
         share(all.misrouted, all.read),
         all.misrouted,
         all.read

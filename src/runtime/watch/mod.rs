@@ -1,5 +1,5 @@
-//! What is watched from outside of the lanes, so that one that hangs keeps nobody from hearing of it: partitions that stall,
-//! topics that change, clocks that differ, records on the wrong partitions.
+//! What is watched from outside of the lanes, so that one that hangs keeps nobody from hearing of it: partitions that
+//! stall, topics that change, clocks that differ, records on the wrong partitions.
 //!
 //! Must not know: a lane. It reads the board and asks the broker.
 

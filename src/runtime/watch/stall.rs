@@ -1,7 +1,7 @@
-//! Why a partition stands still: a judgement over what its lane has told, and what the broker says of it.
+//! Why a partition stalls: a judgement over what its lane has reported, and what the broker says of it.
 //!
-//! Pure: time comes in as a value. What lies deepest is named: what somebody has left open before a call that waits for it, a
-//! call that does not return before what else may be wrong.
+//! Pure: time comes in as a value. The root cause wins: an open transaction before a call blocked by it, a blocked call
+//! before anything else. Must not know: how the broker is asked.
 
 use std::sync::Arc;
 
@@ -125,8 +125,8 @@ pub(in crate::runtime) fn is_at_end(status: &PartitionStatus) -> bool {
     status.phase == Phase::Serving && status.inputs.iter().all(|input| input.is_at_end)
 }
 
-/// The first input that has more than was read of it. Behind the last record of an input that was read to its end come only
-/// markers: the end counts there, not the position.
+/// The first input that has more than was read of it. For an input read to its end use the end offset, since only
+/// transaction markers lie beyond its last record.
 pub(in crate::runtime) fn undelivered(
     status: &PartitionStatus,
     standing: &PartitionOffsets,

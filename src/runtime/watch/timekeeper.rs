@@ -1,10 +1,11 @@
-//! Whom a process believes about the time. Stream time that followed a wrong clock is never taken back, so the machine's clock is
-//! compared with the broker's: before a partition is first served, then every `clock_check`, and at once where it jumps.
-//! In between time goes by at the monotonic clock's batch_limit.
+//! Whom a process believes about the time. Stream time that followed a wrong clock is never taken back, so the
+//! machine's clock is compared with the broker's: before a partition is first served, then every `clock_check`, and at
+//! once where it jumps. In between time goes by at the monotonic clock's batch_limit.
 //!
 //! Events are judged by the same time: by a clock that is known to be wrong, each would be dead, or none.
 //!
-//! Must not know: what follows the time. May break it: a time that is read off the machine where the broker's can be had.
+//! Must not know: what follows the time. May break it: a time that is read off the machine where the broker's can be
+//! had.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -106,12 +107,12 @@ impl Timekeeper {
             }
             ClockAgreement::Apart { ahead_ms } => tracing::error!(
                 ahead_ms,
-                "this machine's clock and the broker's differ by more than stream.max_skew: stream time follows no clock, and \
-                 events are judged by the broker's; set the wrong one right"
+                "this machine's clock and the broker's differ by more than stream.max_skew: stream time follows no \
+                 clock, and events are judged by the broker's; set the wrong one right"
             ),
             ClockAgreement::OnTrust(why) => tracing::warn!(
-                "the broker's clock can't be had ({why}): stream time follows this machine's on trust; `tideline topics \
-                 --create` gives the changelog message.timestamp.type=LogAppendTime, which tells it"
+                "the broker's clock can't be had ({why}): stream time follows this machine's on trust; `tideline \
+                 topics --create` gives the changelog message.timestamp.type=LogAppendTime, which tells it"
             ),
         }
     }
@@ -148,9 +149,9 @@ impl Timekeeper {
         }
     }
 
-    /// What records are stamped with where the machine's clock is not to be believed; none: the client stamps them by it. A
-    /// topic's retention goes by that time, and would take at once what a clock far behind has stamped; what lies more than an
-    /// hour ahead is refused (`message.timestamp.after.max.ms`).
+    /// What records are stamped with where the machine's clock is not to be believed; none: the client stamps them by
+    /// it. A topic's retention goes by that time, and would take at once what a clock far behind has stamped; what lies
+    /// more than an hour ahead is refused (`message.timestamp.after.max.ms`).
     pub fn stamp(&self, clock: &Clock) -> Option<Timestamp> {
         let state = lock(&self.state);
         let compared = state.compared.as_ref()?;
@@ -243,7 +244,8 @@ mod tests {
         }
     }
 
-    /// A clock that agreed, and has jumped since: between that and the next comparison nobody knows which of the two is wrong.
+    /// A clock that agreed, and has jumped since: between that and the next comparison nobody knows which of the two is
+    /// wrong.
     #[test]
     fn a_clock_that_has_jumped_is_not_followed_until_it_is_compared_again() {
         let (clock, time) = Clock::simulated(Timestamp::of_millis(1_000_000));

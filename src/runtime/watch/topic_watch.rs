@@ -1,8 +1,9 @@
 //! Watches over the topics under a running process: which they are, how many partitions they have, what they hold.
 //!
-//! A consumer is told nothing of a topic that was deleted and made anew: it reads on at its old offset. Only the topic's id
-//! tells. What is found goes to `topic_faults`, where lanes find it before their next step, and to the board at once, so that a
-//! lane that hangs keeps nobody from hearing of it. Asking may block, so it is a background task; the readers' clients are never asked.
+//! A consumer is told nothing of a topic that was deleted and made anew: it reads on at its old offset. Only the
+//! topic's id tells. What is found goes to `topic_faults`, where lanes find it before their next step, and to the board
+//! at once, so that a lane that hangs keeps nobody from hearing of it. Asking may block, so it is a background task;
+//! the readers' clients are never asked.
 //!
 //! Must not know: a lane.
 
@@ -209,8 +210,8 @@ fn is_watched(status: &PartitionStatus) -> bool {
     matches!(status.phase, Phase::Serving | Phase::Unserved(_))
 }
 
-/// Records of a log that are not read by who stopped at `to`, and saw the topic change somewhere since `from`, at most. Of a
-/// position beyond the end those that are still to be written.
+/// Records of a log that are not read by who stopped at `to`, and saw the topic change somewhere since `from`, at most.
+/// Of a position beyond the end those that are still to be written.
 fn unread(from: Offset, to: Offset, bounds: LogRange, is_other: bool) -> u64 {
     let LogRange { earliest, end } = bounds;
     let count = if is_other {

@@ -1,12 +1,12 @@
-//! Watches over what stands still: names it, with its cause, in the log, on the board and so in metrics and `/readyz`; and ends
-//! what somebody has left open in a partition of ours.
+//! Watches over what stands still: names it, with its cause, in the log, on the board and so in metrics and `/readyz`;
+//! and ends what somebody has left open in a partition of ours.
 //!
-//! It looks at the board and asks the broker, never a lane: one that hangs is named all the same. Asking may block, so it is
-//! a background task.
+//! It looks at the board and asks the broker, never a lane: one that hangs is named all the same. Asking may block, so
+//! it is a background task.
 //!
-//! May break it: fencing a living owner. So only what stands open twice at the same place, in a partition that has been ours
-//! and has not come forward for `stall_after`, is ended; each partition rarely. An id of this process is not fenced: its lane
-//! is told to take it anew.
+//! May break it: fencing a living owner. So only what stands open twice at the same place, in a partition that has been
+//! ours and has not come forward for `stall_after`, is ended; each partition rarely. An id of this process is not
+//! fenced: its lane is told to take it anew.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -186,14 +186,15 @@ impl<B: Broker> Watchdog<B> {
         }
         for ((lane, partition), cause) in std::mem::replace(&mut self.named, named) {
             if !self.named.contains_key(&(lane, partition)) {
-                tracing::info!(lane, partition = ?partition.map(|it| it.0), cause = cause.as_str(), "partition recovered");
+                tracing::info!(lane, partition = ?partition.map(|it| it.0), cause = cause.as_str(), "partition \
+                                                                                                     recovered");
             }
         }
         self.context.board.write(|status| status.stalls = stalls);
     }
 
-    /// Asks the broker about what has not come forward for a while: half of the bound where something is to be done, so that
-    /// it has said the same twice by then.
+    /// Asks the broker about what has not come forward for a while: half of the bound where something is to be done, so
+    /// that it has said the same twice by then.
     fn ask(&mut self, seen: &BoardSnapshot, now_ms: u64) {
         if self.inquiry.is_some() {
             return;
