@@ -38,7 +38,7 @@ impl Clock {
         Self(Kind::Accelerated { origin: Instant::now(), start, speed })
     }
 
-    /// One that stands still at `start` until its owner moves it.
+    /// One that stays at `start` until its owner moves it.
     pub fn simulated(start: Timestamp) -> (Self, SimulatedTime) {
         let now = Arc::new(Simulation { now_ms: AtomicI64::new(start.millis()), wall_ahead_ms: AtomicI64::new(0) });
         (Self(Kind::Simulated(now.clone())), SimulatedTime(now))

@@ -22,7 +22,7 @@ impl Stop {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    /// Whether they were told to.
+    /// Whether they are to leave.
     pub fn is_stopped(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }

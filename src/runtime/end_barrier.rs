@@ -1,8 +1,8 @@
 //! How lanes agree that everything is at its end, though each may still forward records to another's partitions.
 //!
 //! 1. A lane is *idle* when its partitions are served, at their ends, and nothing is uncommitted.
-//! 2. Once all are idle, each asks the broker for the ends as they are now. If they are those it was told, it is
-//!    *verified* at the number of transactions that all lanes have committed so far.
+//! 2. Once all are idle, each asks the broker for the ends as they are now. If they are those that the client has
+//!    reported, it is *verified* at the number of transactions that all lanes have committed so far.
 //! 3. All verified at the same number: nobody has written since anybody looked, so nobody will. That is the end.
 //!
 //! Lanes of one process agree. Of several processes each ends by itself, but not before the forwarding of all
@@ -35,7 +35,7 @@ struct LaneState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum EndStep {
     GoOn,
-    /// All are idle: look at the ends, and say [`EndBarrier::verified`] with this number if they are as told.
+    /// All are idle: look at the ends, and say [`EndBarrier::verified`] with this number if they are as reported.
     Verify {
         commits: u64,
     },
@@ -50,7 +50,7 @@ impl EndBarrier {
         Self(Mutex::new(State { lanes: vec![LaneState::default(); lanes], is_agreed: false }))
     }
 
-    /// Tells how a lane stands, and how many transactions it has committed; says what follows.
+    /// Reports whether a lane is idle and how many transactions it has committed; returns what it must do.
     pub(super) fn report(&self, lane: usize, is_idle: bool, commits: u64) -> EndStep {
         self.with(|state| {
             if let Some(lane) = state.lanes.get_mut(lane) {

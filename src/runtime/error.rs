@@ -1,4 +1,4 @@
-//! Why a lane ends before it is told to.
+//! Why a lane ends before it is asked to.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ pub enum LaneError {
     GaveUp { waited: Duration, cause: String, advice: &'static str },
     /// A call to the client that has not returned for longer than the patience of the settings. It can't be ended.
     #[error("lane {lane}: the client's {} has not returned for {waited:?}; {advice}", call.as_str())]
-    Hung { lane: usize, call: Call, waited: Duration, advice: &'static str },
+    CallTimedOut { lane: usize, call: Call, waited: Duration, advice: &'static str },
     #[error("partition {partition}: its state can't be gone on from")]
     State {
         partition: PartitionId,

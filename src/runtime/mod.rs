@@ -53,11 +53,11 @@ pub use watch::watchdog::Watchdog;
 
 use crate::broker::Broker;
 
-/// Runs `lanes` lanes, each on a thread of its own, until they are done, told to stop, or one of them fails; then all
+/// Runs `lanes` lanes, each on a thread of its own, until they are done, asked to stop, or one of them fails; then all
 /// stop, and the first failure is returned.
 ///
-/// A call to the client that never returns can't be ended. After [`LaneError::Hung`] its thread is still in it: the
-/// process must end.
+/// A call to the client that never returns can't be ended. After [`LaneError::CallTimedOut`] its thread is still in it:
+/// the process must end.
 pub fn run<B: Broker>(
     broker: &B,
     job: &Arc<Job>,
@@ -71,13 +71,13 @@ pub fn run<B: Broker>(
     let (clock, board, reinit_requests, faults) =
         (clock.clone(), board.clone(), ReinitRequests::default(), TopicFaults::default());
     let context = LaneContext { clock, board, tables, stop: stop.clone(), end_barrier, reinit_requests, faults };
-    let (tell, told) = mpsc::channel();
+    let (send, events) = mpsc::channel();
     let watchdog = Watchdog::new(broker.clone(), job.clone(), context.clone());
-    let tell_hung = tell.clone();
+    let send_timed_out = send.clone();
     let watching = Watching::start("watchdog", move |is_over| {
         if let Some(error) = watchdog.watch(is_over) {
             // Nobody listens any more: the lanes have ended after all.
-            let _ = tell_hung.send(LaneEvent::Hung(error));
+            let _ = send_timed_out.send(LaneEvent::CallTimedOut(error));
         }
     })?;
     let topic_watch = TopicWatch::new(broker.clone(), job.clone(), context.clone());
@@ -85,9 +85,9 @@ pub fn run<B: Broker>(
     let mut threads = BTreeMap::new();
     let mut failure = None;
     for index in 0..lanes {
-        let (broker, job, context, tell) = (broker.clone(), job.clone(), context.clone(), tell.clone());
+        let (broker, job, context, send) = (broker.clone(), job.clone(), context.clone(), send.clone());
         let thread = std::thread::Builder::new().name(format!("lane-{index}"));
-        match thread.spawn(move || run_lane(broker, job, context, index, tell)) {
+        match thread.spawn(move || run_lane(broker, job, context, index, send)) {
             Ok(handle) => _ = threads.insert(index, handle),
             Err(source) => {
                 stop.stop();
@@ -97,9 +97,9 @@ pub fn run<B: Broker>(
         }
     }
     while !threads.is_empty() {
-        let thread = match told.recv().expect("this function holds a sender") {
+        let thread = match events.recv().expect("this function holds a sender") {
             LaneEvent::Ended(index) => threads.remove(&index).map(|thread| (index, thread)),
-            LaneEvent::Hung(error) => {
+            LaneEvent::CallTimedOut(error) => {
                 stop.stop();
                 return Err(error);
             }
@@ -118,7 +118,7 @@ pub fn run<B: Broker>(
 /// What a run waits for.
 enum LaneEvent {
     Ended(usize),
-    Hung(LaneError),
+    CallTimedOut(LaneError),
 }
 
 /// Who watches, on a thread of its own; dropped, it ends.
@@ -153,25 +153,25 @@ fn run_lane<B: Broker>(
     job: Arc<Job>,
     context: LaneContext,
     index: usize,
-    tell: Sender<LaneEvent>,
+    send: Sender<LaneEvent>,
 ) -> Result<(), LaneError> {
     /// However the lane ends, it says so, and the others don't go on without it, unless it was done.
     struct Ending {
         index: usize,
         is_done: bool,
         stop: Stop,
-        tell: Sender<LaneEvent>,
+        send: Sender<LaneEvent>,
     }
     impl Drop for Ending {
         fn drop(&mut self) {
             if !self.is_done {
                 self.stop.stop();
             }
-            // Nobody listens any more after a call has hung.
-            let _ = self.tell.send(LaneEvent::Ended(self.index));
+            // Nobody listens any more after a call that never returned.
+            let _ = self.send.send(LaneEvent::Ended(self.index));
         }
     }
-    let mut ending = Ending { index, is_done: false, stop: context.stop.clone(), tell };
+    let mut ending = Ending { index, is_done: false, stop: context.stop.clone(), send };
     let mut lane = Lane::new(broker, job, context, index)?;
     loop {
         match lane.step() {

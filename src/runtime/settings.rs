@@ -76,7 +76,7 @@ settings! {
 /// When lanes are done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// When they are told to stop. Stream time follows the clock where inputs are idle.
+    /// When they are asked to stop. Stream time follows the clock where inputs are idle.
     Endless,
     /// When every input and `rekey` are at their end; then every W moves to `until`, if one is given. The clock moves
     /// nothing.

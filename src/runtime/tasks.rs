@@ -190,7 +190,7 @@ mod tests {
         type Output = &'static str;
 
         fn step(&mut self) -> Result<Option<&'static str>, LaneError> {
-            // Whoever does not listen is not told.
+            // Nobody may be listening.
             let _ = self.begun.send(());
             let is_last = self.word.recv().unwrap_or(true);
             self.deeds.push("stepped");

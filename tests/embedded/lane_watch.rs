@@ -263,7 +263,7 @@ fn a_call_that_never_returns_ends_the_run_which_names_it() {
         context.tables.clone(),
         &context.stop,
     );
-    let Err(LaneError::Hung { call: Call::SendOffsets, waited, .. }) = ended else { panic!("{ended:?}") };
+    let Err(LaneError::CallTimedOut { call: Call::SendOffsets, waited, .. }) = ended else { panic!("{ended:?}") };
     assert!(waited > world.job.settings.patience.duration());
     spy.open(At::SendOffsets);
 }

@@ -1,4 +1,5 @@
-//! Notes a call to the client on the board for as long as it lasts, so that one that hangs is seen from outside.
+//! Notes a call to the client on the board for as long as it lasts, so that one that does not return is seen from
+//! outside.
 
 use crate::domain::PartitionId;
 use crate::runtime::board::calls::{Call, OpenCall};

@@ -1,7 +1,7 @@
 //! Whether the machine's clock agrees with the broker's: as the timekeeper finds it, and as the board and metrics tell
 //! it.
 
-/// How the machine's clock stood to the broker's when they were last compared.
+/// How the machine's clock compared with the broker's the last time.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum ClockAgreement {
     /// They never were.

@@ -2,14 +2,14 @@
 
 use crate::domain::PartitionId;
 
-/// Why something stands still.
+/// Why something stalls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Cause {
     /// A call to the client has not returned.
     HungCall,
     /// Left alone by this member.
     Unserved,
-    /// Somebody's commit of offsets is pending: nobody is told where to go on.
+    /// Somebody's commit of offsets is pending: the group's offsets can't be read (`UNSTABLE_OFFSET_COMMIT`).
     PendingOffsets,
     /// Somebody's transaction is open: it hides all that comes after it.
     OpenTransaction,
@@ -60,13 +60,11 @@ impl Cause {
         }
     }
 
-    /// What whoever is called to it should do.
+    /// What the operator should do about it.
     pub const fn advice(self) -> &'static str {
         match self {
-            Self::HungCall => {
-                "look at the brokers and the network; a restart of this process takes over where it stands"
-            }
-            Self::Unserved => "nothing is tried again: do what the cause says, then start this process anew",
+            Self::HungCall => "look at the brokers and the network; a restart of this process takes over where it is",
+            Self::Unserved => "nothing is tried again: do what the cause says, then restart this process",
             Self::PendingOffsets => {
                 "its writers are fenced; if it stays, find the hanging transaction with `kafka-transactions.sh \
                  find-hanging` and abort it"
@@ -77,7 +75,7 @@ impl Cause {
             }
             Self::TruncatedChangelog => {
                 "nothing may shorten a changelog: its cleanup.policy must be compact alone; `tideline reset` starts \
-                 anew"
+                 over"
             }
             Self::MergeWait => "look why that input does not deliver; the others go on after stream.merge_wait",
             Self::AwaitsPartition => {
@@ -86,12 +84,12 @@ impl Cause {
             Self::Paused => "a restart of this process reads it again; please report it",
             Self::Restoring => "look at the brokers: the log says what was read last",
             Self::Failing => "what fails is named; the process gives up after stream.patience",
-            Self::Undelivered => "look at the brokers and the network; a restart of this process fetches anew",
+            Self::Undelivered => "look at the brokers and the network; a restart of this process fetches again",
         }
     }
 }
 
-/// Something that stands still.
+/// Something that stalls.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stall {
     pub lane: usize,
@@ -100,6 +98,6 @@ pub struct Stall {
     pub cause: Cause,
     /// Names what is waited for.
     pub detail: String,
-    /// How long it has stood still.
+    /// For how long, in milliseconds.
     pub lasted_ms: u64,
 }

@@ -19,7 +19,7 @@ use crate::state::Population;
 pub struct Board(Arc<Mutex<Status>>);
 
 impl Board {
-    /// Looks at everything as it stands. Lanes wait while `look` runs: copy what is needed.
+    /// Reads everything as it is now. Lanes wait while `look` runs: copy what is needed.
     pub fn read<T>(&self, look: impl FnOnce(&Status) -> T) -> T {
         look(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -46,21 +46,21 @@ pub struct Status {
     pub calls: BTreeMap<u64, OpenCall>,
     /// Noted so far.
     pub calls_made: u64,
-    /// What stands still, as the watchdog last found it.
+    /// What stalls, as the watchdog last found it.
     pub stalls: Vec<Stall>,
     pub cures: Cures,
     /// Inputs of which it was said that their records lie on the wrong partitions.
     pub misrouted: BTreeSet<usize>,
-    /// How the machine's clock stands to the broker's.
+    /// How the machine's clock compares with the broker's.
     pub clock: ClockAgreement,
 }
 
 /// What the watchdog has done about what was left open.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Cures {
-    /// Writers whose id was taken.
+    /// Writers that were fenced.
     pub fenced: u64,
-    /// Lanes of this process that were told to take their own id anew.
+    /// Lanes of this process that were asked to initialise their own id again.
     pub renewed: u64,
 }
 
@@ -98,7 +98,7 @@ pub struct LaneStatus {
     pub returns: u64,
     /// Predecessors whose transactional id was taken, because they had something open.
     pub fenced: u64,
-    /// Partitions whose front has not moved for too long: nobody waits for them.
+    /// Partitions whose forwarding made no progress for too long: nobody waits for them.
     pub passed_over: Vec<PartitionId>,
     /// Why the lane is held up, if it is.
     pub trouble: Option<String>,
@@ -119,13 +119,13 @@ pub struct Transactions {
 pub struct PartitionStatus {
     pub lane: usize,
     pub phase: Phase,
-    /// On the monotonic clock: since when it is this process's, and when it last came forward: consumed, fired timers,
+    /// On the monotonic clock: since when it is this process's, and when it last advanced: consumed, fired timers,
     /// read its changelog.
     pub assigned_ms: u64,
     pub moved_ms: u64,
     /// The input that the merge waits for.
     pub waits_for: Option<usize>,
-    /// The partition whose front must move before it goes on.
+    /// The partition whose forwarding must advance first.
     pub held_by: Option<PartitionId>,
     /// Its changelog was cut while it was read.
     pub is_truncated: bool,
@@ -191,7 +191,7 @@ pub struct InputStatus {
     pub next_offset: i64,
     /// Behind the last that came.
     pub read_to: i64,
-    /// Where its end was last told, if it was.
+    /// Its end when the client last reported one.
     pub end_offset: Option<i64>,
     pub is_silent: bool,
     /// Whether all of it was read that there is.

@@ -32,7 +32,7 @@ impl<B: Broker> Lane<B> {
         Ok(if next == EndStep::Leave { StepOutcome::Done } else { StepOutcome::Continue })
     }
 
-    /// Whether the ends that were told are those of now.
+    /// Whether the ends that the client has reported are those of now.
     fn sees_the_end(&self) -> Result<bool, BrokerError> {
         for task in self.partitions.active() {
             let calling = self.calling(None, Call::Ends);

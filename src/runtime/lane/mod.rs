@@ -63,7 +63,7 @@ use crate::runtime::tasks::{BackgroundTask, Execution};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StepOutcome {
     Continue,
-    /// It was told to leave, or everything is at its end: close it.
+    /// It was asked to leave, or everything is at its end: close it.
     Done,
 }
 

@@ -1,4 +1,4 @@
-//! A poll, and what it brings: records to their partitions, what the group gives and takes, what the board is told in
+//! A poll, and what it brings: records to their partitions, what the group gives and takes, what goes to the board in
 //! between.
 
 use std::time::Duration;
@@ -70,7 +70,7 @@ impl<B: Broker> Lane<B> {
         Ok(())
     }
 
-    /// Now and then tells how partitions stand, for those in which nothing is committed; continues the upkeep; and
+    /// Now and then reports the state of partitions, for those in which nothing is committed; continues the upkeep; and
     /// hears whether the transactional id must be initialised again.
     fn tell_and_hear(&mut self, now_ms: u64) {
         if !self.schedule.take_show(now_ms) {

@@ -1,4 +1,4 @@
-//! The lane's side of restores: which may go on, what has come of them, and what is told meanwhile.
+//! The lane's side of restores: which may go on, what has come of them, and what is reported meanwhile.
 //!
 //! A restore begins only while the lane holds its transactional id: whatever an earlier producer of it had open is
 //! ended then, and can't appear behind what is read.

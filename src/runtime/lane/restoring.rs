@@ -1,5 +1,5 @@
-//! A partition's restore, as its lane holds it: the background task, what it has told of its progress, when it may go
-//! on.
+//! A partition's restore, as its lane holds it: the background task, what it has reported of its progress, when it may
+//! go on.
 //!
 //! Must not know: the lane.
 
@@ -81,7 +81,7 @@ impl<B: Broker> Restoring<B> {
         self.not_before_ms <= now_ms
     }
 
-    /// Takes in what the task has told, which may run on a thread; none: nothing has changed.
+    /// Takes in what the task has reported, which may run on a thread; none: nothing has changed.
     pub fn observe(&mut self, now_ms: u64) -> Option<Observed> {
         let now = self.shared.now();
         let before = std::mem::replace(&mut self.seen, now);

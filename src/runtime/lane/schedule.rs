@@ -2,7 +2,7 @@
 //!
 //! Pure: time comes in as a value, in milliseconds of the monotonic clock.
 
-/// Between two times that a lane tells how its partitions stand, besides at each commit.
+/// Between two reports of the state of its partitions to the board, besides those at each commit.
 const SHOW_EVERY_MS: u64 = 500;
 
 /// Whose turn it is: between any two polls each gets one.
@@ -81,7 +81,7 @@ impl Schedule {
         now_ms.saturating_sub(self.busy_ms)
     }
 
-    /// Whether it is time to tell how partitions stand; then it is told.
+    /// Whether it is time to report the state of partitions; then it counts as done.
     pub fn take_show(&mut self, now_ms: u64) -> bool {
         let is_due = now_ms.saturating_sub(self.shown_ms) >= SHOW_EVERY_MS;
         if is_due {

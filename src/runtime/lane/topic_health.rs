@@ -16,7 +16,7 @@ const IDLE_POLLS: u32 = 3;
 pub(super) struct TopicHealth {
     /// How many of the findings it has taken in.
     seen: u64,
-    /// Inputs whose position may be lost: where reading stood, and the polls that have brought nothing since.
+    /// Inputs whose position may be lost: where reading was, and the polls that have brought nothing since.
     doubts: BTreeMap<(PartitionId, Input), (Offset, u32)>,
     /// The ends that were read have been committed before leaving.
     has_taken_ends: bool,
@@ -33,7 +33,7 @@ impl TopicHealth {
         self.seen = 0;
     }
 
-    /// The position of an input may be lost; reading stood there.
+    /// The position of an input may be lost; reading was there.
     pub fn doubt(&mut self, partition: PartitionId, input: Input, read_to: Offset) {
         self.doubts.insert((partition, input), (read_to, 0));
     }

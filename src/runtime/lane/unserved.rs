@@ -1,5 +1,5 @@
 //! How a lane leaves a partition: what is uncommitted in it is dropped, nothing more of it is read or committed, and
-//! what was found is told until somebody acts. The process lives on, to tell it.
+//! what was found is reported until somebody acts. The process lives on, to report it.
 //!
 //! Must not know: how the topics are watched.
 
@@ -44,7 +44,7 @@ impl<B: Broker> Lane<B> {
         }
     }
 
-    /// Judges a served partition anew, by what its topics are now. `suspect`: the input whose position the broker
+    /// Judges a served partition again, by what its topics are now. `suspect`: the input whose position the broker
     /// refused.
     pub(super) fn reconsider(&mut self, partition: PartitionId, suspect: Option<Input>, now_ms: u64) {
         let Some(mut task) = self.partitions.remove_active(partition) else { return };
@@ -203,7 +203,7 @@ impl<B: Broker> Lane<B> {
                 let partition = PartitionId(0);
                 return Err(LaneError::Refused { partition, refusal });
             }
-            // What was taken from it is told by nobody else.
+            // Nobody else reports what was taken from it.
             let trouble = refusal.to_string();
             self.context.board.lane(self.index, |lane| {
                 if lane.trouble.replace(trouble.clone()).is_none_or(|before| before != trouble) {

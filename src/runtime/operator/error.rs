@@ -66,7 +66,7 @@ pub enum Unskippable {
     Passed { next: Offset },
     #[error("offset {first} is to be read before it; `tideline run` goes on with that one, or skip it first")]
     NotNext { first: Offset },
-    #[error("no record that is committed stands there; the next to be read is {}", next_of(*.next))]
+    #[error("there is no committed record there; the next to be read is {}", next_of(*.next))]
     NoRecord { next: Option<Offset> },
 }
 

@@ -1,4 +1,4 @@
-//! `tideline reset`: lets partitions start anew, or brings the group's offsets back to what is recorded.
+//! `tideline reset`: lets partitions start over, or brings the group's offsets back to what is recorded.
 //!
 //! A partition is reset in one transaction: tombstones for every user in its changelog, a partition record, and the
 //! group's offsets where the record says. So it is as it was, or reset, whoever looks and whatever fails; and a lane
@@ -6,7 +6,7 @@
 //! partition (so nobody else is served any), fence what is open, then look. If the group changes on the way, the commit
 //! is refused.
 //!
-//! What is remembered of erased users stays: a reset must not bring back whom it was told to forget.
+//! What is remembered of erased users stays: a reset must not bring back whom an erasure has forgotten.
 //!
 //! Must not know: rdkafka, the command line.
 
@@ -63,8 +63,8 @@ impl<B: Broker> Resetter<B> {
                 return Err(ResetError::OthersLive { owned: owned.len(), all, waited: wait });
             }
             source.poll(job.settings.poll_timeout.duration(), &mut polled)?;
-            for told in polled.drain(..) {
-                match told {
+            for event in polled.drain(..) {
+                match event {
                     Polled::Assigned(partitions) => owned.extend(partitions),
                     Polled::Revoked { partitions, .. } => owned.retain(|partition| !partitions.contains(partition)),
                     // Nothing flows that was not started.
@@ -137,7 +137,7 @@ impl<B: Broker> Resetter<B> {
     fn hear(&mut self) -> Result<(), ResetError> {
         let mut polled = Vec::new();
         self.source.poll(Duration::ZERO, &mut polled)?;
-        let is_changed = polled.iter().any(|told| matches!(told, Polled::Revoked { .. }));
+        let is_changed = polled.iter().any(|event| matches!(event, Polled::Revoked { .. }));
         if is_changed { Err(ResetError::GroupChanged) } else { Ok(()) }
     }
 

@@ -97,7 +97,7 @@ fn letter(message: Option<&impl Message>, reject: &Reject, at: &Coordinates, job
 
 fn about(message: Option<&impl Message>) -> String {
     let Some(message) = message else { return "not looked at".to_owned() };
-    let told = guarded(|| {
+    let described = guarded(|| {
         if let Some(damage) = message.damage() {
             return format!("not readable ({}): {}", damage.unread.as_str(), damage.detail);
         }
@@ -106,5 +106,5 @@ fn about(message: Option<&impl Message>) -> String {
         let headers = message.headers().count();
         format!("key {}, {headers} headers, value {}", of(message.key()), of(message.value()))
     });
-    told.unwrap_or_else(|panicked| format!("not readable: {panicked}"))
+    described.unwrap_or_else(|panicked| format!("not readable: {panicked}"))
 }

@@ -34,7 +34,7 @@ impl Target {
     }
 }
 
-/// A partition as it stands.
+/// A partition as it is.
 #[derive(Debug, Clone)]
 pub struct Survey {
     pub partition: PartitionId,
@@ -91,7 +91,7 @@ impl Survey {
         let of = |offsets: &[(Input, Offset)], input| {
             offsets.iter().find(|(of, _)| *of == input).map_or(0, |(_, offset)| *offset)
         };
-        let anew = |input: Input, from: Option<&Vec<(Input, Offset)>>| {
+        let restarted = |input: Input, from: Option<&Vec<(Input, Offset)>>| {
             let (earliest, end) = (of(&self.earliest, input), of(&self.ends, input));
             match from {
                 // What it holds was forwarded from inputs that are read again, and forwarded again.
@@ -102,9 +102,9 @@ impl Survey {
         };
         identity::unfit(&self.topics).map_or(Ok(()), Err)?;
         match target {
-            Target::Earliest => Ok(inputs.map(|input| anew(input, None)).collect()),
+            Target::Earliest => Ok(inputs.map(|input| restarted(input, None)).collect()),
             Target::From(by_partition) => {
-                Ok(inputs.map(|input| anew(input, by_partition.get(&self.partition))).collect())
+                Ok(inputs.map(|input| restarted(input, by_partition.get(&self.partition))).collect())
             }
             Target::Recorded { .. } if self.is_untouched() => {
                 Ok(inputs.map(|input| of(&self.earliest, input)).collect())

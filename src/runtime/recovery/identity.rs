@@ -1,8 +1,8 @@
 //! Whether the topics are still those that a partition's state was made from: pure judgements over ids, counts and
 //! bounds.
 //!
-//! Only a topic's id tells it from one that was made anew under its name (KIP-516). A record of a program that knew no
-//! ids has none: nothing is compared then, and the ids of now are taken over with the next commit.
+//! Only a topic's id tells it from one that was created again under its name (KIP-516). A record of a program that knew
+//! no ids has none: nothing is compared then, and the ids of now are taken over with the next commit.
 
 use std::sync::Arc;
 
@@ -43,7 +43,7 @@ impl Identities {
         Self { inputs: record.inputs.iter().map(identity).collect(), changelog: record.changelog_topic_id }
     }
 
-    /// What is told now; where nothing is told, what was known.
+    /// What the cluster says now; where it says nothing, what was known.
     pub fn updated(&self, found: &[TopicDescription]) -> Self {
         let Some((changelog, inputs)) = found.split_last() else { return self.clone() };
         let known = |index: usize| self.inputs.get(index).copied().unwrap_or_default();
@@ -81,8 +81,8 @@ pub fn unfit(found: &[TopicDescription]) -> Option<Refusal> {
     gone.or_else(other)
 }
 
-/// The first topic that was made anew. `positions` and `bounds` by input: what is next to be read, where anything is,
-/// and what the topics hold now.
+/// The first topic that was created again. `positions` and `bounds` by input: what is next to be read, where anything
+/// is, and what the topics hold now.
 pub fn recreated(
     known: &Identities,
     found: &[TopicDescription],
@@ -129,14 +129,14 @@ mod tests {
         TopicId::new(&[byte; 16])
     }
 
-    /// Two inputs and the changelog, as told with these ids.
-    fn told(ids: [Option<TopicId>; 3]) -> Vec<TopicDescription> {
+    /// Two inputs and the changelog, as described with these ids.
+    fn described(ids: [Option<TopicId>; 3]) -> Vec<TopicDescription> {
         let topics = ["app", "rekey", "changelog"].into_iter().zip(ids);
         topics.map(|(topic, id)| TopicDescription { topic: topic.into(), id, partitions: 4, configured: 4 }).collect()
     }
 
     fn known(ids: [Option<TopicId>; 3]) -> Identities {
-        Identities::default().updated(&told(ids))
+        Identities::default().updated(&described(ids))
     }
 
     #[test]
@@ -155,7 +155,8 @@ mod tests {
             ("of an older program", [None, None, None], [id(1), id(2), id(3)], None),
             ("of an older broker", [id(1), id(2), id(3)], [None, None, None], None),
         ] {
-            let found = recreated(&known(before), &told(now), &[Some(5), Some(0)], &bounds).map(|it| it.to_string());
+            let found =
+                recreated(&known(before), &described(now), &[Some(5), Some(0)], &bounds).map(|it| it.to_string());
             match named {
                 None => assert_eq!(found, None, "{case}"),
                 Some(named) => assert!(found.as_ref().is_some_and(|it| it.contains(named)), "{case}: {found:?}"),
@@ -166,7 +167,7 @@ mod tests {
     #[test]
     fn what_is_not_told_any_more_stays_known() {
         let before = known([id(1), None, id(3)]);
-        let after = before.updated(&told([None, id(2), None]));
+        let after = before.updated(&described([None, id(2), None]));
         assert_eq!(after, known([id(1), id(2), id(3)]));
     }
 
@@ -181,7 +182,7 @@ mod tests {
 
     #[test]
     fn a_topic_that_is_gone_or_has_more_partitions_is_no_use() {
-        let mut topics = told([id(1); 3]);
+        let mut topics = described([id(1); 3]);
         assert_eq!(unfit(&topics), None);
         topics[0].partitions = 5;
         assert!(unfit(&topics).unwrap().to_string().contains("app has 5 partitions, 4 are configured"));

@@ -4,8 +4,8 @@
 //! 1. initialise the id: what an earlier holder had open is aborted, and nothing of it can come any more;
 //! 2. read the group's offsets, whose metadata names the last transaction; or the partition record, if they were
 //!    pending and had to be aborted;
-//! 3. close what still hangs of a transaction *before* the next one, which would otherwise give it its own outcome.
-//!    Where that is an abort, without looking: hanging outputs can't be told from those of others.
+//! 3. close what is still open of a transaction *before* the next one, which would otherwise give it its own outcome.
+//!    Where that is an abort, without looking: hanging outputs can't be distinguished from those of others.
 //!
 //! Must not know: lanes.
 
@@ -37,8 +37,8 @@ pub(in crate::runtime) struct Recovery<B: Broker> {
     doubt: Option<(CommitMetadata, BTreeSet<PartitionId>)>,
     /// Partitions that transactions which are known as committed wrote about.
     committed: BTreeSet<PartitionId>,
-    /// Whether offsets of the transaction in doubt hung, and so say nothing of it; none before that was asked.
-    hung: Option<bool>,
+    /// Whether offsets of the transaction in doubt were pending, and so say nothing of it; none before that was asked.
+    was_pending: Option<bool>,
     /// Whose offsets are still to be read, and those that were.
     unread: BTreeSet<PartitionId>,
     found: CommittedOffsets,
@@ -76,7 +76,7 @@ impl<B: Broker> Task for Recovery<B> {
         let Some((ending, partitions)) = hanging.last() else {
             return Ok(Some((producer, std::mem::take(&mut self.found), self.is_committed)));
         };
-        // To end it takes the id; it is taken anew afterwards.
+        // To end them initialises the id; it is initialised again afterwards.
         drop(producer);
         self.end(partitions, *ending)?;
         self.hanging = Some(hanging[..hanging.len() - 1].to_vec());
@@ -95,7 +95,7 @@ impl<B: Broker> Recovery<B> {
             producer: None,
             doubt: doubt.map(|it| (it.note.clone(), it.written.clone())),
             committed,
-            hung: None,
+            was_pending: None,
             unread: doubt.map(|it| it.written.clone()).unwrap_or_default(),
             found: CommittedOffsets::new(),
             is_committed: false,
@@ -103,14 +103,16 @@ impl<B: Broker> Recovery<B> {
         }
     }
 
-    /// Takes the id. Whether offsets hang can be told only then, when the coordinator is done with all that came
-    /// before, and before they are dropped.
+    /// Initialises the id. Whether offsets are pending can be asked only then, when the coordinator is done with all
+    /// that came before, and before they are dropped.
     fn take_id(&mut self) -> Result<B::Producer, LaneError> {
         let _calling = self.context.calling(None, Call::TakeId);
         let broker = &self.context.broker;
         let mut producer = broker.producer(&self.context.own_id)?;
-        if let (None, Some(&partition)) = (self.hung, self.doubt.as_ref().and_then(|(_, written)| written.first())) {
-            self.hung = Some(broker.partition_offsets(partition)?.is_pending);
+        if let (None, Some(&partition)) =
+            (self.was_pending, self.doubt.as_ref().and_then(|(_, written)| written.first()))
+        {
+            self.was_pending = Some(broker.partition_offsets(partition)?.is_pending);
         }
         broker.abort_pending_offsets(&mut producer)?;
         Ok(producer)
@@ -134,7 +136,7 @@ impl<B: Broker> Recovery<B> {
             if is_committed {
                 committed.extend(written);
             } else {
-                // Where an earlier one hangs as well, both end alike: they can't be told apart.
+                // Where an earlier one is hanging as well, both end alike: they can't be told apart.
                 committed.retain(|partition| !written.contains(partition));
                 aborted.clone_from(written);
             }
@@ -151,13 +153,14 @@ impl<B: Broker> Recovery<B> {
         Ok(all.into_iter().filter(|(_, partitions)| !partitions.is_empty()).collect())
     }
 
-    /// Of the transaction in doubt: its offsets say so, or if they hung, the record of a partition that it wrote about.
+    /// Of the transaction in doubt: its offsets say so, or if they were pending, the record of a partition that it
+    /// wrote about.
     fn was_committed(&self, note: &CommitMetadata, written: &BTreeSet<PartitionId>) -> Result<bool, LaneError> {
         let mut found = self.found.values().flatten();
         if found.any(|found| verdict(note, None, found) == Verdict::Committed) {
             return Ok(true);
         }
-        for &partition in written.iter().filter(|_| self.hung == Some(true)) {
+        for &partition in written.iter().filter(|_| self.was_pending == Some(true)) {
             if !self.is_open(partition)? && self.last_written(partition)?.as_ref() == Some(note) {
                 return Ok(true);
             }
@@ -165,13 +168,13 @@ impl<B: Broker> Recovery<B> {
         Ok(false)
     }
 
-    /// Whether something of ours stands open in a partition of the changelog.
+    /// Whether a transaction of ours is open in a partition of the changelog.
     fn is_open(&self, partition: PartitionId) -> Result<bool, LaneError> {
         let _calling = self.context.calling(Some(partition), Call::OpenWriters);
         Ok(self.context.broker.open_writers(partition)?.contains(&self.context.own_id))
     }
 
-    /// Whether something stands open in an output, whoever's it is.
+    /// Whether any transaction is open in an output, whoever's it is.
     fn outputs_are_open(&self) -> Result<bool, LaneError> {
         let _calling = self.context.calling(None, Call::OpenWriters);
         let broker = &self.context.broker;
@@ -200,7 +203,7 @@ impl<B: Broker> Recovery<B> {
     }
 
     fn end(&self, partitions: &BTreeSet<PartitionId>, ending: Ending) -> Result<(), LaneError> {
-        tracing::info!(?partitions, ?ending, "end what may hang under our id, as its coordinator has");
+        tracing::info!(?partitions, ?ending, "end what may be hanging under our id, as its coordinator has");
         let _calling = self.context.calling(None, Call::Fence);
         Ok(self.context.broker.resolve_hanging(&self.context.own_id, partitions, ending)?)
     }

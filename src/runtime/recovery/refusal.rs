@@ -1,6 +1,6 @@
 //! Why a partition is refused: each reason with the way on that an operator has.
 //!
-//! Must not know: who judges. A text that names no way on leaves somebody with a partition that stands still.
+//! Must not know: who judges. A text that names no way on leaves an operator with a partition that stalls.
 
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ pub enum Refusal {
     #[error(
         "its state was written at offset {recorded} of {topic}, where the group has none: the topic was deleted \
          since, or the offset has expired (the brokers' `offsets.retention.minutes`, counted while the group has no \
-         member); which, can't be told, for the id of the topic stands in no record yet. If {topic} is surely the \
+         member); which, can't be told, for no record holds the topic's id yet. If {topic} is surely the \
          same, `tideline reset --offsets-only --accept-loss` goes on from the record; else `tideline reset` starts anew"
     )]
     OffsetsGone { topic: Arc<str>, recorded: Offset },
@@ -100,11 +100,11 @@ pub enum Refusal {
     )]
     Cut { recorded: u64, found: u64 },
     #[error(
-        "its stream time is {stream_time}, ahead of {whose} ({now}) by more than stream.max_skew: a wrong clock, or \
-         `run --until`, has moved it there, or this machine's clock is behind; set the clock right, wait until then, \
-         or `tideline reset` starts it anew"
+        "its stream time is {stream_time}, ahead of {clock_name} ({now}) by more than stream.max_skew: a wrong clock, \
+         or `run --until`, has moved it there, or this machine's clock is behind; set the clock right, wait until \
+         then, or `tideline reset` starts it anew"
     )]
-    AheadOfClock { stream_time: Timestamp, now: Timestamp, whose: &'static str },
+    AheadOfClock { stream_time: Timestamp, now: Timestamp, clock_name: &'static str },
     #[error("{0}")]
     Unreadable(String),
 }

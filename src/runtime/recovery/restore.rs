@@ -47,12 +47,12 @@ pub(in crate::runtime) struct Restore<B: Broker> {
     /// The partition record before the place where nothing came any more, though whoever had something open was fenced.
     stalled_after: Option<Option<PartitionRecord>>,
     /// The group's offsets could not be read, though whoever had some pending was fenced.
-    offsets_hang: bool,
+    offsets_are_pending: bool,
     /// The input of which the broker said that its position is out of range.
     suspect: Option<Input>,
     /// A topic was not there when it was asked for. Once may be a broker that has not heard of it.
     was_gone: bool,
-    told: Arc<SharedProgress>,
+    shared: Arc<SharedProgress>,
 }
 
 #[derive(Debug, Default)]
@@ -71,13 +71,13 @@ struct PartialRead<B: Broker> {
     found: RestoredState,
 }
 
-/// What a changelog has told so far.
+/// What was read of a changelog so far.
 struct RestoredState {
     engine: Partition,
     record: Option<Vec<u8>>,
 }
 
-/// How far a restore is: told to whoever waits for it.
+/// How far a restore is, shared with its lane.
 #[derive(Debug, Default)]
 pub(in crate::runtime) struct SharedProgress(Mutex<RestoreProgress>);
 
@@ -113,7 +113,7 @@ impl<B: Broker> Restore<B> {
         partition: PartitionId,
         parked: Option<Box<PartitionTask<B::Message>>>,
     ) -> Self {
-        let told = Arc::default();
+        let shared = Arc::default();
         Self {
             context,
             partition,
@@ -123,10 +123,10 @@ impl<B: Broker> Restore<B> {
             partial: None,
             permit: None,
             stalled_after: None,
-            offsets_hang: false,
+            offsets_are_pending: false,
             suspect: None,
             was_gone: false,
-            told,
+            shared,
         }
     }
 
@@ -144,22 +144,23 @@ impl<B: Broker> Restore<B> {
     }
 
     pub fn progress(&self) -> Arc<SharedProgress> {
-        self.told.clone()
+        self.shared.clone()
     }
 
     /// Fences a predecessor, or finds that there is none left.
     fn fence(&mut self, mut writers: Vec<Arc<str>>) -> Result<Step, LaneError> {
         let Some(writer) = writers.pop() else { return Ok(Step::AskOffsets) };
-        // Our own earlier self was fenced when the producer was made. What stands open all the same hangs.
-        if writer != self.context.own_id || self.stalled_after.is_some() || self.offsets_hang {
+        // Our own earlier self was fenced when the producer was made. What is open all the same is a hanging
+        // transaction (KIP-664).
+        if writer != self.context.own_id || self.stalled_after.is_some() || self.offsets_are_pending {
             let (partition, predecessor) = (self.partition.0, &*writer);
             let _calling = self.context.calling(Some(self.partition), Call::Fence);
             if let Some(record) = &self.stalled_after {
                 let ending = outcome::ending_of_hanging(record.as_ref(), &writer, &self.committed);
-                tracing::warn!(partition, predecessor, ?ending, "end what hangs, as its coordinator has");
+                tracing::warn!(partition, predecessor, ?ending, "end a hanging transaction as its coordinator has");
                 self.context.broker.resolve_hanging(&writer, &BTreeSet::from([self.partition]), ending)?;
-            } else if self.offsets_hang {
-                tracing::warn!(partition, predecessor, "drop offsets that hang");
+            } else if self.offsets_are_pending {
+                tracing::warn!(partition, predecessor, "abort pending offsets");
                 self.context.broker.abort_pending_offsets(&mut self.context.broker.producer(&writer)?)?;
             } else {
                 tracing::warn!(partition, predecessor, "fence what was left open");
@@ -182,7 +183,7 @@ impl<B: Broker> Restore<B> {
         let changelog = self.context.broker.changelog(self.partition)?;
         drop(calling);
         let found = RestoredState { engine: Partition::new(self.context.job.engine.clone()), record: None };
-        self.told.tell(|told| told.records = 0);
+        self.shared.tell(|it| it.records = 0);
         self.partial = Some(PartialRead { changelog, found });
         Ok(Step::Read)
     }
@@ -203,9 +204,9 @@ impl<B: Broker> Restore<B> {
             return Err(LaneError::State { partition: self.partition, source });
         }
         let read = read?;
-        self.told.tell(|told| {
-            told.records += records;
-            told.remaining = read.remaining;
+        self.shared.tell(|it| {
+            it.records += records;
+            it.remaining = read.remaining;
         });
         Ok(if read.done { Step::Judge } else { Step::Read })
     }
@@ -265,8 +266,8 @@ impl<B: Broker> Restore<B> {
         };
         self.compare_clocks();
         let keeper = &job.timekeeper;
-        let (now, whose) = (keeper.now(&self.context.clock), keeper.clock_name());
-        if let Err(refusal) = start::not_ahead(start.record.as_ref(), now, keeper.max_skew_ms(), whose) {
+        let (now, clock_name) = (keeper.now(&self.context.clock), keeper.clock_name());
+        if let Err(refusal) = start::not_ahead(start.record.as_ref(), now, keeper.max_skew_ms(), clock_name) {
             return Ok(Restored::Refused(refusal));
         }
         let positions = start::positions(&start, &bounds);
@@ -298,7 +299,7 @@ impl<B: Broker> Restore<B> {
             Step::AskOffsets => RestoreStage::Offsets,
             Step::Open | Step::Read | Step::Judge => RestoreStage::Reading,
         };
-        self.told.tell(|told| told.stage = stage);
+        self.shared.tell(|it| it.stage = stage);
     }
 }
 
@@ -317,7 +318,7 @@ impl<B: Broker> Restore<B> {
                 let calling = self.context.calling(Some(self.partition), Call::CommittedOffsets);
                 let committed = self.context.broker.committed(self.partition);
                 drop(calling);
-                self.offsets_hang = matches!(committed, Err(BrokerError::NoProgress { .. }));
+                self.offsets_are_pending = matches!(committed, Err(BrokerError::NoProgress { .. }));
                 self.committed = committed?;
                 if self.parked.as_deref().is_some_and(|parked| is_current(parked, &self.committed)) {
                     if let Some(refusal) = self.object_to_parked()? {

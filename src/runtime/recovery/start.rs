@@ -30,11 +30,11 @@ pub fn not_ahead(
     record: Option<&PartitionRecord>,
     now: Timestamp,
     max_skew_ms: i64,
-    whose: &'static str,
+    clock_name: &'static str,
 ) -> Result<(), Refusal> {
     match record.and_then(|record| record.stream_time) {
         Some(stream_time) if stream_time.since(now) > max_skew_ms => {
-            Err(Refusal::AheadOfClock { stream_time, now, whose })
+            Err(Refusal::AheadOfClock { stream_time, now, clock_name })
         }
         _ => Ok(()),
     }
@@ -64,7 +64,7 @@ pub struct Start {
     pub overtaken: Option<CommitMetadata>,
     /// Whether the group has none where the record has one, though the topic is the same: they have expired.
     pub has_expired: bool,
-    /// The topics that it was made from, with what is told of them now.
+    /// The topics that it was made from, with what the cluster says of them now.
     pub identities: Identities,
 }
 
@@ -259,7 +259,7 @@ mod tests {
     }
 
     /// Topics whose ids are their places, and what they hold.
-    fn told() -> (Vec<TopicDescription>, Vec<LogRange>) {
+    fn cluster() -> (Vec<TopicDescription>, Vec<LogRange>) {
         let topics = topics();
         let all = topics.inputs.iter().chain([&topics.changelog]).zip(1u8..);
         let described = all.map(|(topic, at)| TopicDescription {
@@ -278,7 +278,7 @@ mod tests {
         let of_input = |(&offset, input)| Some(Committed { input: Input(input), offset: offset?, note: None });
         let found: Vec<_> = offsets.iter().zip(0u8..).filter_map(of_input).collect();
         let topics = topics();
-        let (described, bounds) = told();
+        let (described, bounds) = cluster();
         let now = Now { topics: &described, bounds: &bounds };
         judge(Some(record), 1, &found, now, expected(&topics))
     }
@@ -325,7 +325,7 @@ mod tests {
             let topics = topics();
             let of_input = |(&offset, input)| Committed { input: Input(input), offset, note: note.clone() };
             let found: Vec<_> = offsets.iter().zip(0u8..).map(of_input).collect();
-            let (described, bounds) = told();
+            let (described, bounds) = cluster();
             judge(Some(record()), 1, &found, Now { topics: &described, bounds: &bounds }, expected(&topics))
                 .map(|start| (start.positions, start.overtaken))
         };
@@ -343,7 +343,7 @@ mod tests {
 
     /// As the record is judged where the second input has these bounds and id.
     fn judged_where(bounds: LogRange, id: u8, recorded: Option<u8>, offset: Option<Offset>) -> Result<Start, Refusal> {
-        let (mut described, mut all) = told();
+        let (mut described, mut all) = cluster();
         described[1].id = TopicId::new(&[id; 16]);
         all[1] = bounds;
         let mut record = record();
@@ -444,7 +444,7 @@ mod tests {
     fn without_a_record_only_an_untouched_partition_starts() {
         let topics = topics();
         let expected = expected(&topics);
-        let (described, bounds) = told();
+        let (described, bounds) = cluster();
         let now = Now { topics: &described, bounds: &bounds };
         let start = judge(None, 0, &[], now, expected).unwrap();
         assert_eq!((start.record.clone(), start.written.clone()), (None, None));

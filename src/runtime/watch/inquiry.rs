@@ -2,7 +2,7 @@
 //! transaction that somebody has left open in one of ours.
 //!
 //! May break it: fencing a living owner. So only what is open twice at the same place is ended, and only in a partition
-//! that is still ours when the answer is there. An id of this process is not fenced: its lane is told to initialise it
+//! that is still ours when the answer is there. An id of this process is not fenced: its lane is asked to initialise it
 //! again.
 
 use std::collections::BTreeSet;
@@ -31,14 +31,14 @@ pub(super) struct Question {
     /// Which assignment it is about.
     pub assigned_ms: u64,
     pub before: Option<PartitionOffsets>,
-    pub may_cure: bool,
+    pub may_fence: bool,
 }
 
 pub(super) struct Answer {
     pub partition: PartitionId,
-    pub standing: Option<PartitionOffsets>,
+    pub offsets: Option<PartitionOffsets>,
     /// Whether anything was done about it.
-    pub is_cured: bool,
+    pub has_fenced: bool,
 }
 
 impl<B: Broker> Task for Inquiry<B> {
@@ -47,18 +47,18 @@ impl<B: Broker> Task for Inquiry<B> {
     fn step(&mut self) -> Result<Option<Self::Output>, LaneError> {
         let Some(question) = self.questions.pop() else { return Ok(Some(std::mem::take(&mut self.answers))) };
         let partition = question.partition;
-        let mut answer = Answer { partition, standing: None, is_cured: false };
+        let mut answer = Answer { partition, offsets: None, has_fenced: false };
         match self.broker.partition_offsets(partition) {
             Err(error) => tracing::warn!(partition = partition.0, "the watchdog gets no answer: {error}"),
-            Ok(standing) => {
-                let open = left_open([Some(&standing), question.before.as_ref()]);
-                if question.may_cure && open.is_some_and(LeftOpen::is_ours_to_end) {
-                    answer.is_cured = true;
-                    if let Err(error) = self.cure(&question, &standing) {
+            Ok(offsets) => {
+                let open = left_open([Some(&offsets), question.before.as_ref()]);
+                if question.may_fence && open.is_some_and(LeftOpen::is_ours_to_end) {
+                    answer.has_fenced = true;
+                    if let Err(error) = self.fence_writers(&question, &offsets) {
                         tracing::warn!(partition = partition.0, "what was left open can't be ended: {error}");
                     }
                 }
-                answer.standing = Some(standing);
+                answer.offsets = Some(offsets);
             }
         }
         self.answers.push(answer);
@@ -69,11 +69,11 @@ impl<B: Broker> Task for Inquiry<B> {
 }
 
 impl<B: Broker> Inquiry<B> {
-    /// Ends what stands open. Where nobody has signed it, the last to commit are the best guess.
-    fn cure(&self, question: &Question, standing: &PartitionOffsets) -> Result<(), BrokerError> {
+    /// Ends the open transaction of each writer. Where none is known, the last to commit are the best guess.
+    fn fence_writers(&self, question: &Question, offsets: &PartitionOffsets) -> Result<(), BrokerError> {
         let mut writers = self.broker.open_writers(question.partition)?;
-        if writers.is_empty() && standing.is_pending {
-            let notes = standing.committed.iter().filter_map(|committed| committed.note.as_ref());
+        if writers.is_empty() && offsets.is_pending {
+            let notes = offsets.committed.iter().filter_map(|committed| committed.note.as_ref());
             let last: BTreeSet<_> = notes.map(|note| note.transactional_id.clone()).collect();
             writers = last.into_iter().collect();
         }

@@ -1,4 +1,4 @@
-//! What is watched from outside of the lanes, so that one that hangs keeps nobody from hearing of it: partitions that
+//! What is watched from outside of the lanes, so that it shows even while a lane is blocked in a call: partitions that
 //! stall, topics that change, clocks that differ, records on the wrong partitions.
 //!
 //! Must not know: a lane. It reads the board and asks the broker.

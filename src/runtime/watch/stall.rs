@@ -20,7 +20,7 @@ pub(in crate::runtime) struct PartitionSnapshot<'a> {
     /// What its lane tries again and again.
     pub trouble: Option<&'a str>,
     /// What the broker said of it the last two times, the latest first.
-    pub standings: [Option<&'a PartitionOffsets>; 2],
+    pub offsets: [Option<&'a PartitionOffsets>; 2],
     /// When nothing was last waiting to be handled.
     pub idle_ms: u64,
     /// When the broker last said that there is nothing more, and nothing open.
@@ -30,31 +30,31 @@ pub(in crate::runtime) struct PartitionSnapshot<'a> {
 }
 
 impl PartitionSnapshot<'_> {
-    /// How long it has not come forward though there is something to be done, in milliseconds.
-    pub fn stood_ms(&self, now_ms: u64) -> Option<u64> {
+    /// How long it has not advanced though there is something to be done, in milliseconds.
+    pub fn stalled_ms(&self, now_ms: u64) -> Option<u64> {
         let since = match self.status.phase {
             Phase::Away => return None,
-            // It has not begun: those that it waits for are named, if they stand still.
+            // It has not begun: those that it waits for are named, if they stall.
             Phase::Restoring { stage: RestoreStage::Waiting, .. } => return None,
-            Phase::Restoring { .. } | Phase::Unserved(_) => self.came_forward_ms(),
-            Phase::Serving if is_waiting(self.status) => self.came_forward_ms().max(self.idle_ms),
-            Phase::Serving if self.has_more() => self.came_forward_ms().max(self.clear_ms),
+            Phase::Restoring { .. } | Phase::Unserved(_) => self.advanced_ms(),
+            Phase::Serving if is_waiting(self.status) => self.advanced_ms().max(self.idle_ms),
+            Phase::Serving if self.has_more() => self.advanced_ms().max(self.clear_ms),
             Phase::Serving => return None,
         };
         Some(now_ms.saturating_sub(since))
     }
 
-    pub fn came_forward_ms(&self) -> u64 {
+    pub fn advanced_ms(&self) -> u64 {
         self.status.assigned_ms.max(self.status.moved_ms)
     }
 
     fn has_more(&self) -> bool {
-        left_open(self.standings).is_some() || self.undelivered().is_some()
+        left_open(self.offsets).is_some() || self.undelivered().is_some()
     }
 
     /// The first input that has more than was read of it, and how much, at most.
     fn undelivered(&self) -> Option<(usize, Offset)> {
-        undelivered(self.status, self.standings[0]?)
+        undelivered(self.status, self.offsets[0]?)
     }
 
     /// What keeps it, and the names that belong to it.
@@ -62,7 +62,7 @@ impl PartitionSnapshot<'_> {
         if let Phase::Unserved(reason) = &self.status.phase {
             return (Cause::Unserved, reason.clone());
         }
-        if let Some(left_open) = left_open(self.standings) {
+        if let Some(left_open) = left_open(self.offsets) {
             return self.name(left_open);
         }
         if let Some(open) = self.call.filter(|open| now_ms.saturating_sub(open.since_ms) >= after_ms) {
@@ -92,12 +92,12 @@ impl PartitionSnapshot<'_> {
     }
 
     fn name(&self, left_open: LeftOpen) -> (Cause, String) {
-        let writers = |standing: &PartitionOffsets| {
-            let ids = standing.committed.iter().filter_map(|it| it.note.as_ref()).map(|note| &*note.transactional_id);
+        let writers = |offsets: &PartitionOffsets| {
+            let ids = offsets.committed.iter().filter_map(|it| it.note.as_ref()).map(|note| &*note.transactional_id);
             let ids: std::collections::BTreeSet<_> = ids.collect();
             if ids.is_empty() { "nobody of ours".to_owned() } else { Vec::from_iter(ids).join(", ") }
         };
-        let last = self.standings[0].map(writers).unwrap_or_default();
+        let last = self.offsets[0].map(writers).unwrap_or_default();
         match left_open {
             LeftOpen::Offsets => (Cause::PendingOffsets, format!("the last to commit was {last}")),
             LeftOpen::Changelog(marks) => {
@@ -120,21 +120,18 @@ pub(in crate::runtime) fn is_waiting(status: &PartitionStatus) -> bool {
     status.inputs.iter().any(|input| input.waiting > 0)
 }
 
-/// Whether all was read that there is, as far as the lane was told.
+/// Whether all was read that there is, as far as the client has reported.
 pub(in crate::runtime) fn is_at_end(status: &PartitionStatus) -> bool {
     status.phase == Phase::Serving && status.inputs.iter().all(|input| input.is_at_end)
 }
 
 /// The first input that has more than was read of it. For an input read to its end use the end offset, since only
 /// transaction markers lie beyond its last record.
-pub(in crate::runtime) fn undelivered(
-    status: &PartitionStatus,
-    standing: &PartitionOffsets,
-) -> Option<(usize, Offset)> {
-    let inputs = status.inputs.iter().zip(&standing.inputs).enumerate();
+pub(in crate::runtime) fn undelivered(status: &PartitionStatus, offsets: &PartitionOffsets) -> Option<(usize, Offset)> {
+    let inputs = status.inputs.iter().zip(&offsets.inputs).enumerate();
     inputs.into_iter().find_map(|(index, (input, marks))| {
-        let told = input.end_offset.filter(|_| input.is_at_end);
-        let read_to = told.unwrap_or(input.next_offset).max(marks.start);
+        let reported = input.end_offset.filter(|_| input.is_at_end);
+        let read_to = reported.unwrap_or(input.next_offset).max(marks.start);
         (marks.last_stable > read_to).then(|| (index, marks.last_stable - read_to))
     })
 }
@@ -187,7 +184,7 @@ mod tests {
         LogOffsets { start: 0, last_stable: stable, high_watermark: end }
     }
 
-    fn standing() -> PartitionOffsets {
+    fn offsets() -> PartitionOffsets {
         let note = Some(CommitMetadata { transactional_id: "lane-7".into(), number: 3 });
         let committed = vec![Committed { input: Input(0), offset: 5, note }];
         PartitionOffsets {
@@ -233,31 +230,27 @@ mod tests {
                 "it was cut while it was read",
             ),
             (
-                |it, standings, _, _| {
+                |it, offsets, _, _| {
                     it.waits_for = Some(1);
-                    standings.iter_mut().for_each(|it| it.inputs[1] = marks(2, 4));
+                    offsets.iter_mut().for_each(|it| it.inputs[1] = marks(2, 4));
                 },
                 Cause::OpenTransaction,
                 "in merchant, from 2 to 4",
             ),
             (
-                |_, standings, _, _| standings.iter_mut().for_each(|it| it.changelog = marks(9, 12)),
+                |_, offsets, _, _| offsets.iter_mut().for_each(|it| it.changelog = marks(9, 12)),
                 Cause::OpenTransaction,
                 "in its changelog, from 9 to 12; the last to commit was lane-7",
             ),
+            (|_, offsets, _, _| offsets[0].changelog = marks(9, 12), Cause::Undelivered, "at most 3 records of app"),
             (
-                |_, standings, _, _| standings[0].changelog = marks(9, 12),
+                |_, offsets, _, _| (offsets[0].changelog, offsets[1].changelog) = (marks(11, 12), marks(9, 10)),
                 Cause::Undelivered,
                 "at most 3 records of app",
             ),
             (
-                |_, standings, _, _| (standings[0].changelog, standings[1].changelog) = (marks(11, 12), marks(9, 10)),
-                Cause::Undelivered,
-                "at most 3 records of app",
-            ),
-            (
-                |_, standings, call, _| {
-                    standings.iter_mut().for_each(|it| it.is_pending = true);
+                |_, offsets, call, _| {
+                    offsets.iter_mut().for_each(|it| it.is_pending = true);
                     let open = OpenCall { call: Call::CommittedOffsets, lane: 0, partition: None, since_ms: 0 };
                     *call = Some(open);
                 },
@@ -277,33 +270,25 @@ mod tests {
         ];
         let topics: [Arc<str>; 2] = ["app".into(), "merchant".into()];
         for (change, cause, detail) in cases {
-            let (mut status, mut standings, mut call, mut trouble) = (serving(), [standing(), standing()], None, None);
-            change(&mut status, &mut standings, &mut call, &mut trouble);
+            let (mut status, mut offsets, mut call, mut trouble) = (serving(), [offsets(), offsets()], None, None);
+            change(&mut status, &mut offsets, &mut call, &mut trouble);
             let known = PartitionSnapshot {
                 status: &status,
                 call: call.as_ref(),
                 trouble,
-                standings: [Some(&standings[0]), Some(&standings[1])],
+                offsets: [Some(&offsets[0]), Some(&offsets[1])],
                 idle_ms: 0,
                 clear_ms: 0,
                 topics: &topics,
             };
-            assert_eq!(known.stood_ms(NOW), Some(80_000));
+            assert_eq!(known.stalled_ms(NOW), Some(80_000));
             assert_eq!(known.cause(NOW, AFTER), (cause, detail.to_owned()));
         }
     }
 
-    fn known<'a>(status: &'a PartitionStatus, standing: Option<&'a PartitionOffsets>) -> PartitionSnapshot<'a> {
-        let standings = [standing, standing];
-        PartitionSnapshot {
-            status,
-            call: None,
-            trouble: None,
-            standings,
-            idle_ms: 30_000,
-            clear_ms: 90_000,
-            topics: &[],
-        }
+    fn known<'a>(status: &'a PartitionStatus, offsets: Option<&'a PartitionOffsets>) -> PartitionSnapshot<'a> {
+        let offsets = [offsets, offsets];
+        PartitionSnapshot { status, call: None, trouble: None, offsets, idle_ms: 30_000, clear_ms: 90_000, topics: &[] }
     }
 
     #[test]
@@ -311,20 +296,20 @@ mod tests {
         let at_end = InputStatus { next_offset: 5, end_offset: Some(6), is_at_end: true, ..InputStatus::default() };
         let read = PartitionStatus { inputs: vec![at_end.clone()], ..serving() };
         let waiting = PartitionStatus { inputs: vec![InputStatus { waiting: 1, ..at_end }], ..serving() };
-        let of_input = |marks| PartitionOffsets { inputs: vec![marks], ..standing() };
+        let of_input = |marks| PartitionOffsets { inputs: vec![marks], ..offsets() };
         let (nothing, more, hidden) = (of_input(marks(6, 6)), of_input(marks(7, 7)), of_input(marks(6, 8)));
-        for (case, status, standing, expected) in [
+        for (case, status, offsets, expected) in [
             ("nothing is known of the broker", &read, None, None),
             ("behind the last record is a marker", &read, Some(&nothing), None),
             ("more has come, and is not delivered", &read, Some(&more), Some(10_000)),
             ("a transaction hides the end", &read, Some(&hidden), Some(10_000)),
             ("something waits to be handled", &waiting, Some(&nothing), Some(70_000)),
         ] {
-            assert_eq!(known(status, standing).stood_ms(NOW), expected, "{case}");
+            assert_eq!(known(status, offsets).stalled_ms(NOW), expected, "{case}");
         }
         let restoring =
             PartitionStatus { phase: Phase::Restoring { stage: RestoreStage::Reading, remaining: 1 }, ..read };
-        assert_eq!(known(&restoring, Some(&nothing)).stood_ms(NOW), Some(80_000));
+        assert_eq!(known(&restoring, Some(&nothing)).stalled_ms(NOW), Some(80_000));
     }
 
     #[test]

@@ -46,7 +46,7 @@ struct State {
 struct Comparison {
     wall: Timestamp,
     at_ms: u64,
-    standing: ClockAgreement,
+    agreement: ClockAgreement,
 }
 
 impl Timekeeper {
@@ -83,10 +83,10 @@ impl Timekeeper {
         lock(&self.state).asked_ms = Some(clock.monotonic_ms());
         let before = clock.wall();
         match broker.time(at) {
-            Ok(told) => {
+            Ok(answered) => {
                 let (after, at_ms) = (clock.wall(), clock.monotonic_ms());
-                let standing = standing(before, after, told, self.max_skew_ms);
-                self.note(Comparison { wall: after, at_ms, standing }, board);
+                let agreement = agreement(before, after, answered, self.max_skew_ms);
+                self.note(Comparison { wall: after, at_ms, agreement }, board);
             }
             // What is known stays true for a while; without anything known nothing follows the clock.
             Err(error) => tracing::warn!("the broker's clock can't be asked for now: {error}; trying again"),
@@ -94,13 +94,13 @@ impl Timekeeper {
     }
 
     fn note(&self, comparison: Comparison, board: &Board) {
-        let standing = comparison.standing.clone();
-        let before = lock(&self.state).compared.replace(comparison).map(|before| before.standing);
-        board.write(|status| status.clock = standing.clone());
-        if before.is_some_and(|before| std::mem::discriminant(&before) == std::mem::discriminant(&standing)) {
+        let agreement = comparison.agreement.clone();
+        let before = lock(&self.state).compared.replace(comparison).map(|before| before.agreement);
+        board.write(|status| status.clock = agreement.clone());
+        if before.is_some_and(|before| std::mem::discriminant(&before) == std::mem::discriminant(&agreement)) {
             return;
         }
-        match standing {
+        match agreement {
             ClockAgreement::Unknown => {}
             ClockAgreement::Agrees { ahead_ms } => {
                 tracing::info!(ahead_ms, "this machine's clock agrees with the broker's");
@@ -117,7 +117,7 @@ impl Timekeeper {
         }
     }
 
-    /// Whether the broker should be asked now. Who hears so must ask: nobody else is told for a while.
+    /// Whether the broker should be asked now. Whoever gets true must ask: nobody else gets it for a while.
     pub fn is_due(&self, clock: &Clock) -> bool {
         let now_ms = clock.monotonic_ms();
         let mut state = lock(&self.state);
@@ -139,7 +139,7 @@ impl Timekeeper {
     pub fn now(&self, clock: &Clock) -> Timestamp {
         let wall = clock.wall();
         match &lock(&self.state).compared {
-            Some(it) => match it.standing {
+            Some(it) => match it.agreement {
                 ClockAgreement::Apart { ahead_ms } => it.now(clock).minus_millis(ahead_ms),
                 // It has jumped, and one of the two is wrong. Until it is known which, no event of today dies for it.
                 ClockAgreement::Agrees { .. } if self.has_jumped(it, clock) => wall.max(it.now(clock)),
@@ -155,16 +155,16 @@ impl Timekeeper {
     pub fn stamp(&self, clock: &Clock) -> Option<Timestamp> {
         let state = lock(&self.state);
         let compared = state.compared.as_ref()?;
-        match compared.standing {
+        match compared.agreement {
             ClockAgreement::Apart { ahead_ms } => Some(compared.now(clock).minus_millis(ahead_ms)),
             ClockAgreement::Agrees { .. } if self.has_jumped(compared, clock) => Some(compared.now(clock)),
             _ => None,
         }
     }
 
-    /// Whose that is.
+    /// What that clock is called in messages.
     pub fn clock_name(&self) -> &'static str {
-        match lock(&self.state).compared.as_ref().map(|it| &it.standing) {
+        match lock(&self.state).compared.as_ref().map(|it| &it.agreement) {
             Some(ClockAgreement::Agrees { .. } | ClockAgreement::Apart { .. }) => "the broker's clock",
             _ => "this machine's clock",
         }
@@ -175,7 +175,7 @@ impl Timekeeper {
         let state = lock(&self.state);
         let compared = state.compared.as_ref().ok_or(ClockDoubt::Unknown)?;
         let age_ms = clock.monotonic_ms().saturating_sub(compared.at_ms);
-        match compared.standing {
+        match compared.agreement {
             ClockAgreement::Apart { .. } => Err(ClockDoubt::Apart),
             ClockAgreement::Unknown => Err(ClockDoubt::Unknown),
             _ if age_ms > 2 * self.every_ms || self.has_jumped(compared, clock) => Err(ClockDoubt::Unknown),
@@ -205,13 +205,13 @@ impl Comparison {
     }
 
     fn is_settled(&self) -> bool {
-        matches!(self.standing, ClockAgreement::Agrees { .. } | ClockAgreement::OnTrust(_))
+        matches!(self.agreement, ClockAgreement::Agrees { .. } | ClockAgreement::OnTrust(_))
     }
 }
 
 /// The broker's time was taken between `before` and `after` on the machine's clock.
-fn standing(before: Timestamp, after: Timestamp, told: BrokerTime, max_skew_ms: i64) -> ClockAgreement {
-    let at = match told {
+fn agreement(before: Timestamp, after: Timestamp, answered: BrokerTime, max_skew_ms: i64) -> ClockAgreement {
+    let at = match answered {
         BrokerTime::At(at) => at,
         BrokerTime::Ours => return ClockAgreement::Agrees { ahead_ms: 0 },
         BrokerTime::Untold(why) => return ClockAgreement::OnTrust(why),
@@ -232,7 +232,7 @@ mod tests {
     #[test]
     fn the_brokers_time_lies_between_the_question_and_its_answer() {
         let at = Timestamp::of_millis;
-        for (told, expected) in [
+        for (answered, expected) in [
             (990, ClockAgreement::Agrees { ahead_ms: 10 }),
             (1_000, ClockAgreement::Agrees { ahead_ms: 0 }),
             (1_030, ClockAgreement::Agrees { ahead_ms: 0 }),
@@ -240,7 +240,7 @@ mod tests {
             (1_151, ClockAgreement::Apart { ahead_ms: -101 }),
             (899, ClockAgreement::Apart { ahead_ms: 101 }),
         ] {
-            assert_eq!(standing(at(1_000), at(1_050), BrokerTime::At(at(told)), 100), expected, "{told}");
+            assert_eq!(agreement(at(1_000), at(1_050), BrokerTime::At(at(answered)), 100), expected, "{answered}");
         }
     }
 
@@ -253,7 +253,7 @@ mod tests {
         let keeper = Timekeeper::new(1_000, &settings);
         assert_eq!(keeper.idle_now(&clock), Err(ClockDoubt::Unknown));
         let agrees = || ClockAgreement::Agrees { ahead_ms: 0 };
-        keeper.note(Comparison { wall: clock.wall(), at_ms: clock.monotonic_ms(), standing: agrees() }, &board);
+        keeper.note(Comparison { wall: clock.wall(), at_ms: clock.monotonic_ms(), agreement: agrees() }, &board);
         time.advance_ms(60_000);
         assert_eq!(keeper.idle_now(&clock), Ok(Timestamp::of_millis(1_060_000)));
         for jump_ms in [1_001, 86_400_000, -1_001] {

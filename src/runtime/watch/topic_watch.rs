@@ -1,8 +1,8 @@
 //! Watches over the topics under a running process: which they are, how many partitions they have, what they hold.
 //!
-//! A consumer is told nothing of a topic that was deleted and made anew: it reads on at its old offset. Only the
+//! A consumer does not learn that a topic was deleted and created again: it reads on at its old offset. Only the
 //! topic's id tells. What is found goes to `topic_faults`, where lanes find it before their next step, and to the board
-//! at once, so that a lane that hangs keeps nobody from hearing of it. Asking may block, so it is a background task;
+//! at once, so that it shows even while a lane is blocked in a call. Asking may block, so it is a background task;
 //! the readers' clients are never asked.
 //!
 //! Must not know: a lane.
@@ -79,7 +79,7 @@ impl<B: Broker> TopicWatch<B> {
         }
     }
 
-    /// Takes in what the broker has said, and asks anew when it is time.
+    /// Takes in what the broker has answered, and asks again when it is time.
     pub fn look(&mut self) {
         let now_ms = self.context.clock.monotonic_ms();
         if self.look.is_none() && now_ms >= self.next_ms {
@@ -148,7 +148,7 @@ impl<B: Broker> TopicWatch<B> {
         let phase = Phase::Unserved(refusal.to_string());
         self.context.faults.find(partition, TopicFault { refusal, confirmed });
         if known.is_none() && self.context.faults.has_begun() {
-            // Its lane, which may hang, does the same.
+            // Its lane, which may be blocked in a call, does the same.
             self.context.board.partition(partition, |status| status.phase = phase);
         }
     }
@@ -252,9 +252,9 @@ impl<B: Broker> Task for TopicQuery<B> {
         if let Some(partition) = self.unasked.pop().filter(|_| !is_gone) {
             match self.broker.log_ranges(partition) {
                 Ok(bounds) => _ = self.bounds.insert(partition, bounds),
-                // The ids count for more: the next look at them must not wait for what isn't told.
+                // The ids count for more: the next look at them must not wait for bounds that can't be had.
                 Err(error) => {
-                    tracing::debug!(partition = partition.0, "its bounds are not told: {error}");
+                    tracing::debug!(partition = partition.0, "its bounds can't be had: {error}");
                     self.unasked.clear();
                 }
             }

@@ -1,12 +1,11 @@
-//! Watches over what stands still: names it, with its cause, in the log, on the board and so in metrics and `/readyz`;
-//! and ends what somebody has left open in a partition of ours.
+//! The watchdog: names partitions that stall, with the cause, in the log, on the board and so in metrics and `/readyz`;
+//! and ends transactions that somebody has left open in a partition of ours.
 //!
-//! It looks at the board and asks the broker, never a lane: one that hangs is named all the same. Asking may block, so
-//! it is a background task.
+//! It reads the board and asks the broker, never a lane: one that is blocked in a call is named all the same. Asking
+//! may block, so it is a background task (`inquiry`).
 //!
-//! May break it: fencing a living owner. So only what stands open twice at the same place, in a partition that has been
-//! ours and has not come forward for `stall_after`, is ended; each partition rarely. An id of this process is not
-//! fenced: its lane is told to take it anew.
+//! May break it: fencing a living owner. So a transaction is ended only if it is open twice at the same offset, in a
+//! partition that has been ours and has not advanced for `stall_after`; each partition rarely.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -50,9 +49,9 @@ struct Watched {
     idle_ms: u64,
     clear_ms: u64,
     asked_ms: u64,
-    cured_ms: Option<u64>,
+    fenced_ms: Option<u64>,
     /// The latest first.
-    standings: [Option<PartitionOffsets>; 2],
+    offsets: [Option<PartitionOffsets>; 2],
 }
 
 /// The board at one moment, without what is of no use here.
@@ -70,7 +69,8 @@ impl<B: Broker> Watchdog<B> {
         Self { broker, job, context, execution, watched: BTreeMap::new(), inquiry: None, named: BTreeMap::new() }
     }
 
-    /// Looks now and then until it is over, or a call has hung for so long that only the end of the process can help.
+    /// Looks now and then until it is over, or a call has not returned for so long that only the end of the process can
+    /// help.
     pub(in crate::runtime) fn watch(mut self, is_over: &AtomicBool) -> Option<LaneError> {
         let pause =
             (self.job.settings.stall_after.duration() / 4).clamp(Duration::from_millis(5), Duration::from_secs(1));
@@ -91,26 +91,31 @@ impl<B: Broker> Watchdog<B> {
         let waited = Duration::from_millis(now_ms.saturating_sub(oldest.since_ms));
         let OpenCall { lane, call, .. } = oldest;
         let advice = Cause::HungCall.advice();
-        (waited > self.job.settings.patience.duration()).then_some(LaneError::Hung { lane, call, waited, advice })
+        (waited > self.job.settings.patience.duration()).then_some(LaneError::CallTimedOut {
+            lane,
+            call,
+            waited,
+            advice,
+        })
     }
 
-    /// Takes in what the broker has said, names what stands still, and asks about what may.
+    /// Takes in what the broker has answered, names what stalls, and asks about what may.
     pub fn look(&mut self) {
         let now_ms = self.context.clock.monotonic_ms();
-        self.hear(now_ms);
+        self.take_answers(now_ms);
         let seen = self.context.board.read(BoardSnapshot::of);
         self.remember(&seen, now_ms);
         let stalls = self.stalls(&seen, now_ms);
         self.name(stalls);
         self.ask(&seen, now_ms);
-        self.hear(now_ms);
+        self.take_answers(now_ms);
     }
 
     fn after_ms(&self) -> u64 {
         millis(self.job.settings.stall_after)
     }
 
-    /// Forgets what is assigned no longer, or anew.
+    /// Forgets what is no longer assigned, or was assigned again.
     fn remember(&mut self, seen: &BoardSnapshot, now_ms: u64) {
         self.watched.retain(|id, watched| {
             seen.partitions.get(id).is_some_and(|status| status.assigned_ms == watched.assigned_ms)
@@ -144,7 +149,7 @@ impl<B: Broker> Watchdog<B> {
         for (&id, status) in &seen.partitions {
             let Some(watched) = self.watched.get(&id).filter(|_| !hung_lanes.contains(&status.lane)) else { continue };
             let known = self.known(seen, id, status, watched);
-            if let Some(lasted_ms) = known.stood_ms(now_ms).filter(|&stood_ms| stood_ms >= after_ms) {
+            if let Some(lasted_ms) = known.stalled_ms(now_ms).filter(|&stalled_ms| stalled_ms >= after_ms) {
                 let (cause, detail) = known.cause(now_ms, after_ms);
                 stalls.push(Stall { lane: status.lane, partition: Some(id), cause, detail, lasted_ms });
             }
@@ -160,12 +165,12 @@ impl<B: Broker> Watchdog<B> {
         watched: &'a Watched,
     ) -> PartitionSnapshot<'a> {
         let calls = seen.calls.iter().filter(|open| open.partition == Some(id));
-        let [now, before] = &watched.standings;
+        let [now, before] = &watched.offsets;
         PartitionSnapshot {
             status,
             call: calls.min_by_key(|open| open.since_ms),
             trouble: seen.troubles.get(&status.lane).map(String::as_str),
-            standings: [now.as_ref(), before.as_ref()],
+            offsets: [now.as_ref(), before.as_ref()],
             idle_ms: watched.idle_ms,
             clear_ms: watched.clear_ms,
             topics: &self.job.topics.inputs,
@@ -193,7 +198,7 @@ impl<B: Broker> Watchdog<B> {
         self.context.board.write(|status| status.stalls = stalls);
     }
 
-    /// Asks the broker about what has not come forward for a while: half of the bound where something is to be done, so
+    /// Asks the broker about what has not advanced for a while: half of the bound where something is to be done, so
     /// that it has said the same twice by then.
     fn ask(&mut self, seen: &BoardSnapshot, now_ms: u64) {
         if self.inquiry.is_some() {
@@ -203,16 +208,16 @@ impl<B: Broker> Watchdog<B> {
         let mut questions = Vec::new();
         for (&id, status) in &seen.partitions {
             let Some(watched) = self.watched.get(&id) else { continue };
-            let came_forward_ms = self.known(seen, id, status, watched).came_forward_ms();
+            let advanced_ms = self.known(seen, id, status, watched).advanced_ms();
             let is_suspect = !is_at_end(status) || is_waiting(status) || watched.is_doubtful(status);
             let pause_ms = if is_suspect { after_ms / 2 } else { after_ms };
-            if now_ms.saturating_sub(came_forward_ms.max(watched.asked_ms)) < pause_ms {
+            if now_ms.saturating_sub(advanced_ms.max(watched.asked_ms)) < pause_ms {
                 continue;
             }
-            let is_rested = watched.cured_ms.is_none_or(|cured_ms| now_ms - cured_ms >= CURE_REST * after_ms);
-            let may_cure = is_rested && now_ms.saturating_sub(came_forward_ms) >= after_ms;
-            let before = watched.standings[0].clone();
-            questions.push(Question { partition: id, assigned_ms: status.assigned_ms, before, may_cure });
+            let is_rested = watched.fenced_ms.is_none_or(|fenced_ms| now_ms - fenced_ms >= CURE_REST * after_ms);
+            let may_fence = is_rested && now_ms.saturating_sub(advanced_ms) >= after_ms;
+            let before = watched.offsets[0].clone();
+            questions.push(Question { partition: id, assigned_ms: status.assigned_ms, before, may_fence });
         }
         questions.truncate(ASKED_AT_ONCE);
         if questions.is_empty() {
@@ -229,7 +234,7 @@ impl<B: Broker> Watchdog<B> {
     }
 
     /// Takes in what an inquiry has brought, if it is back.
-    fn hear(&mut self, now_ms: u64) {
+    fn take_answers(&mut self, now_ms: u64) {
         while let Some(inquiry) = &mut self.inquiry {
             let answers = match inquiry.advance(self.execution, || "watchdog-inquiry".to_owned()) {
                 Ok(None) if self.execution == Execution::Inline => continue,
@@ -253,12 +258,12 @@ impl<B: Broker> Watchdog<B> {
 impl Watched {
     fn take_in(&mut self, answer: Answer, status: Option<&PartitionStatus>, now_ms: u64) {
         self.asked_ms = now_ms;
-        if answer.is_cured {
-            self.cured_ms = Some(now_ms);
+        if answer.has_fenced {
+            self.fenced_ms = Some(now_ms);
         }
         // Without an answer nothing is known any more.
-        let before = answer.standing.is_some().then(|| self.standings[0].take()).flatten();
-        self.standings = [answer.standing, before];
+        let before = answer.offsets.is_some().then(|| self.offsets[0].take()).flatten();
+        self.offsets = [answer.offsets, before];
         if status.is_some_and(|status| !self.is_doubtful(status)) {
             self.clear_ms = now_ms;
         }
@@ -266,8 +271,8 @@ impl Watched {
 
     /// Whether the broker, when last asked, had more than was read, or something open.
     fn is_doubtful(&self, status: &PartitionStatus) -> bool {
-        let Some(standing) = &self.standings[0] else { return false };
-        left_open([Some(standing), Some(standing)]).is_some() || undelivered(status, standing).is_some()
+        let Some(offsets) = &self.offsets[0] else { return false };
+        left_open([Some(offsets), Some(offsets)]).is_some() || undelivered(status, offsets).is_some()
     }
 }
 
@@ -275,7 +280,7 @@ impl BoardSnapshot {
     fn of(status: &crate::runtime::board::status::Status) -> Self {
         let is_assigned = |lane: usize| status.lanes.get(&lane).is_some_and(|lane| lane.is_assigned);
         let ours = status.partitions.iter().filter(|(_, it)| it.phase != Phase::Away && is_assigned(it.lane));
-        let troubles = status.lanes.iter().filter_map(|(&lane, told)| Some((lane, told.trouble.clone()?)));
+        let troubles = status.lanes.iter().filter_map(|(&lane, status)| Some((lane, status.trouble.clone()?)));
         Self {
             partitions: ours.map(|(&id, status)| (id, status.clone())).collect(),
             troubles: troubles.collect(),
