@@ -9,7 +9,7 @@ use crate::runtime::lane::failures::Activity;
 use crate::runtime::settings::millis;
 
 /// What became of a partition's part of a turn.
-enum Part {
+enum PartOfTurn {
     /// Records consumed.
     Consumed(usize),
     /// The batch must be committed before anything else is handled.
@@ -26,9 +26,9 @@ impl<B: Broker> Lane<B> {
         for partition in self.partitions.handle_order() {
             self.tick(partition, now_ms);
             match self.handle_partition(partition, room, &mut resumed, now_ms)? {
-                Part::Consumed(count) => room -= count,
-                Part::CommitFirst => break,
-                Part::Over => return Ok(()),
+                PartOfTurn::Consumed(count) => room -= count,
+                PartOfTurn::CommitFirst => break,
+                PartOfTurn::Over => return Ok(()),
             }
         }
         for (input, partition) in resumed {
@@ -46,15 +46,15 @@ impl<B: Broker> Lane<B> {
         room: usize,
         resumed: &mut Vec<(Input, PartitionId)>,
         now_ms: u64,
-    ) -> Result<Part, LaneError> {
+    ) -> Result<PartOfTurn, LaneError> {
         let (wait_clock_ms, limit) = (self.schedule.wait_clock_ms(now_ms), self.progress.limit());
         let slice = self.batch_limit.effects(self.job.engine.settings().max_effects);
-        let Some(task) = self.partitions.task_mut(partition) else { return Ok(Part::Consumed(0)) };
+        let Some(task) = self.partitions.task_mut(partition) else { return Ok(PartOfTurn::Consumed(0)) };
         if room == 0 || !task.has_work(wait_clock_ms, limit) {
-            return Ok(Part::Consumed(0));
+            return Ok(PartOfTurn::Consumed(0));
         }
         if let Err(error) = self.membership.begin_batch(now_ms) {
-            return self.failed(Activity::Poll, error.into(), now_ms).map(|()| Part::Over);
+            return self.failed(Activity::Poll, error.into(), now_ms).map(|()| PartOfTurn::Over);
         }
         task.engine.limit_slices(slice);
         let before = task.consumed();
@@ -62,12 +62,12 @@ impl<B: Broker> Lane<B> {
         let outcome = outcome.map_err(|source| LaneError::State { partition, source })?;
         let (consumed, must_commit) = (task.consumed() - before, task.must_commit());
         if let HandleOutcome::Panicked(panicked) = outcome {
-            return self.panicked(partition, panicked, now_ms).map(|()| Part::Over);
+            return self.panicked(partition, panicked, now_ms).map(|()| PartOfTurn::Over);
         }
         if outcome != (HandleOutcome::Waiting { until_ms: None }) {
             self.partitions.handled(partition);
         }
-        Ok(if must_commit { Part::CommitFirst } else { Part::Consumed(consumed) })
+        Ok(if must_commit { PartOfTurn::CommitFirst } else { PartOfTurn::Consumed(consumed) })
     }
 
     /// Records that the batch may still take.
