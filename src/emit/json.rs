@@ -1,162 +1,156 @@
-//! A signal as one JSON object, its members in the order of the output contract. Nothing is allocated but the output.
+//! An output as one JSON object, its members in the order of the output contract. Nothing is allocated but the output.
 
 use std::io::Write as _;
 
-use super::{Emitter, Name, OutputType, direction};
-use crate::domain::Timestamp;
-use crate::engine::{Announcement, AnnouncementKind, SilenceEvidence, TierEvidence};
+use super::members::{Code, Member, Members, Whole};
+use super::{Emitter, Name, OutputType, announcement};
+use crate::domain::{TimeText, Timestamp};
+use crate::engine::Announcement;
 use crate::record::Coordinates;
 
 impl Emitter {
-    /// Appends the signal's JSON object.
-    pub fn write_json(&self, signal: &Announcement, out: &mut Vec<u8>) {
-        self.write_object(signal, &self.name(signal), out);
+    /// Appends the announcement's JSON object.
+    pub fn write_json(&self, announcement: &Announcement, out: &mut Vec<u8>) {
+        self.write_object(announcement, &self.name(announcement), out);
     }
 
-    pub(super) fn write_object(&self, signal: &Announcement, name: &Name, out: &mut Vec<u8>) {
+    pub(super) fn write_object(&self, announcement: &Announcement, name: &Name, out: &mut Vec<u8>) {
         out.push(b'{');
-        self.write_members(signal, name, out);
+        self.write_members(announcement, name, out);
         out.push(b'}');
     }
 
-    /// Appends the members without the braces.
-    pub(super) fn write_members(&self, signal: &Announcement, name: &Name, out: &mut Vec<u8>) {
-        raw(out, r#""id":""#);
-        raw(out, &name.id);
-        raw(out, r#"","type":""#);
-        raw(out, OutputType::of(&signal.kind).name());
-        raw(out, r#"","time":""#);
-        raw(out, &name.time);
-        raw(out, r#"","user_id":"#);
-        text(out, signal.user.as_str());
-        number_member(out, r#","sequence":"#, Some(signal.sequence));
-        code_member(out, r#","reason":"#, signal.reason.as_str());
-        raw(out, r#","rule_version":"#);
-        text(out, &self.rule_version);
-        self.write_kind(&signal.kind, out);
-        if let Some(cause) = &signal.cause {
-            raw(out, r#","cause":"#);
-            coordinates(out, cause);
-        }
+    /// Appends the members without the braces. What stands before them is the object's brace, or another member.
+    pub(super) fn write_members(&self, announcement: &Announcement, name: &Name, out: &mut Vec<u8>) {
+        self.describe(announcement, name, &mut Json(out));
     }
-
-    fn write_kind(&self, kind: &AnnouncementKind, out: &mut Vec<u8>) {
-        match kind {
-            AnnouncementKind::TierChanged { previous, current, evidence } => {
-                raw(out, r#","previous":"#);
-                optional_text(out, previous.as_ref().map(|previous| self.previous(previous)));
-                raw(out, r#","current":"#);
-                text(out, self.tier(*current));
-                raw(out, r#","direction":"#);
-                optional_text(out, direction(previous.as_ref(), *current));
-                tier_evidence(out, evidence);
-            }
-            AnnouncementKind::DormancyRisk { stage, previous_stage, silent_since, forecast, evidence } => {
-                code_member(out, r#","stage":"#, stage.as_str());
-                code_member(out, r#","previous_stage":"#, previous_stage.as_str());
-                time_member(out, r#","silent_since":"#, *silent_since);
-                time_member(out, r#","dormant_on":"#, forecast.map(|forecast| forecast.dormant_on));
-                raw(out, r#","confidence":"#);
-                match forecast.map(|forecast| forecast.confidence).filter(|number| number.is_finite()) {
-                    Some(confidence) => put(out, format_args!("{confidence}")),
-                    None => raw(out, "null"),
-                }
-                raw(out, r#","model_version":"#);
-                optional_text(out, forecast.map(|_| self.model_version.as_str()));
-                silence_evidence(out, evidence);
-            }
-            AnnouncementKind::DormancyCleared { stage, silent_since, silent_days } => {
-                code_member(out, r#","stage":"#, stage.as_str());
-                time_member(out, r#","silent_since":"#, *silent_since);
-                days_member(out, r#","silent_days":"#, *silent_days);
-            }
-        }
-    }
-}
-
-fn tier_evidence(out: &mut Vec<u8>, evidence: &TierEvidence) {
-    raw(out, r#","evidence":{"days_since_last":"#);
-    number(out, evidence.days_since_last);
-    number_member(out, r#","active_days_30":"#, Some(evidence.active_days_30));
-    number_member(out, r#","active_days_90":"#, Some(evidence.active_days_90));
-    number_member(out, r#","transactions_30":"#, Some(evidence.transactions_30));
-    number_member(out, r#","transactions_90":"#, Some(evidence.transactions_90));
-    amount_member(out, r#","amount_30":"#, evidence.amount_30);
-    amount_member(out, r#","amount_90":"#, evidence.amount_90);
-    number_member(out, r#","scenes_30":"#, Some(evidence.scenes_30));
-    out.push(b'}');
-}
-
-fn silence_evidence(out: &mut Vec<u8>, evidence: &SilenceEvidence) {
-    raw(out, r#","evidence":{"repeat_days":"#);
-    number(out, Some(evidence.repeat_days));
-    number_member(out, r#","age_days":"#, Some(evidence.age_days));
-    days_member(out, r#","silent_days":"#, evidence.silent_days);
-    out.push(b'}');
 }
 
 /// Appends `{"topic":…,"partition":…,"offset":…}`.
 pub(super) fn coordinates(out: &mut Vec<u8>, at: &Coordinates) {
-    raw(out, r#"{"topic":"#);
-    text(out, &at.topic);
-    number_member(out, r#","partition":"#, Some(at.partition.0));
-    number_member(out, r#","offset":"#, Some(at.offset));
+    out.push(b'{');
+    announcement::coordinates(at, &mut Json(out));
     out.push(b'}');
 }
 
-// Of a member `name` is what stands before its value: comma, quotes and colon, too.
+/// Appends members to an object that was begun.
+struct Json<'a>(&'a mut Vec<u8>);
 
-fn time_member(out: &mut Vec<u8>, name: &str, time: Option<Timestamp>) {
-    match time {
-        Some(time) => code_member(out, name, &time.text()),
-        None => {
-            raw(out, name);
-            raw(out, "null");
+impl Json<'_> {
+    fn name(&mut self, member: Member) {
+        let is_first = self.0.last() == Some(&b'{');
+        self.0.extend_from_slice(&member.json.as_bytes()[usize::from(is_first)..]);
+    }
+
+    fn null(&mut self) {
+        raw(self.0, "null");
+    }
+
+    fn quoted(&mut self, plain: &str) {
+        self.0.push(b'"');
+        raw(self.0, plain);
+        self.0.push(b'"');
+    }
+
+    fn whole(&mut self, value: impl itoa::Integer) {
+        raw(self.0, itoa::Buffer::new().format(value));
+    }
+}
+
+impl Members for Json<'_> {
+    const BY_TAG: bool = false;
+
+    fn plain(&mut self, member: Member, value: &str) {
+        self.name(member);
+        self.quoted(value);
+    }
+
+    fn text(&mut self, member: Member, value: &str) {
+        self.name(member);
+        text(self.0, value);
+    }
+
+    fn optional_text(&mut self, member: Member, value: Option<&str>) {
+        self.name(member);
+        match value {
+            Some(value) => text(self.0, value),
+            None => self.null(),
         }
     }
-}
 
-/// Days with one decimal, also where that is a zero. JSON has no numbers that aren't finite.
-fn days_member(out: &mut Vec<u8>, name: &str, days: Option<f64>) {
-    raw(out, name);
-    match days.filter(|days| days.is_finite()) {
-        Some(days) => put(out, format_args!("{days:.1}")),
-        None => raw(out, "null"),
+    fn code(&mut self, member: Member, value: Code) {
+        self.name(member);
+        match value.name {
+            Some(name) => self.quoted(name),
+            None => self.null(),
+        }
     }
-}
 
-fn number_member(out: &mut Vec<u8>, name: &str, value: Option<impl itoa::Integer>) {
-    raw(out, name);
-    number(out, value);
-}
-
-/// A whole number, however long. Nearly all have 64 bits, which are written sooner.
-fn amount_member(out: &mut Vec<u8>, name: &str, amount: i128) {
-    match i64::try_from(amount) {
-        Ok(amount) => number_member(out, name, Some(amount)),
-        Err(_) => number_member(out, name, Some(amount)),
+    fn number(&mut self, member: Member, value: impl Whole) {
+        self.name(member);
+        self.whole(value);
     }
-}
 
-/// A member whose text has nothing to escape.
-fn code_member(out: &mut Vec<u8>, name: &str, code: &str) {
-    raw(out, name);
-    out.push(b'"');
-    raw(out, code);
-    out.push(b'"');
-}
-
-fn number(out: &mut Vec<u8>, value: Option<impl itoa::Integer>) {
-    match value {
-        Some(value) => raw(out, itoa::Buffer::new().format(value)),
-        None => raw(out, "null"),
+    fn optional_number(&mut self, member: Member, value: Option<impl Whole>) {
+        self.name(member);
+        match value {
+            Some(value) => self.whole(value),
+            None => self.null(),
+        }
     }
-}
 
-fn optional_text(out: &mut Vec<u8>, value: Option<&str>) {
-    match value {
-        Some(value) => text(out, value),
-        None => raw(out, "null"),
+    /// However long. Nearly all have 64 bits, which are written sooner.
+    fn amount(&mut self, member: Member, value: i128) {
+        self.name(member);
+        match i64::try_from(value) {
+            Ok(value) => self.whole(value),
+            Err(_) => self.whole(value),
+        }
+    }
+
+    fn time(&mut self, member: Member, _: Timestamp, text: &TimeText) {
+        self.plain(member, text);
+    }
+
+    fn optional_time(&mut self, member: Member, value: Option<Timestamp>) {
+        self.name(member);
+        match value {
+            Some(value) => self.quoted(&value.text()),
+            None => self.null(),
+        }
+    }
+
+    /// JSON has no numbers that aren't finite.
+    fn real(&mut self, member: Member, value: Option<f64>) {
+        self.name(member);
+        match value.filter(|value| value.is_finite()) {
+            Some(value) => put(self.0, format_args!("{value}")),
+            None => self.null(),
+        }
+    }
+
+    /// With one decimal, also where that is a zero.
+    fn days(&mut self, member: Member, value: Option<f64>) {
+        self.name(member);
+        match value.filter(|value| value.is_finite()) {
+            Some(value) => put(self.0, format_args!("{value:.1}")),
+            None => self.null(),
+        }
+    }
+
+    fn object(&mut self, member: Member, content: impl FnOnce(&mut Self)) {
+        self.name(member);
+        self.0.push(b'{');
+        content(self);
+        self.0.push(b'}');
+    }
+
+    fn type_name(&mut self, value: OutputType) {
+        self.plain(Member { tag: 0, json: ",\"type\":" }, value.name());
+    }
+
+    fn body(&mut self, _: OutputType, content: impl FnOnce(&mut Self)) {
+        content(self);
     }
 }
 

@@ -8,12 +8,11 @@ use crate::ingest::Reject;
 use crate::record::{Coordinates, Message};
 
 impl Emitter {
-    /// Appends a signal as a line: its topic first, then the members of its JSON value.
-    pub fn write_line(&self, signal: &Announcement, out: &mut Vec<u8>) {
+    /// Appends an announcement as a line: its topic first, then the members of its JSON value.
+    pub fn write_line(&self, announcement: &Announcement, out: &mut Vec<u8>) {
         out.extend_from_slice(br#"{"topic":"#);
-        text(out, self.topic(&signal.kind));
-        out.push(b',');
-        self.write_members(signal, &self.name(signal), out);
+        text(out, self.topic(&announcement.kind));
+        self.write_members(announcement, &self.name(announcement), out);
         out.extend_from_slice(b"}\n");
     }
 }

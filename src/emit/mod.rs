@@ -1,10 +1,12 @@
 //! An effect to a record: key, value, headers; and the same effects as lines of files.
 //!
-//! Must not know: why something was announced, the broker, the clock. The same signal gives the same bytes on any replay.
+//! Must not know: why something was announced, the broker, the clock. The same announcement gives the same bytes on any replay.
 
+mod announcement;
 mod dead_letter;
 mod json;
 pub mod line;
+mod members;
 mod output_type;
 pub mod protobuf;
 pub mod redrive;
@@ -24,7 +26,7 @@ use crate::engine::{Announcement, AnnouncementKind, Previous};
 use crate::record::Lent;
 use crate::rules::{Rules, Ruleset};
 
-/// The form of a signal's value.
+/// The form of an output's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OutputFormat {
@@ -34,7 +36,7 @@ pub enum OutputFormat {
     Protobuf,
 }
 
-/// Where signals go and how they look.
+/// Where outputs go and how they look.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
     pub topics: OutputNames,
@@ -43,7 +45,7 @@ pub struct Output {
     pub source: String,
 }
 
-/// Turns signals into records.
+/// Turns announcements into records.
 #[derive(Debug, Clone)]
 pub struct Emitter {
     output: Output,
@@ -56,7 +58,7 @@ pub struct Emitter {
 }
 
 impl Emitter {
-    /// What a signal's record takes, about.
+    /// What an output's record takes, about.
     pub const TYPICAL_BYTES: usize = 1024;
 
     /// `rule_version`: as the engine has it ([`crate::engine::Engine::rule_version`]).
@@ -71,24 +73,24 @@ impl Emitter {
         }
     }
 
-    /// The topic that carries signals of that kind.
+    /// The topic that carries announcements of that kind.
     pub fn topic(&self, kind: &AnnouncementKind) -> &Arc<str> {
         &self.output.topics[OutputType::of(kind).topic()]
     }
 
-    /// Lends the record of a signal to `to`: keyed by user, CloudEvents binary. `ce_time` tells when it became true; the
+    /// Lends the record of an announcement to `to`: keyed by user, CloudEvents binary. `ce_time` tells when it became true; the
     /// record's own timestamp is the time of sending, for a topic's retention goes by that, and would drop what a backlog
     /// gives at once. `room` is where the value is written; its memory can be used again.
-    pub fn lend<T>(&self, signal: &Announcement, room: &mut Vec<u8>, to: impl FnOnce(Lent<'_>) -> T) -> T {
-        let name = self.name(signal);
+    pub fn lend<T>(&self, announcement: &Announcement, room: &mut Vec<u8>, to: impl FnOnce(Lent<'_>) -> T) -> T {
+        let name = self.name(announcement);
         room.clear();
         let content_type = match self.output.format {
             OutputFormat::Json => {
-                self.write_object(signal, &name, room);
+                self.write_object(announcement, &name, room);
                 "application/json"
             }
             OutputFormat::Protobuf => {
-                self.write_protobuf(signal, &name, room);
+                self.write_protobuf(announcement, &name, room);
                 "application/protobuf"
             }
         };
@@ -96,15 +98,15 @@ impl Emitter {
             ("ce_specversion", "1.0"),
             ("ce_id", &name.id),
             ("ce_source", &self.output.source),
-            ("ce_type", OutputType::of(&signal.kind).name()),
+            ("ce_type", OutputType::of(&announcement.kind).name()),
             ("ce_time", &name.time),
-            ("ce_subject", signal.user.as_str()),
+            ("ce_subject", announcement.user.as_str()),
             ("content-type", content_type),
         ];
         to(Lent {
-            topic: self.topic(&signal.kind),
+            topic: self.topic(&announcement.kind),
             partition: None,
-            key: Some(signal.user.as_bytes()),
+            key: Some(announcement.user.as_bytes()),
             value: Some(room),
             headers: &headers.map(|(name, value)| (name.as_bytes(), Some(value.as_bytes()))),
             timestamp: None,
@@ -123,9 +125,9 @@ impl Emitter {
         }
     }
 
-    fn name(&self, signal: &Announcement) -> Name {
-        let id = id_of(signal, self.rule_hash);
-        Name { id, time: signal.time.text() }
+    fn name(&self, announcement: &Announcement) -> Name {
+        let id = id_of(announcement, self.rule_hash);
+        Name { id, time: announcement.time.text() }
     }
 }
 
@@ -141,16 +143,16 @@ type Id = ArrayString<32>;
 /// Within an incarnation of a user the sequence tells outputs apart. A user whose erasure was forgotten begins the first
 /// incarnation and its sequence again: then the time does. An erasure is forgotten once W has passed all that had been said,
 /// and no output is older than the W at which its user came.
-fn id_of(signal: &Announcement, rules: u64) -> Id {
+fn id_of(announcement: &Announcement, rules: u64) -> Id {
     // Numbers first: what follows them is the user alone, so that no two fields can be taken for one another.
     const NUMBERS: usize = 5 * 8;
-    let (user, mut bytes) = (signal.user.as_bytes(), [0; NUMBERS + UserId::MAX_BYTES]);
+    let (user, mut bytes) = (announcement.user.as_bytes(), [0; NUMBERS + UserId::MAX_BYTES]);
     let numbers = [
         rules,
-        signal.incarnation.cast_unsigned(),
-        signal.sequence,
-        signal.time.millis().cast_unsigned(),
-        u64::from(OutputType::of(&signal.kind).number()),
+        announcement.incarnation.cast_unsigned(),
+        announcement.sequence,
+        announcement.time.millis().cast_unsigned(),
+        u64::from(OutputType::of(&announcement.kind).number()),
     ];
     for (place, number) in bytes.chunks_exact_mut(8).zip(numbers) {
         place.copy_from_slice(&number.to_le_bytes());
@@ -174,13 +176,4 @@ fn model_version(rules: &Rules) -> String {
     let mut text = format!("{:016x}", hasher.digest());
     text.truncate(4);
     text
-}
-
-/// Which way a tier went on the present ladder; none where nothing was announced before, or what the ladder no longer has.
-const fn direction(previous: Option<&Previous>, current: Tier) -> Option<&'static str> {
-    match previous {
-        None | Some(Previous::Retired(_)) => None,
-        Some(Previous::Tier(previous)) if previous.0 < current.0 => Some("up"),
-        Some(Previous::Tier(_)) => Some("down"),
-    }
 }

@@ -1,118 +1,154 @@
-//! A signal as the protobuf of `proto/signals/v1`.
+//! An output as the protobuf of `proto/signals/v1`: canonical bytes, as any encoder of that schema writes them.
 
-use prost::Message as _;
+use prost::encoding::{WireType, encode_key, encode_varint};
 
-use super::{Emitter, Name, direction};
-use crate::domain::Timestamp;
-use crate::engine::{self, AnnouncementKind, SilenceEvidence, TierEvidence};
+use super::members::{Code, Member, Members, Whole};
+use super::{Emitter, Name, OutputType};
+use crate::domain::{TimeText, Timestamp};
+use crate::engine::Announcement;
 
-/// The generated types of `proto/signals/v1`, for whoever reads signals.
+/// The generated types of `proto/signals/v1`, for whoever reads outputs.
 pub mod schema {
     include!(concat!(env!("OUT_DIR"), "/tideline.signals.v1.rs"));
 }
 
-impl Emitter {
-    /// Appends the signal's protobuf.
-    pub(super) fn write_protobuf(&self, signal: &engine::Announcement, name: &Name, out: &mut Vec<u8>) {
-        let signal = schema::Signal {
-            id: name.id.as_str().to_owned(),
-            time_ms: signal.time.millis(),
-            user_id: signal.user.as_str().to_owned(),
-            sequence: signal.sequence,
-            reason: reason(signal.reason).into(),
-            rule_version: self.rule_version.clone(),
-            cause: signal.cause.as_ref().map(|cause| schema::Cause {
-                topic: cause.topic.as_ref().to_owned(),
-                partition: cause.partition.0,
-                offset: cause.offset,
-            }),
-            kind: Some(self.kind(&signal.kind)),
+/// What the schema numbers, and JSON names.
+pub(super) mod codes {
+    use super::schema;
+    use crate::domain::Stage;
+    use crate::emit::members::Code;
+    use crate::engine::OutputReason;
+
+    pub const NO_DIRECTION: Code = Code { name: None, number: schema::Direction::Unspecified as i32 };
+    pub const UP: Code = Code { name: Some("up"), number: schema::Direction::Up as i32 };
+    pub const DOWN: Code = Code { name: Some("down"), number: schema::Direction::Down as i32 };
+
+    pub const fn reason(reason: OutputReason) -> Code {
+        let number = match reason {
+            OutputReason::Behaviour => schema::Reason::Behaviour,
+            OutputReason::Timer => schema::Reason::Timer,
+            OutputReason::Calendar => schema::Reason::Calendar,
+            OutputReason::Correction => schema::Reason::Correction,
+            OutputReason::LateData => schema::Reason::LateData,
+            OutputReason::RuleChange => schema::Reason::RuleChange,
         };
-        let written = signal.encode(out);
-        debug_assert!(written.is_ok(), "writing to a vector");
+        Code { name: Some(reason.as_str()), number: number as i32 }
     }
 
-    fn kind(&self, kind: &AnnouncementKind) -> schema::signal::Kind {
-        let millis = |time: Option<Timestamp>| time.map(Timestamp::millis);
-        match kind {
-            AnnouncementKind::TierChanged { previous, current, evidence } => {
-                schema::signal::Kind::TierChanged(schema::TierChanged {
-                    previous: previous.as_ref().map(|previous| self.previous(previous).to_owned()),
-                    current: self.tier(*current).to_owned(),
-                    direction: match direction(previous.as_ref(), *current) {
-                        None => schema::Direction::Unspecified,
-                        Some("up") => schema::Direction::Up,
-                        Some(_) => schema::Direction::Down,
-                    }
-                    .into(),
-                    evidence: Some(tier_evidence(evidence)),
-                })
-            }
-            AnnouncementKind::DormancyRisk { stage: now, previous_stage, silent_since, forecast, evidence } => {
-                schema::signal::Kind::DormancyRisk(schema::DormancyRisk {
-                    stage: stage(*now).into(),
-                    previous_stage: stage(*previous_stage).into(),
-                    silent_since_ms: millis(*silent_since),
-                    dormant_on_ms: forecast.map(|forecast| forecast.dormant_on.millis()),
-                    confidence: forecast.map(|forecast| forecast.confidence),
-                    model_version: forecast.map(|_| self.model_version.clone()),
-                    evidence: Some(silence_evidence(evidence)),
-                })
-            }
-            AnnouncementKind::DormancyCleared { stage: reached, silent_since, silent_days } => {
-                schema::signal::Kind::DormancyCleared(schema::DormancyCleared {
-                    stage: stage(*reached).into(),
-                    silent_since_ms: millis(*silent_since),
-                    silent_days: *silent_days,
-                })
-            }
+    pub const fn stage(stage: Stage) -> Code {
+        let number = match stage {
+            Stage::Active => schema::Stage::Active,
+            Stage::AtRisk => schema::Stage::AtRisk,
+            Stage::Dormant => schema::Stage::Dormant,
+            Stage::Lost => schema::Stage::Lost,
+        };
+        Code { name: Some(stage.as_str()), number: number as i32 }
+    }
+}
+
+impl Emitter {
+    /// Appends the announcement's protobuf.
+    pub(super) fn write_protobuf(&self, announcement: &Announcement, name: &Name, out: &mut Vec<u8>) {
+        self.describe(announcement, name, &mut Protobuf(out));
+    }
+}
+
+/// Appends the fields of a message.
+struct Protobuf<'a>(&'a mut Vec<u8>);
+
+impl Protobuf<'_> {
+    fn varint(&mut self, tag: u32, bits: u64) {
+        encode_key(tag, WireType::Varint, self.0);
+        encode_varint(bits, self.0);
+    }
+
+    /// Without presence: a zero is left out.
+    fn implicit(&mut self, tag: u32, bits: u64) {
+        if bits != 0 {
+            self.varint(tag, bits);
         }
     }
-}
 
-fn tier_evidence(evidence: &TierEvidence) -> schema::TierEvidence {
-    schema::TierEvidence {
-        days_since_last: evidence.days_since_last,
-        active_days_30: evidence.active_days_30,
-        active_days_90: evidence.active_days_90,
-        transactions_30: evidence.transactions_30,
-        transactions_90: evidence.transactions_90,
-        amount_30: nearest(evidence.amount_30),
-        amount_90: nearest(evidence.amount_90),
-        scenes_30: evidence.scenes_30,
+    fn bytes(&mut self, tag: u32, bytes: &[u8]) {
+        encode_key(tag, WireType::LengthDelimited, self.0);
+        encode_varint(bytes.len() as u64, self.0);
+        self.0.extend_from_slice(bytes);
+    }
+
+    fn message(&mut self, tag: u32, content: impl FnOnce(&mut Self)) {
+        encode_key(tag, WireType::LengthDelimited, self.0);
+        let start = self.0.len();
+        content(self);
+        // What comes before the content is known behind it.
+        let mut length = Vec::with_capacity(10);
+        encode_varint((self.0.len() - start) as u64, &mut length);
+        drop(self.0.splice(start..start, length));
     }
 }
 
-/// The nearest number that an int64 holds.
-fn nearest(amount: i128) -> i64 {
-    i64::try_from(amount).unwrap_or(if amount < 0 { i64::MIN } else { i64::MAX })
-}
+impl Members for Protobuf<'_> {
+    const BY_TAG: bool = true;
 
-fn silence_evidence(evidence: &SilenceEvidence) -> schema::SilenceEvidence {
-    schema::SilenceEvidence {
-        repeat_days: evidence.repeat_days,
-        age_days: evidence.age_days,
-        silent_days: evidence.silent_days,
+    fn plain(&mut self, member: Member, value: &str) {
+        self.text(member, value);
     }
-}
 
-const fn reason(reason: engine::OutputReason) -> schema::Reason {
-    match reason {
-        engine::OutputReason::Behaviour => schema::Reason::Behaviour,
-        engine::OutputReason::Timer => schema::Reason::Timer,
-        engine::OutputReason::Calendar => schema::Reason::Calendar,
-        engine::OutputReason::Correction => schema::Reason::Correction,
-        engine::OutputReason::LateData => schema::Reason::LateData,
-        engine::OutputReason::RuleChange => schema::Reason::RuleChange,
+    fn text(&mut self, member: Member, value: &str) {
+        if !value.is_empty() {
+            self.bytes(member.tag, value.as_bytes());
+        }
     }
-}
 
-const fn stage(stage: crate::domain::Stage) -> schema::Stage {
-    use crate::domain::Stage;
-    match stage {
-        Stage::Active => schema::Stage::Active,
-        Stage::AtRisk => schema::Stage::AtRisk,
-        Stage::Dormant => schema::Stage::Dormant,
-        Stage::Lost => schema::Stage::Lost,
+    fn optional_text(&mut self, member: Member, value: Option<&str>) {
+        if let Some(value) = value {
+            self.bytes(member.tag, value.as_bytes());
+        }
+    }
+
+    fn code(&mut self, member: Member, value: Code) {
+        self.number(member, value.number);
+    }
+
+    fn number(&mut self, member: Member, value: impl Whole) {
+        self.implicit(member.tag, value.bits());
+    }
+
+    fn optional_number(&mut self, member: Member, value: Option<impl Whole>) {
+        if let Some(value) = value {
+            self.varint(member.tag, value.bits());
+        }
+    }
+
+    fn amount(&mut self, member: Member, value: i128) {
+        self.number(member, i64::try_from(value).unwrap_or(if value < 0 { i64::MIN } else { i64::MAX }));
+    }
+
+    fn time(&mut self, member: Member, value: Timestamp, _: &TimeText) {
+        self.number(member, value.millis());
+    }
+
+    fn optional_time(&mut self, member: Member, value: Option<Timestamp>) {
+        self.optional_number(member, value.map(Timestamp::millis));
+    }
+
+    fn real(&mut self, member: Member, value: Option<f64>) {
+        if let Some(value) = value {
+            encode_key(member.tag, WireType::SixtyFourBit, self.0);
+            self.0.extend_from_slice(&value.to_le_bytes());
+        }
+    }
+
+    fn days(&mut self, member: Member, value: Option<f64>) {
+        self.real(member, value);
+    }
+
+    fn object(&mut self, member: Member, content: impl FnOnce(&mut Self)) {
+        self.message(member.tag, content);
+    }
+
+    fn type_name(&mut self, _: OutputType) {}
+
+    fn body(&mut self, value: OutputType, content: impl FnOnce(&mut Self)) {
+        self.message(u32::from(value.number()), content);
     }
 }

@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use super::effect::{
-    Announcement, AnnouncementKind, Effect, Forecast, OutputReason, Previous, SilenceEvidence, TierEvidence,
-};
-use crate::domain::{DAY_MS, Day, Stage, Tier, Timestamp, UserId};
+use super::effect::{Announcement, AnnouncementKind, Effect, OutputReason, Previous};
+use super::evidence::{Forecast, SilenceEvidence, TierEvidence, days_between};
+use crate::domain::{Day, Stage, Tier, Timestamp, UserId};
 use crate::record::Coordinates;
 use crate::rules::Ruleset;
-use crate::rules::dormancy::{Silence, next_stage};
-use crate::rules::tier::{Sums, tier_on};
+use crate::rules::dormancy::next_stage;
+use crate::rules::tier::tier_on;
 use crate::state::User;
 
 /// Announces about one user, at one instant.
@@ -43,7 +42,7 @@ impl Announcer<'_> {
                 .announced
                 .map(|tier| self.retired.take().map_or(Previous::Tier(tier), Previous::Retired)),
             current: now.tier,
-            evidence: tier_evidence(self.user, day, self.rules),
+            evidence: TierEvidence::of(self.user, day, self.rules),
         };
         self.user.announced = Some(now.tier);
         self.announce(reason(before, now.tier), kind);
@@ -74,17 +73,12 @@ impl Announcer<'_> {
             }
             _ => None,
         };
-        let silence = last.map(|last| Silence::of(self.user, last, self.rules));
         let kind = AnnouncementKind::DormancyRisk {
             stage,
             previous_stage,
             silent_since: last,
             forecast,
-            evidence: SilenceEvidence {
-                repeat_days: silence.map_or(0, |silence| silence.repeat_days),
-                age_days: silence.map_or(0, |silence| silence.age_days),
-                silent_days: last.map(|last| days_between(last, self.time)),
-            },
+            evidence: SilenceEvidence::of(self.user, self.time, self.rules),
         };
         self.announce(reason, kind);
     }
@@ -110,25 +104,5 @@ impl Announcer<'_> {
             cause: self.cause.cloned(),
             kind,
         }));
-    }
-}
-
-/// In days of 24 h, to one decimal.
-fn days_between(from: Timestamp, to: Timestamp) -> f64 {
-    (to.since(from) as f64 * 10.0 / DAY_MS as f64).round() / 10.0
-}
-
-fn tier_evidence(user: &User, day: Day, rules: &Ruleset) -> TierEvidence {
-    let last_30 = Sums::of(user.history.days(), day.minus(30), day);
-    let last_90 = Sums::of(user.history.days(), day.minus(90), day);
-    TierEvidence {
-        days_since_last: user.history.last_activity().map(|last| day.since(rules.zone().day(last))),
-        active_days_30: last_30.active_days,
-        active_days_90: last_90.active_days,
-        transactions_30: last_30.transactions,
-        transactions_90: last_90.transactions,
-        amount_30: last_30.amount,
-        amount_90: last_90.amount,
-        scenes_30: last_30.scenes,
     }
 }

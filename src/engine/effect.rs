@@ -10,6 +10,7 @@
 
 use std::sync::Arc;
 
+use super::evidence::{Forecast, SilenceEvidence, TierEvidence};
 use crate::domain::{Stage, Tier, Timestamp, UserId};
 use crate::record::Coordinates;
 
@@ -82,38 +83,6 @@ pub enum Previous {
     Tier(Tier),
     /// One that only an older ladder had: the name that it was announced under. Between the two there is no order.
     Retired(Arc<str>),
-}
-
-/// Sums over active days of windows that end with the day as of which the tier holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct TierEvidence {
-    pub days_since_last: Option<i32>,
-    pub active_days_30: u32,
-    pub active_days_90: u32,
-    pub transactions_30: i64,
-    pub transactions_90: i64,
-    pub amount_30: i128,
-    pub amount_90: i128,
-    pub scenes_30: u32,
-}
-
-/// What the model promised with a warning.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Forecast {
-    /// When the user will be dormant if the silence lasts; includes a borrower's wait.
-    pub dormant_on: Timestamp,
-    pub confidence: f64,
-}
-
-/// What is known of a silence, and of the user's activity before it.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct SilenceEvidence {
-    /// x: active days ever, less the first.
-    pub repeat_days: u32,
-    /// t_x: days from the first active day to the last.
-    pub age_days: u32,
-    /// To one decimal; none where there never was a key activity.
-    pub silent_days: Option<f64>,
 }
 
 /// Why an output was made.

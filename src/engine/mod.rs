@@ -8,6 +8,7 @@
 mod announce;
 mod clock;
 mod effect;
+mod evidence;
 mod overlay;
 mod partition;
 mod settings;
@@ -17,9 +18,8 @@ mod timers;
 
 use std::sync::Arc;
 
-pub use effect::{
-    Announcement, AnnouncementKind, Effect, Forecast, OutputReason, Previous, SilenceEvidence, TierEvidence,
-};
+pub use effect::{Announcement, AnnouncementKind, Effect, OutputReason, Previous};
+pub use evidence::{Forecast, SilenceEvidence, TierEvidence};
 pub use partition::{Change, Partition};
 pub use settings::EngineSettings;
 pub use store::Users;

@@ -1,5 +1,6 @@
-//! Signals on the wire: the worked examples of the output contract, byte for byte.
+//! Outputs on the wire: the worked examples of the output contract, byte for byte.
 
+use proptest::prelude::*;
 use prost::Message as _;
 use serde_json::{Value, json};
 use tideline::domain::{OutputNames, Stage, Tier, Timestamp, UserId};
@@ -331,35 +332,143 @@ fn protobuf_of(signal: &Announcement) -> schema::Signal {
     schema::Signal::decode(record.value.unwrap().as_slice()).unwrap()
 }
 
-#[test]
-fn protobuf_says_the_same_as_json() {
+/// All that the protobuf says, as the JSON says it. Each message is taken apart by name: a field that is added must be added here.
+fn json_of_protobuf(signal: schema::Signal) -> Value {
     use schema::signal::Kind;
-    for signal in [tier_changed(), dormancy_risk(), dormancy_cleared()] {
-        let (json, decoded) = (parsed(&signal), protobuf_of(&signal));
-        assert_eq!(json["id"], decoded.id);
-        assert_eq!(json["time"], Timestamp::of_millis(decoded.time_ms).to_string());
-        assert_eq!(json["user_id"], decoded.user_id);
-        assert_eq!(json["sequence"], decoded.sequence);
-        assert_eq!(json["rule_version"], decoded.rule_version);
-        let cause = decoded.cause.map(|at| json!({"topic": at.topic, "partition": at.partition, "offset": at.offset}));
-        assert_eq!(json.get("cause"), cause.as_ref());
+    let time = |ms: Option<i64>| ms.map(|ms| Timestamp::of_millis(ms).to_string());
+    let stage =
+        |stage: i32| schema::Stage::try_from(stage).unwrap().as_str_name().trim_start_matches("STAGE_").to_lowercase();
+    let schema::Signal { id, time_ms, user_id, sequence, reason, rule_version, cause, kind } = signal;
+    let reason = schema::Reason::try_from(reason).unwrap().as_str_name().trim_start_matches("REASON_").to_lowercase();
+    let mut all = json!({
+        "id": id, "time": time(Some(time_ms)), "user_id": user_id, "sequence": sequence, "reason": reason,
+        "rule_version": rule_version,
+    });
+    if let Some(schema::Cause { topic, partition, offset }) = cause {
+        all["cause"] = json!({"topic": topic, "partition": partition, "offset": offset});
     }
-    let Some(Kind::TierChanged(changed)) = protobuf_of(&tier_changed()).kind else { panic!() };
-    assert_eq!((changed.previous(), changed.current.as_str()), ("low", "regular"));
-    assert_eq!(changed.direction(), schema::Direction::Up);
-    let evidence = changed.evidence.unwrap();
-    assert_eq!((evidence.days_since_last, evidence.active_days_90, evidence.amount_30), (Some(0), 4, 6000));
+    let body = match kind.unwrap() {
+        Kind::TierChanged(schema::TierChanged { previous, current, direction, evidence }) => {
+            let schema::TierEvidence {
+                days_since_last,
+                active_days_30,
+                active_days_90,
+                transactions_30,
+                transactions_90,
+                amount_30,
+                amount_90,
+                scenes_30,
+            } = evidence.unwrap();
+            let direction = match schema::Direction::try_from(direction).unwrap() {
+                schema::Direction::Unspecified => None,
+                schema::Direction::Up => Some("up"),
+                schema::Direction::Down => Some("down"),
+            };
+            json!({"type": "tideline.tier_changed", "previous": previous, "current": current, "direction": direction,
+            "evidence": {
+                "days_since_last": days_since_last,
+                "active_days_30": active_days_30, "active_days_90": active_days_90,
+                "transactions_30": transactions_30, "transactions_90": transactions_90,
+                "amount_30": amount_30, "amount_90": amount_90, "scenes_30": scenes_30,
+            }})
+        }
+        Kind::DormancyRisk(risk) => {
+            let schema::DormancyRisk {
+                stage: now,
+                previous_stage,
+                silent_since_ms,
+                dormant_on_ms,
+                confidence,
+                model_version,
+                evidence,
+            } = risk;
+            let schema::SilenceEvidence { repeat_days, age_days, silent_days } = evidence.unwrap();
+            json!({"type": "tideline.dormancy_risk", "stage": stage(now), "previous_stage": stage(previous_stage),
+                "silent_since": time(silent_since_ms), "dormant_on": time(dormant_on_ms), "confidence": confidence,
+                "model_version": model_version,
+                "evidence": {"repeat_days": repeat_days, "age_days": age_days, "silent_days": silent_days}})
+        }
+        Kind::DormancyCleared(schema::DormancyCleared { stage: reached, silent_since_ms, silent_days }) => {
+            json!({"type": "tideline.dormancy_cleared", "stage": stage(reached), "silent_since": time(silent_since_ms),
+                "silent_days": silent_days})
+        }
+    };
+    all.as_object_mut().unwrap().extend(body.as_object().unwrap().clone());
+    all
+}
 
-    let Some(Kind::DormancyRisk(risk)) = protobuf_of(&dormancy_risk()).kind else { panic!() };
-    assert_eq!((risk.stage(), risk.previous_stage()), (schema::Stage::AtRisk, schema::Stage::Active));
-    assert_eq!(risk.silent_since_ms, Some(at("2026-03-01T02:00:00Z").millis()));
-    assert_eq!(risk.dormant_on_ms, Some(at("2026-05-30T02:00:00Z").millis()));
-    assert_eq!(risk.confidence, Some(0.7));
-    assert_eq!(parsed(&dormancy_risk())["model_version"], risk.model_version());
-    assert_eq!(risk.evidence.unwrap().silent_days, Some(8.1));
+fn kinds() -> impl Strategy<Value = AnnouncementKind> {
+    let time = || (0..4_000_000_000_000i64).prop_map(Timestamp::of_millis);
+    let days = || (0..10_000i32).prop_map(|tenths| f64::from(tenths) / 10.0);
+    let stage = || prop::sample::select(Stage::ALL.to_vec());
+    let previous = prop_oneof![
+        (0..7u8).prop_map(|tier| Previous::Tier(Tier(tier))),
+        "[^\"\\\\]{1,9}".prop_map(|name| Previous::Retired(name.into())),
+    ];
+    let sums = (any::<u32>(), any::<u32>(), any::<i64>(), any::<i64>(), any::<i64>(), any::<i64>(), any::<u32>());
+    let evidence = (prop::option::of(any::<i32>()), sums).prop_map(|(days_since_last, sums)| TierEvidence {
+        days_since_last,
+        active_days_30: sums.0,
+        active_days_90: sums.1,
+        transactions_30: sums.2,
+        transactions_90: sums.3,
+        amount_30: sums.4.into(),
+        amount_90: sums.5.into(),
+        scenes_30: sums.6,
+    });
+    let none = Just(TierEvidence::default());
+    let tier =
+        (prop::option::of(previous), 0..7u8, prop_oneof![evidence, none]).prop_map(|(previous, tier, evidence)| {
+            AnnouncementKind::TierChanged { previous, current: Tier(tier), evidence }
+        });
+    let confidence = (1..10_000u32).prop_map(|parts| f64::from(parts) / 10_000.0);
+    let forecast = (time(), confidence).prop_map(|(dormant_on, confidence)| Forecast { dormant_on, confidence });
+    let silence = (any::<u32>(), any::<u32>(), prop::option::of(days()))
+        .prop_map(|(repeat_days, age_days, silent_days)| SilenceEvidence { repeat_days, age_days, silent_days });
+    let risk = (stage(), stage(), prop::option::of(time()), prop::option::of(forecast), silence).prop_map(
+        |(stage, previous_stage, silent_since, forecast, evidence)| AnnouncementKind::DormancyRisk {
+            stage,
+            previous_stage,
+            silent_since,
+            forecast,
+            evidence,
+        },
+    );
+    let cleared =
+        (stage(), prop::option::of(time()), prop::option::of(days())).prop_map(|(stage, silent_since, silent_days)| {
+            AnnouncementKind::DormancyCleared { stage, silent_since, silent_days }
+        });
+    prop_oneof![tier, risk, cleared]
+}
 
-    let Some(Kind::DormancyCleared(cleared)) = protobuf_of(&dormancy_cleared()).kind else { panic!() };
-    assert_eq!(cleared.silent_days, Some(58.0));
+#[test]
+fn the_worked_examples_say_the_same_in_both_forms() {
+    for announcement in [tier_changed(), dormancy_risk(), dormancy_cleared()] {
+        assert_eq!(json_of_protobuf(protobuf_of(&announcement)), parsed(&announcement));
+    }
+}
+
+proptest! {
+    #[test]
+    fn protobuf_says_the_same_as_json_whole_and_in_canonical_bytes(
+        kind in kinds(),
+        sequence in any::<u64>(),
+        (time, reason) in (0..4_000_000_000_000i64, prop::sample::select(OutputReason::ALL.to_vec())),
+        cause in prop::option::of((0..9i32, 0..i64::MAX)),
+    ) {
+        let announcement = Announcement {
+            kind,
+            sequence,
+            reason,
+            time: Timestamp::of_millis(time),
+            cause: cause.map(|(partition, offset)| coordinates("app.events", partition, offset)),
+            ..tier_changed()
+        };
+        let bytes = record_of(&announcement, OutputFormat::Protobuf).value.unwrap();
+        let decoded = schema::Signal::decode(bytes.as_slice()).unwrap();
+        prop_assert_eq!(decoded.encode_to_vec(), bytes, "as any encoder of the schema writes it");
+        prop_assert_eq!(json_of_protobuf(decoded), parsed(&announcement));
+    }
 }
 
 #[test]
