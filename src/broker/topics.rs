@@ -14,8 +14,8 @@ pub struct Topics {
     /// By [`Input`]: the configured inputs in order, then `rekey`.
     pub inputs: Vec<Arc<str>>,
     pub changelog: Arc<str>,
-    /// Those that others read. Each has a number of partitions of its own, and a record of any partition of the inputs may
-    /// stand in any partition of theirs.
+    /// Those that others read. Each has a number of partitions of its own, and a record of any partition of the
+    /// inputs may stand in any partition of theirs.
     pub outputs: OutputNames,
     pub partitions: i32,
 }
@@ -48,8 +48,8 @@ impl Topics {
     /// The key of records that only touch a compacted topic: no UTF-8, so no user's.
     pub const TOUCH_KEY: &'static [u8] = b"\xfftouch";
 
-    /// A record that says nothing, and names nobody. What it does is to be appended: only an append closes a segment of a log,
-    /// and only closed ones are compacted.
+    /// A record that says nothing, and names nobody. What it does is to be appended: only an append closes a segment
+    /// of a log, and only closed ones are compacted.
     pub fn touch<'a>(&self, topic: &'a str, partition: PartitionId, timestamp: Option<i64>) -> Lent<'a> {
         let (key, partition) = (Some(Self::TOUCH_KEY), Some(partition));
         Lent { topic, partition, key, value: None, headers: &[], timestamp }
@@ -66,7 +66,8 @@ impl Topics {
         &self.outputs[output]
     }
 
-    /// The topics of which the broker keeps the latest record of each key: where one can be forgotten by a tombstone only.
+    /// The topics of which the broker keeps the latest record of each key: where one can be forgotten by a tombstone
+    /// only.
     pub fn compacted(&self) -> impl Iterator<Item = &Arc<str>> {
         [&self.changelog].into_iter().chain(self.compacted_outputs())
     }

@@ -1,8 +1,9 @@
-//! The topics that others read, one row each: from it follow the configuration, what the broker is asked for, what a takeover,
-//! a reset and an erasure do with the topic, and who reads it. A new one is a row here, and a file in `emit` that writes it.
+//! The topics that others read, one row each: from it follow the configuration, what the broker is asked for, what a
+//! takeover, a reset and an erasure do with the topic, and who reads it. A new one is a row here, and a file in
+//! `emit` that writes it.
 //!
-//! Must not know: what a record of theirs looks like. May break a journal of the embedded log, which tells topics by their
-//! place, if rows change their order.
+//! Must not know: what a record of theirs looks like. May break a journal of the embedded log, which tells topics by
+//! their place, if rows change their order.
 
 use std::fmt;
 use std::ops::Index;

@@ -1,6 +1,6 @@
 //! What an announcement says, member by member: the envelope that all have in common, and the body of each type.
 
-use super::members::{Code, Members, member};
+use super::members::{Code, MemberWriter, member};
 use super::protobuf::codes;
 use super::{Emitter, Name, OutputType};
 use crate::domain::Tier;
@@ -9,7 +9,7 @@ use crate::record::Coordinates;
 
 impl Emitter {
     /// All members of an announcement.
-    pub(super) fn describe<M: Members>(&self, announcement: &Announcement, name: &Name, out: &mut M) {
+    pub(super) fn describe<M: MemberWriter>(&self, announcement: &Announcement, name: &Name, out: &mut M) {
         let Announcement { user, incarnation: _, sequence, time, reason, cause, kind } = announcement;
         let output_type = OutputType::of(kind);
         out.plain(member!(1, "id"), &name.id);
@@ -34,7 +34,7 @@ impl Emitter {
         }
     }
 
-    fn describe_kind(&self, kind: &AnnouncementKind, out: &mut impl Members) {
+    fn describe_kind(&self, kind: &AnnouncementKind, out: &mut impl MemberWriter) {
         match kind {
             AnnouncementKind::TierChanged { previous, current, evidence } => {
                 out.optional_text(member!(1, "previous"), previous.as_ref().map(|previous| self.previous(previous)));
@@ -61,7 +61,7 @@ impl Emitter {
     }
 }
 
-fn tier_evidence(evidence: &TierEvidence, out: &mut impl Members) {
+fn tier_evidence(evidence: &TierEvidence, out: &mut impl MemberWriter) {
     // By name, so that none can be forgotten.
     let TierEvidence {
         days_since_last,
@@ -83,7 +83,7 @@ fn tier_evidence(evidence: &TierEvidence, out: &mut impl Members) {
     out.number(member!(8, "scenes_30"), scenes_30);
 }
 
-fn silence_evidence(evidence: &SilenceEvidence, out: &mut impl Members) {
+fn silence_evidence(evidence: &SilenceEvidence, out: &mut impl MemberWriter) {
     let SilenceEvidence { repeat_days, age_days, silent_days } = *evidence;
     out.number(member!(1, "repeat_days"), repeat_days);
     out.number(member!(2, "age_days"), age_days);
@@ -91,13 +91,14 @@ fn silence_evidence(evidence: &SilenceEvidence, out: &mut impl Members) {
 }
 
 /// Where a record stood.
-pub(super) fn coordinates(at: &Coordinates, out: &mut impl Members) {
+pub(super) fn coordinates(at: &Coordinates, out: &mut impl MemberWriter) {
     out.text(member!(1, "topic"), &at.topic);
     out.number(member!(2, "partition"), at.partition.0);
     out.number(member!(3, "offset"), at.offset);
 }
 
-/// Which way a tier went on the present ladder; none where nothing was announced before, or what the ladder no longer has.
+/// Which way a tier went on the present ladder; none where nothing was announced before, or what the ladder no longer
+/// has.
 const fn direction(previous: Option<&Previous>, current: Tier) -> Code {
     match previous {
         None | Some(Previous::Retired(_)) => codes::NO_DIRECTION,

@@ -1,7 +1,7 @@
 //! A record that can't be used, as it goes to the dead letters: kept whole, with headers that say why and whence.
 //!
-//! A dead letter always fits its limit: else its topic would refuse it for ever, and its partition would stand still. First
-//! the value is cut, then headers are dropped, then the key is cut; each says so in headers of ours.
+//! A dead letter always fits its limit: else its topic would refuse it for ever, and its partition would stand still.
+//! First the value is cut, then headers are dropped, then the key is cut; each says so in headers of ours.
 
 use std::sync::Arc;
 
@@ -27,8 +27,8 @@ pub mod header {
     pub const SHA256: &str = "tideline-dead-sha256";
     /// Of headers that were dropped: the bytes of their names and values.
     pub const HEADERS_LENGTH: &str = "tideline-dead-headers-length";
-    /// Of headers that were dropped: the SHA-256 of, for each, the length of its name as u32 (big endian), the name, the
-    /// length of its value (of a null one 0xffffffff), and the value.
+    /// Of headers that were dropped: the SHA-256 of, for each, the length of its name as u32 (big endian), the name,
+    /// the length of its value (of a null one 0xffffffff), and the value.
     pub const HEADERS_SHA256: &str = "tideline-dead-headers-sha256";
     /// Of a key that was cut: its length before, in bytes.
     pub const KEY_LENGTH: &str = "tideline-dead-key-length";

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use super::members::{Code, Member, Members, Whole};
+use super::members::{Code, Member, MemberWriter, WholeNumber};
 use super::{Emitter, Name, OutputType, announcement};
 use crate::domain::{TimeText, Timestamp};
 use crate::engine::Announcement;
@@ -22,21 +22,21 @@ impl Emitter {
 
     /// Appends the members without the braces. What stands before them is the object's brace, or another member.
     pub(super) fn write_members(&self, announcement: &Announcement, name: &Name, out: &mut Vec<u8>) {
-        self.describe(announcement, name, &mut Json(out));
+        self.describe(announcement, name, &mut JsonWriter(out));
     }
 }
 
 /// Appends `{"topic":…,"partition":…,"offset":…}`.
 pub(super) fn coordinates(out: &mut Vec<u8>, at: &Coordinates) {
     out.push(b'{');
-    announcement::coordinates(at, &mut Json(out));
+    announcement::coordinates(at, &mut JsonWriter(out));
     out.push(b'}');
 }
 
 /// Appends members to an object that was begun.
-struct Json<'a>(&'a mut Vec<u8>);
+struct JsonWriter<'a>(&'a mut Vec<u8>);
 
-impl Json<'_> {
+impl JsonWriter<'_> {
     fn name(&mut self, member: Member) {
         let is_first = self.0.last() == Some(&b'{');
         self.0.extend_from_slice(&member.json.as_bytes()[usize::from(is_first)..]);
@@ -57,7 +57,7 @@ impl Json<'_> {
     }
 }
 
-impl Members for Json<'_> {
+impl MemberWriter for JsonWriter<'_> {
     const BY_TAG: bool = false;
 
     fn plain(&mut self, member: Member, value: &str) {
@@ -86,12 +86,12 @@ impl Members for Json<'_> {
         }
     }
 
-    fn number(&mut self, member: Member, value: impl Whole) {
+    fn number(&mut self, member: Member, value: impl WholeNumber) {
         self.name(member);
         self.whole(value);
     }
 
-    fn optional_number(&mut self, member: Member, value: Option<impl Whole>) {
+    fn optional_number(&mut self, member: Member, value: Option<impl WholeNumber>) {
         self.name(member);
         match value {
             Some(value) => self.whole(value),

@@ -1,7 +1,7 @@
 //! How an output is described: its members one after the other, each once, whatever form they are written in.
 //!
-//! A description calls a [`Members`] with each member's number in `proto/signals/v1`, its name in JSON and its value. A member
-//! is added to both forms by one call, so the forms can't say different things.
+//! A description calls a [`MemberWriter`] with each member's number in `proto/signals/v1`, its name in JSON and its
+//! value. A member is added to both forms by one call, so the forms can't say different things.
 //!
 //! May break readers if a number is given to another member. The order of calls is the order of the JSON.
 
@@ -33,14 +33,14 @@ pub(super) struct Code {
 }
 
 /// A whole number of at most 64 bits.
-pub(super) trait Whole: itoa::Integer + Copy {
+pub(super) trait WholeNumber: itoa::Integer + Copy {
     /// As a varint has it: a negative one takes all 64 bits.
     fn bits(self) -> u64;
 }
 
 macro_rules! whole {
     ($($Type:ty)+) => {
-        $(impl Whole for $Type {
+        $(impl WholeNumber for $Type {
             fn bits(self) -> u64 {
                 self as u64
             }
@@ -49,9 +49,9 @@ macro_rules! whole {
 }
 whole!(i32 u32 i64 u64);
 
-/// What the members of an output are written to. A protobuf leaves out what has the value that readers take for absent; what
-/// is `optional` in the schema it leaves out only if it is absent, where JSON has a null.
-pub(super) trait Members {
+/// What the members of an output are written to. A protobuf leaves out what has the value that readers take for
+/// absent; what is `optional` in the schema it leaves out only if it is absent, where JSON has a null.
+pub(super) trait MemberWriter {
     /// Whether members must come by their numbers: a protobuf's canonical bytes have them so.
     const BY_TAG: bool;
 
@@ -60,8 +60,8 @@ pub(super) trait Members {
     fn text(&mut self, member: Member, value: &str);
     fn optional_text(&mut self, member: Member, value: Option<&str>);
     fn code(&mut self, member: Member, value: Code);
-    fn number(&mut self, member: Member, value: impl Whole);
-    fn optional_number(&mut self, member: Member, value: Option<impl Whole>);
+    fn number(&mut self, member: Member, value: impl WholeNumber);
+    fn optional_number(&mut self, member: Member, value: Option<impl WholeNumber>);
     /// In minor units. Of one that 64 bits can't hold the protobuf has the nearest that they can.
     fn amount(&mut self, member: Member, value: i128);
     /// In the protobuf milliseconds; `text` is the same instant.

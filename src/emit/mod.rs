@@ -1,6 +1,7 @@
 //! An effect to a record: key, value, headers; and the same effects as lines of files.
 //!
-//! Must not know: why something was announced, the broker, the clock. The same announcement gives the same bytes on any replay.
+//! Must not know: why something was announced, the broker, the clock. The same announcement gives the same bytes on
+//! any replay.
 
 mod announcement;
 mod dead_letter;
@@ -78,9 +79,9 @@ impl Emitter {
         &self.output.topics[OutputType::of(kind).topic()]
     }
 
-    /// Lends the record of an announcement to `to`: keyed by user, CloudEvents binary. `ce_time` tells when it became true; the
-    /// record's own timestamp is the time of sending, for a topic's retention goes by that, and would drop what a backlog
-    /// gives at once. `room` is where the value is written; its memory can be used again.
+    /// Lends the record of an announcement to `to`: keyed by user, CloudEvents binary. `ce_time` tells when it became
+    /// true; the record's own timestamp is the time of sending, for a topic's retention goes by that, and would drop
+    /// what a backlog gives at once. `room` is where the value is written; its memory can be used again.
     pub fn lend<T>(&self, announcement: &Announcement, room: &mut Vec<u8>, to: impl FnOnce(Lent<'_>) -> T) -> T {
         let name = self.name(announcement);
         room.clear();
@@ -140,9 +141,9 @@ struct Name {
 /// The id of an output, 32 hex digits: the same on any replay, another for any other output.
 type Id = ArrayString<32>;
 
-/// Within an incarnation of a user the sequence tells outputs apart. A user whose erasure was forgotten begins the first
-/// incarnation and its sequence again: then the time does. An erasure is forgotten once W has passed all that had been said,
-/// and no output is older than the W at which its user came.
+/// Within an incarnation of a user the sequence tells outputs apart. A user whose erasure was forgotten begins the
+/// first incarnation and its sequence again: then the time does. An erasure is forgotten once W has passed all that
+/// had been said, and no output is older than the W at which its user came.
 fn id_of(announcement: &Announcement, rules: u64) -> Id {
     // Numbers first: what follows them is the user alone, so that no two fields can be taken for one another.
     const NUMBERS: usize = 5 * 8;

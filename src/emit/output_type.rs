@@ -1,4 +1,5 @@
-//! The types of outputs, a row each: what they are called, by which number ids tell them apart, and the topic that carries them.
+//! The types of outputs, a row each: what they are called, by which number ids tell them apart, and the topic that
+//! carries them.
 //!
 //! May break every id and every reader if a name or a number is given to something else.
 
@@ -6,7 +7,10 @@ use crate::domain::OutputTopic;
 use crate::engine::AnnouncementKind;
 
 macro_rules! output_types {
-    ($($(#[doc = $doc:literal])+ $Type:ident { name: $name:literal, number: $number:literal, topic: $Topic:ident },)+) => {
+    ($(
+        $(#[doc = $doc:literal])+
+        $Type:ident { name: $name:literal, number: $number:literal, topic: $Topic:ident },
+    )+) => {
         /// What an output says, as its `ce_type` and the label of its count tell.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum OutputType {

@@ -2,7 +2,7 @@
 
 use prost::encoding::{WireType, encode_key, encode_varint};
 
-use super::members::{Code, Member, Members, Whole};
+use super::members::{Code, Member, MemberWriter, WholeNumber};
 use super::{Emitter, Name, OutputType};
 use crate::domain::{TimeText, Timestamp};
 use crate::engine::Announcement;
@@ -49,14 +49,14 @@ pub(super) mod codes {
 impl Emitter {
     /// Appends the announcement's protobuf.
     pub(super) fn write_protobuf(&self, announcement: &Announcement, name: &Name, out: &mut Vec<u8>) {
-        self.describe(announcement, name, &mut Protobuf(out));
+        self.describe(announcement, name, &mut ProtobufWriter(out));
     }
 }
 
 /// Appends the fields of a message.
-struct Protobuf<'a>(&'a mut Vec<u8>);
+struct ProtobufWriter<'a>(&'a mut Vec<u8>);
 
-impl Protobuf<'_> {
+impl ProtobufWriter<'_> {
     fn varint(&mut self, tag: u32, bits: u64) {
         encode_key(tag, WireType::Varint, self.0);
         encode_varint(bits, self.0);
@@ -86,7 +86,7 @@ impl Protobuf<'_> {
     }
 }
 
-impl Members for Protobuf<'_> {
+impl MemberWriter for ProtobufWriter<'_> {
     const BY_TAG: bool = true;
 
     fn plain(&mut self, member: Member, value: &str) {
@@ -109,11 +109,11 @@ impl Members for Protobuf<'_> {
         self.number(member, value.number);
     }
 
-    fn number(&mut self, member: Member, value: impl Whole) {
+    fn number(&mut self, member: Member, value: impl WholeNumber) {
         self.implicit(member.tag, value.bits());
     }
 
-    fn optional_number(&mut self, member: Member, value: Option<impl Whole>) {
+    fn optional_number(&mut self, member: Member, value: Option<impl WholeNumber>) {
         if let Some(value) = value {
             self.varint(member.tag, value.bits());
         }

@@ -1,11 +1,11 @@
 //! A dead letter's way back: which letters can be sent again, where to, and as what.
 //!
 //! That a letter was sent again is noted where it lies: the transaction that sends it also writes a note to the dead
-//! letters, of the same partition, with the offsets of all that it has sent. So any choice of letters can be sent once, in
-//! whatever order choices are made; a position could only tell that all before it was.
+//! letters, of the same partition, with the offsets of all that it has sent. So any choice of letters can be sent
+//! once, in whatever order choices are made; a position could only tell that all before it was.
 //!
-//! A letter has the headers that its producer gave it, so no header alone makes a note: what tells it is that it lies among
-//! the dead letters without what every letter is given there, and without a key.
+//! A letter has the headers that its producer gave it, so no header alone makes a note: what tells it is that it lies
+//! among the dead letters without what every letter is given there, and without a key.
 
 use std::sync::Arc;
 

@@ -6,10 +6,11 @@ use crate::domain::{Event, Origin, PartitionId};
 use crate::ingest::{Shape, header};
 use crate::record::{Coordinates, Message, Outgoing, is_named, owned, text_header};
 
-/// The record to be written to `rekey`, from the parts of [`crate::ingest::Decoded::Rekey`]. Value and headers are kept;
-/// headers of the same names, which mean nothing outside of `rekey`, are replaced.
+/// The record to be written to `rekey`, from the parts of [`crate::ingest::Decoded::Rekey`]. Value and headers are
+/// kept; headers of the same names, which mean nothing outside of `rekey`, are replaced.
 ///
-/// Its timestamp is that of sending: with its own, an old record could be past the retention of `rekey` before it is read.
+/// Its timestamp is that of sending: with its own, an old record could be past the retention of `rekey` before it is
+/// read.
 pub fn rekey(
     message: &impl Message,
     event: &Event,

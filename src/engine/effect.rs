@@ -1,10 +1,11 @@
-//! What follows from an event or from time, as data: `handle_*` appends effects, the shell performs them in one match that has
-//! an arm for each. A new kind of effect is a variant here and an arm there.
+//! What follows from an event or from time, as data: `handle_*` appends effects, the shell performs them in one match
+//! that has an arm for each. A new kind of effect is a variant here and an arm there.
 //!
-//! An effect is what happens beyond the state, any number of times a call, in order, each time. So two things that also leave
-//! the engine are none. A [`Disposition`](super::Disposition) is what became of the event: exactly one each, by which records
-//! are counted, and a rejected record is buried by whoever has its bytes. A [`Change`](super::Change) is what became of the
-//! state: one a key for a whole batch, however often the key changed, and encoded only when a transaction writes it.
+//! An effect is what happens beyond the state, any number of times a call, in order, each time. So two things that
+//! also leave the engine are none. A [`Disposition`](super::Disposition) is what became of the event: exactly one
+//! each, by which records are counted, and a rejected record is buried by whoever has its bytes. A
+//! [`Change`](super::Change) is what became of the state: one a key for a whole batch, however often the key changed,
+//! and encoded only when a transaction writes it.
 //!
 //! Must not know: topics, and how an effect is performed.
 
@@ -14,8 +15,8 @@ use super::evidence::{Forecast, SilenceEvidence, TierEvidence};
 use crate::domain::{Stage, Tier, Timestamp, UserId};
 use crate::record::Coordinates;
 
-/// What the shell must do because of an event or of time. To be performed in order, in the transaction that writes the state
-/// from which it follows.
+/// What the shell must do because of an event or of time. To be performed in order, in the transaction that writes
+/// the state from which it follows.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
     /// Write an output that says so.

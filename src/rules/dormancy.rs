@@ -61,11 +61,12 @@ fn risk_due(last: Timestamp, silence: &Silence, rules: &Ruleset) -> Timestamp {
 }
 
 impl Model {
-    /// t*, in days: how long a silence must have lasted for the model to be `confidence` sure that it will last `dormant_days`.
-    /// Below 0 where it is sure from the start.
+    /// t*, in days: how long a silence must have lasted for the model to be `confidence` sure that it will last
+    /// `dormant_days`. Below 0 where it is sure from the start.
     ///
-    /// Of P(silent to D | silent for t) = 1 − (1 − u/K) / (1 + c·u), with u = ((α+t_x+t)/(α+t_x))^n, K = ((α+t_x+D)/(α+t_x))^n,
-    /// c = a/(b+x), n = r+x, solved for t. MBG/NBD: Batislam, Denizel, Filiztekin 2007; Fader, Hardie, Lee 2005.
+    /// Of P(silent to D | silent for t) = 1 − (1 − u/K) / (1 + c·u), with u = ((α+t_x+t)/(α+t_x))^n, K =
+    /// ((α+t_x+D)/(α+t_x))^n, c = a/(b+x), n = r+x, solved for t. MBG/NBD: Batislam, Denizel, Filiztekin 2007; Fader,
+    /// Hardie, Lee 2005.
     pub fn sure_after(&self, silence: &Silence, confidence: f64, dormant_days: f64) -> f64 {
         let x = f64::from(silence.repeat_days);
         let n = self.r + x;

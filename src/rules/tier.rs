@@ -77,7 +77,8 @@ impl<'a> Activity<'a> {
         if highest == 0 {
             return None;
         }
-        // Nothing else happening, what is earned never rises again: the rung stands until the hold after it was last earned.
+        // Nothing else happening, what is earned never rises again: the rung stands until the hold after it was last
+        // earned.
         let mut last_earned = self.day.minus(last_age);
         if last_age == 0 {
             let days = (1..).take_while(|&days| self.raw(-days, highest) >= highest).last().unwrap_or(0);
@@ -101,8 +102,8 @@ impl<'a> Activity<'a> {
         }
     }
 
-    /// The highest rung whose conditions hold for the windows that end on the day of that age, 0 if it is below `lowest`.
-    /// An age below 0 is a day to come.
+    /// The highest rung whose conditions hold for the windows that end on the day of that age, 0 if it is below
+    /// `lowest`. An age below 0 is a day to come.
     fn raw(&self, age: i32, lowest: Level) -> Level {
         let in_first = self.days_in_window(age);
         let rungs = &self.rules.rungs()[usize::from(lowest) - 1..];

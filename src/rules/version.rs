@@ -1,11 +1,13 @@
-//! What the rules are, as bytes that stand for them, whatever a program's structures look like: sections of tagged fields.
+//! What the rules are, as bytes that stand for them, whatever a program's structures look like: sections of tagged
+//! fields.
 //!
 //! ```text
 //! section:  tag 1 | length 4 LE | fields      field:  tag 1 | length 4 LE | value (numbers 8 LE, a rung: its fields)
 //! ```
 //!
-//! A field that has the value by which nothing changes is absent, and a section without fields too. So rules that a newer
-//! program has more fields of keep their version; a default that changes does not. A tag is never given to something else.
+//! A field that has the value by which nothing changes is absent, and a section without fields too. So rules that a
+//! newer program has more fields of keep their version; a default that changes does not. A tag is never given to
+//! something else.
 //!
 //! May break if a value by which a field is absent changes: the versions of old rules would.
 
@@ -13,8 +15,8 @@ use sha2::{Digest, Sha256};
 
 use super::{Model, Rules, Rung};
 
-/// By which rules are turned into the digest of a partition record. Digests of different schemes can't be compared. The first
-/// hashed a debug print, in which any new field showed; its records name none.
+/// By which rules are turned into the digest of a partition record. Digests of different schemes can't be compared.
+/// The first hashed a debug print, in which any new field showed; its records name none.
 pub(super) const DIGEST_SCHEME: u32 = 2;
 
 const LADDER: u8 = 1;

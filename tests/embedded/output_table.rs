@@ -1,4 +1,5 @@
-//! A walk with each row of the table of output topics through all that must follow from it; and that nothing else lists them.
+//! A walk with each row of the table of output topics through all that must follow from it; and that nothing else
+//! lists them.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

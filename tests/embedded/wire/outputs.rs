@@ -332,7 +332,8 @@ fn protobuf_of(signal: &Announcement) -> schema::Signal {
     schema::Signal::decode(record.value.unwrap().as_slice()).unwrap()
 }
 
-/// All that the protobuf says, as the JSON says it. Each message is taken apart by name: a field that is added must be added here.
+/// All that the protobuf says, as the JSON says it. Each message is taken apart by name: a field that is added must
+/// be added here.
 fn json_of_protobuf(signal: schema::Signal) -> Value {
     use schema::signal::Kind;
     let time = |ms: Option<i64>| ms.map(|ms| Timestamp::of_millis(ms).to_string());
