@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tideline::broker::Broker;
 use tideline::domain::PartitionId;
-use tideline::runtime::board::status::Cures;
+use tideline::runtime::board::status::Interventions;
 use tideline::runtime::{Call, Cause, Clock, Lane, LaneContext, LaneError, Stall, Watchdog};
 use tideline::settings::Period;
 
@@ -57,8 +57,8 @@ impl Watched {
         self.world.context.board.read(|status| status.stalls.clone())
     }
 
-    fn cures(&self) -> Cures {
-        self.world.context.board.read(|status| status.cures)
+    fn interventions(&self) -> Interventions {
+        self.world.context.board.read(|status| status.interventions)
     }
 }
 
@@ -66,7 +66,7 @@ impl Watched {
 fn what_has_nothing_to_do_is_not_named() {
     let mut watched = Watched::new(|_| {});
     assert!(watched.pass(10 * AFTER_MS).is_empty());
-    assert_eq!(watched.cures(), Cures::default());
+    assert_eq!(watched.interventions(), Interventions::default());
 }
 
 /// When the partition last came forward.
@@ -109,12 +109,12 @@ fn an_open_transaction_of_a_dead_owner_is_named_and_ended() {
     let mut watched = Watched::new(|_| {});
     watched.world.leave_open("dead", "changelog");
     assert!(watched.pass(AFTER_MS - 2_000).is_empty());
-    assert_eq!(watched.cures(), Cures::default(), "it may be a transaction like any other");
+    assert_eq!(watched.interventions(), Interventions::default(), "it may be a transaction like any other");
     let named = watched.pass(2 * AFTER_MS);
     let Stall { partition, detail, .. } = &named[&Cause::OpenTransaction];
     assert_eq!(*partition, Some(P0));
     assert!(detail.contains("in its changelog, from "), "{detail}");
-    assert_eq!(watched.cures(), Cures { fenced: 1, renewed: 0 });
+    assert_eq!(watched.interventions(), Interventions { fenced: 1, renewed: 0 });
     assert!(watched.world.broker.open_writers(P0).unwrap().is_empty());
     assert_eq!(watched.stalls(), [], "it is over");
 }
@@ -125,7 +125,7 @@ fn an_open_transaction_of_our_own_is_ended_by_its_lane() {
     watched.world.leave_open("lane-0", "changelog");
     let named = watched.pass(3 * AFTER_MS);
     assert!(named.contains_key(&Cause::OpenTransaction), "{named:?}");
-    assert_eq!(watched.cures(), Cures { fenced: 0, renewed: 1 });
+    assert_eq!(watched.interventions(), Interventions { fenced: 0, renewed: 1 });
     assert!(watched.world.broker.open_writers(P0).unwrap().is_empty());
     watched.world.feed(APP, &payment(&users_on(P0, 1, 1)[0], "more", DAY_MS));
     watched.pass(1_000);
@@ -155,7 +155,7 @@ fn an_open_transaction_of_an_inputs_producer_is_named_and_left_alone() {
     watched.world.leave_open("somebody", "app");
     let named = watched.pass(4 * AFTER_MS);
     assert!(named[&Cause::OpenTransaction].detail.starts_with("in app, from "), "{named:?}");
-    assert_eq!(watched.cures(), Cures::default());
+    assert_eq!(watched.interventions(), Interventions::default());
     assert!(watched.world.broker.last_stable_offset("app", P0).unwrap() < 2, "it is still open");
 }
 
@@ -170,7 +170,7 @@ fn pending_offsets_are_named_and_the_last_to_commit_is_fenced_but_rarely() {
     watched.spy.pretend(standing);
     let named = watched.pass(4 * AFTER_MS);
     assert_eq!(named[&Cause::PendingOffsets].detail, "the last to commit was ghost");
-    assert_eq!(watched.cures(), Cures { fenced: 1, renewed: 0 }, "once is enough for a while");
+    assert_eq!(watched.interventions(), Interventions { fenced: 1, renewed: 0 }, "once is enough for a while");
 }
 
 #[test]

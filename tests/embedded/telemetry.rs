@@ -8,7 +8,7 @@ use tideline::engine::OutputReason;
 use tideline::ingest;
 use tideline::pipeline::tally::Tally;
 use tideline::runtime::board::status::{
-    Cures, InputStatus, LaneStatus, Left, PartitionStatus, Phase, RestoreStage, Transactions,
+    InputStatus, Interventions, LaneStatus, PartitionStatus, Phase, RestoreStage, Transactions, UnservedInput,
 };
 use tideline::runtime::{Cause, ClockAgreement, IdleWait, Stall, Status};
 use tideline::state::Population;
@@ -65,8 +65,11 @@ fn status() -> Status {
     };
     let with_phase = |phase| PartitionStatus { phase, ..PartitionStatus::default() };
     let left = PartitionStatus { phase: Phase::Away, ..served.clone() };
-    let changed =
-        InputStatus { next_offset: 20, left: Some(Left { between_from: 18, unread: 7 }), ..InputStatus::default() };
+    let changed = InputStatus {
+        next_offset: 20,
+        unserved: Some(UnservedInput { doubtful_from: 18, unread: 7 }),
+        ..InputStatus::default()
+    };
     let unserved = PartitionStatus {
         inputs: vec![changed],
         ..with_phase(Phase::Unserved("rules of a later generation".to_owned()))
@@ -226,7 +229,7 @@ fn what_stands_still_is_told_with_its_cause_and_what_to_do() {
         Stall { lane: 0, partition, cause, detail, lasted_ms: 31_500 },
         Stall { lane: 1, partition: None, cause: Cause::HungCall, detail: "commit".to_owned(), lasted_ms: 40_000 },
     ];
-    status.cures = Cures { fenced: 2, renewed: 1 };
+    status.interventions = Interventions { fenced: 2, renewed: 1 };
     let reasons = reasons_not_ready(&status);
     let begins = [
         "partition 0: stands still for 31 s: open_transaction: in app.events, from 5 to 9; ",

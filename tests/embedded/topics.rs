@@ -7,7 +7,7 @@ use tideline::broker::memory::{Memory, MemorySettings};
 use tideline::broker::{Broker, Producer, Transaction};
 use tideline::domain::PartitionId;
 use tideline::record::Outgoing;
-use tideline::runtime::board::status::{Left, PartitionStatus, Phase};
+use tideline::runtime::board::status::{PartitionStatus, Phase, UnservedInput};
 use tideline::runtime::operator::{Impossible, ResetError, Resetter, Survey, Target};
 use tideline::runtime::{Clock, Lane, LaneError, TopicWatch, examine};
 use tideline::telemetry::{LabelValues, reasons_not_ready, render};
@@ -55,8 +55,8 @@ impl Watched {
         }
     }
 
-    fn left(&self, input: tideline::domain::Input) -> Left {
-        self.status().inputs[input.index()].left.expect("told")
+    fn unserved(&self, input: tideline::domain::Input) -> UnservedInput {
+        self.status().inputs[input.index()].unserved.expect("told")
     }
 
     fn pay(&self, names: &[&str], day: i64) {
@@ -186,8 +186,8 @@ fn a_topic_that_is_made_anew_under_a_living_member_is_left_with_what_was_read_in
     }
     assert_eq!(watched.world.committed(P0)[0].offset, 5, "it was read on as if nothing had been");
     let watched = watched.check_left(&["app was deleted and made anew", "begins at offset 0 and ends at 5"]);
-    assert_eq!(watched.left(APP).between_from, 3, "3 and 4 may be of either");
-    assert_eq!(watched.left(APP).unread, 3 + 1, "0 to 2, and what came after");
+    assert_eq!(watched.unserved(APP).doubtful_from, 3, "3 and 4 may be of either");
+    assert_eq!(watched.unserved(APP).unread, 3 + 1, "0 to 2, and what came after");
     drop(watched.lane);
     check_refused(&watched.world, &["app was deleted and made anew"]);
 }
@@ -200,8 +200,8 @@ fn a_topic_that_is_made_anew_and_still_shorter_is_left_for_its_true_cause() {
     watched.pass(10_000);
     assert!(watched.cause().contains("ends at 2, before 3"), "{}", watched.cause());
     let watched = watched.check_left(&["app was deleted and made anew"]);
-    assert_eq!((watched.left(APP).between_from, watched.status().inputs[0].next_offset), (3, 3));
-    assert!(watched.left(APP).unread >= 3, "{:?}", watched.left(APP));
+    assert_eq!((watched.unserved(APP).doubtful_from, watched.status().inputs[0].next_offset), (3, 3));
+    assert!(watched.unserved(APP).unread >= 3, "{:?}", watched.unserved(APP));
 }
 
 #[test]
@@ -210,7 +210,7 @@ fn records_that_are_deleted_before_a_living_member_reads_them_are_not_passed_ove
     watched.pay(&["a", "b", "c"], 8);
     watched.world.broker.delete_records("app", P0, 5).unwrap();
     let watched = watched.check_left(&["app begins at offset 5, behind 3", "DeleteRecords"]);
-    assert_eq!(watched.left(APP).unread, 4, "two that are gone, one that is there, and one that came after");
+    assert_eq!(watched.unserved(APP).unread, 4, "two that are gone, one that is there, and one that came after");
     drop(watched.lane);
     check_refused(&watched.world, &["app begins at offset 5, behind 3"]);
     let done = reset(&watched.world, &ACCEPT).unwrap();

@@ -48,17 +48,18 @@ pub struct Status {
     pub calls_made: u64,
     /// What stalls, as the watchdog last found it.
     pub stalls: Vec<Stall>,
-    pub cures: Cures,
+    /// What the watchdog has done about hanging transactions.
+    pub interventions: Interventions,
     /// Inputs of which it was said that their records lie on the wrong partitions.
     pub misrouted: BTreeSet<usize>,
     /// How the machine's clock compares with the broker's.
     pub clock: ClockAgreement,
 }
 
-/// What the watchdog has done about what was left open.
+/// What the watchdog has done about hanging transactions: `tideline_stall_cures_total`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Cures {
-    /// Writers that were fenced.
+pub struct Interventions {
+    /// Producers of others that were fenced.
     pub fenced: u64,
     /// Lanes of this process that were asked to initialise their own id again.
     pub renewed: u64,
@@ -200,16 +201,16 @@ pub struct InputStatus {
     pub is_paused: bool,
     /// Records that wait in the merge.
     pub waiting: usize,
-    /// Of an unserved partition whose topics have changed.
-    pub left: Option<Left>,
+    /// Of a partition that is unserved because its topics have changed.
+    pub unserved: Option<UnservedInput>,
 }
 
-/// What became of an input of a partition that was left because its topics have changed.
+/// An input of a partition that is unserved because its topics have changed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Left {
-    /// Committed between the last look that found all as it was and the one that didn't: from there to before
-    /// `next_offset`. It may be of either topic.
-    pub between_from: i64,
+pub struct UnservedInput {
+    /// The first offset committed after the last check that found the topics unchanged. What was committed from there to
+    /// before `next_offset` may be of the old topic or of the new one.
+    pub doubtful_from: i64,
     /// Records that are there, or will be, and that this process doesn't read.
     pub unread: u64,
 }

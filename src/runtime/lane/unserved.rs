@@ -6,7 +6,7 @@
 use crate::broker::{Broker, BrokerError};
 use crate::domain::{Input, PartitionId};
 use crate::record::Offset;
-use crate::runtime::board::status::{InputStatus, Left, Phase, Status};
+use crate::runtime::board::status::{InputStatus, Phase, Status, UnservedInput};
 use crate::runtime::board::topic_faults::TopicFault;
 use crate::runtime::error::LaneError;
 use crate::runtime::lane::Lane;
@@ -151,13 +151,13 @@ impl<B: Broker> Lane<B> {
                      of either"
                 );
             }
-            Left { between_from: from, unread: 0 }
+            UnservedInput { doubtful_from: from, unread: 0 }
         });
         let left: Vec<_> = left.collect();
         self.context.board.partition(partition, |status| {
             status.inputs.resize_with(committed.len(), InputStatus::default);
             for ((input, left), &next) in status.inputs.iter_mut().zip(left).zip(committed) {
-                (input.left, input.next_offset, input.read_to) = (Some(left), next, next);
+                (input.unserved, input.next_offset, input.read_to) = (Some(left), next, next);
                 (input.waiting, input.is_paused) = (0, false);
             }
         });

@@ -90,11 +90,11 @@ impl<B: Broker> Inquiry<B> {
                     "a lane of this process must reinitialise its transactional id"
                 );
                 self.context.reinit_requests.request(writer);
-                self.context.board.write(|status| status.cures.renewed += 1);
+                self.context.board.write(|status| status.interventions.renewed += 1);
             } else {
                 tracing::warn!(partition, writer = &*writer, "fence what was left open");
                 self.broker.fence(&writer)?;
-                self.context.board.write(|status| status.cures.fenced += 1);
+                self.context.board.write(|status| status.interventions.fenced += 1);
             }
         }
         Ok(())

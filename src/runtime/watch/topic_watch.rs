@@ -15,7 +15,7 @@ use std::time::Duration;
 use crate::broker::{Broker, LogRange, TopicDescription};
 use crate::domain::{Input, PartitionId};
 use crate::record::Offset;
-use crate::runtime::board::status::{Left, PartitionStatus, Phase};
+use crate::runtime::board::status::{PartitionStatus, Phase, UnservedInput};
 use crate::runtime::board::topic_faults::TopicFault;
 use crate::runtime::context::LaneContext;
 use crate::runtime::error::LaneError;
@@ -181,14 +181,14 @@ impl<B: Broker> TopicWatch<B> {
             .map(Input)
             .zip(status.inputs.iter().zip(bounds))
             .map(|(input, (reading, &bounds))| {
-                let from = reading.left.map_or(reading.next_offset, |left| left.between_from);
+                let from = reading.unserved.map_or(reading.next_offset, |unserved| unserved.doubtful_from);
                 let is_other = matches!(status.identities.sameness(input, topics), identity::Sameness::Other(..));
-                Left { between_from: from, unread: unread(from, reading.next_offset, bounds, is_other) }
+                UnservedInput { doubtful_from: from, unread: unread(from, reading.next_offset, bounds, is_other) }
             })
             .collect();
-        let was_told = status.inputs.iter().any(|input| input.left.is_some_and(|left| left.unread > 0));
+        let was_told = status.inputs.iter().any(|input| input.unserved.is_some_and(|unserved| unserved.unread > 0));
         if !was_told && unread.iter().any(|left| left.unread > 0) {
-            for (topic, Left { unread, .. }) in
+            for (topic, UnservedInput { unread, .. }) in
                 self.job.topics.inputs.iter().zip(&unread).filter(|(_, it)| it.unread > 0)
             {
                 tracing::error!(
@@ -200,7 +200,7 @@ impl<B: Broker> TopicWatch<B> {
             }
         }
         self.context.board.partition(partition, |status| {
-            status.inputs.iter_mut().zip(unread).for_each(|(input, left)| input.left = Some(left));
+            status.inputs.iter_mut().zip(unread).for_each(|(input, unserved)| input.unserved = Some(unserved));
         });
     }
 }

@@ -176,7 +176,8 @@ pub(super) const METRICS: &[Metric] = &[
                id was taken; renewed: one of our own was initialised again).",
         worry: Some("when it goes on"),
         values: |scrape, series| {
-            for (cure, count) in [("fenced", scrape.status.cures.fenced), ("renewed", scrape.status.cures.renewed)] {
+            let done = scrape.status.interventions;
+            for (cure, count) in [("fenced", done.fenced), ("renewed", done.renewed)] {
                 series.put([cure], count as f64);
             }
         },

@@ -115,8 +115,8 @@ pub(super) const METRICS: &[Metric] = &[
             }
             // What nobody reads is behind, whatever offset it has.
             for (topic, partition, input) in scrape.unserved_inputs() {
-                if let Some(left) = input.left {
-                    series.put([topic, &partition.to_string()], left.unread as f64);
+                if let Some(unserved) = input.unserved {
+                    series.put([topic, &partition.to_string()], unserved.unread as f64);
                 }
             }
         },
@@ -131,8 +131,8 @@ pub(super) const METRICS: &[Metric] = &[
         worry: Some("at once: /readyz names the cause and the way on"),
         values: |scrape, series| {
             for (topic, partition, input) in scrape.unserved_inputs() {
-                if let Some(left) = input.left {
-                    series.put([topic, &partition.to_string()], left.unread as f64);
+                if let Some(unserved) = input.unserved {
+                    series.put([topic, &partition.to_string()], unserved.unread as f64);
                 }
             }
         },
@@ -147,8 +147,8 @@ pub(super) const METRICS: &[Metric] = &[
         worry: Some("when they differ: what lies between was read from one of the two"),
         values: |scrape, series| {
             for (topic, partition, input) in scrape.unserved_inputs() {
-                let Some(left) = input.left else { continue };
-                for (bound, offset) in [("first", left.between_from), ("next", input.next_offset)] {
+                let Some(unserved) = input.unserved else { continue };
+                for (bound, offset) in [("first", unserved.doubtful_from), ("next", input.next_offset)] {
                     series.put([topic, &partition.to_string(), bound], offset as f64);
                 }
             }
