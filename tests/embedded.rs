@@ -22,8 +22,10 @@ mod embedded {
     mod lane_fronts;
     mod lane_rules;
     mod lane_clock;
+    mod lane_ends;
     mod lane_failing;
     mod lane_spy;
+    mod lane_takeover;
     mod lane_outputs;
     mod output_table;
     mod lane_watch;

@@ -123,10 +123,27 @@ mod tests {
     }
 
     #[test]
-    fn the_machines_clock_is_past_the_day_this_was_written() {
-        let clock = Clock::system();
-        assert!(clock.wall() > Timestamp::of_millis(1_760_000_000_000));
-        let before = clock.monotonic_ms();
-        assert!(clock.monotonic_ms() >= before);
+    fn a_calendar_that_is_set_moves_no_time_that_goes_by() {
+        let (clock, time) = Clock::simulated(Timestamp::of_millis(1_000));
+        time.set_wall_ahead_ms(-300);
+        time.advance_ms(5);
+        assert_eq!((clock.wall(), clock.monotonic_ms()), (Timestamp::of_millis(705), 1_005));
+    }
+
+    #[test]
+    fn an_accelerated_calendar_runs_ahead_of_waits_which_stay_what_they_are() {
+        let start = Timestamp::of_millis(1_000);
+        let clock = Clock::accelerated(start, 60);
+        assert_eq!((clock.calendar_ms(5), clock.wait(Duration::from_secs(1))), (300, Duration::from_secs(1)));
+        assert!(clock.wall() >= start);
+        assert_eq!(Clock::simulated(start).0.wait(Duration::from_secs(1)), Duration::ZERO);
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "compares the one clock with the machine's")]
+    fn the_systems_calendar_is_the_machines() {
+        let machine = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64;
+        let (before, said, after) = (machine(), Clock::system().wall().millis(), machine());
+        assert!((before..=after).contains(&said), "{said} is not between {before} and {after}");
     }
 }

@@ -12,8 +12,10 @@ use tideline::domain::{Input, Origin, OutputNames, OutputTopic, PartitionId, Sou
 use tideline::emit::{Output, OutputFormat};
 use tideline::engine::{self, Engine};
 use tideline::ingest::{Format, InputSpec};
+use tideline::pipeline::tally::Tally;
 use tideline::record::{Message, Offset, Outgoing};
 use tideline::rules::Rules;
+use tideline::runtime::board::status::{LaneStatus, Phase, Status};
 use tideline::runtime::{
     Board, Clock, EndBarrier, Job, Lane, LaneContext, LaneError, LaneSettings, ReinitRequests, SimulatedTime,
     StepOutcome, Stop, TopicFaults,
@@ -193,6 +195,50 @@ impl World {
             }
         }
         panic!("the lanes never end; {:?}", self.context.board);
+    }
+
+    /// What the lane of that number shows of itself; nothing where it never ran.
+    pub fn lane_status(&self, lane: usize) -> LaneStatus {
+        self.context.board.read(|status| status.lanes.get(&lane).cloned().unwrap_or_default())
+    }
+
+    /// What a partition is at; the first phase where nobody has it.
+    pub fn phase(&self, partition: PartitionId) -> Phase {
+        let phase = |status: &Status| status.partitions.get(&partition).map(|it| it.phase.clone());
+        self.context.board.read(phase).unwrap_or_default()
+    }
+
+    /// What became of the records of all inputs and partitions.
+    pub fn tally(&self) -> Tally {
+        let mut sum = Tally::default();
+        self.context.board.read(|status| {
+            status.partitions.values().flat_map(|partition| &partition.inputs).for_each(|input| sum += input.tally);
+        });
+        sum
+    }
+
+    /// Every offset that the group has committed for a partition carries this lane's note, and agrees with the record.
+    pub fn assert_record_and_offsets_agree(&self, partition: PartitionId) {
+        let record = self.record(partition).expect("a partition record");
+        let committed = self.committed(partition);
+        assert_eq!(committed.len(), 3, "every input's offset is committed: {committed:?}");
+        for Committed { input, offset, note } in committed {
+            assert_eq!(record.inputs[input.index()].next_offset, offset);
+            let note = note.expect("a note");
+            assert_eq!((&*note.transactional_id, note.number), (&*record.transactional_id, record.transaction_number));
+        }
+    }
+
+    /// Three payments of each of three users on each partition, two inputs, in order.
+    pub fn feed_some(&self) {
+        for partition in (0..self.options.partitions).map(PartitionId) {
+            for (n, user) in users_on(partition, self.options.partitions, 3).iter().enumerate() {
+                for day in 0..3 {
+                    let input = if day == 1 { MERCHANT } else { APP };
+                    self.feed(input, &payment(user, &format!("{user}-{day}"), day * DAY_MS + n as i64));
+                }
+            }
+        }
     }
 
     /// Records of inputs that the group has not committed.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tideline::broker::Broker;
 use tideline::broker::memory::Fault;
 use tideline::domain::PartitionId;
-use tideline::runtime::board::status::{LaneStatus, Phase, RestoreStage};
+use tideline::runtime::board::status::{Phase, RestoreStage};
 use tideline::runtime::{Clock, Lane, LaneContext};
 use tideline::settings::Period;
 
@@ -51,27 +51,12 @@ impl Real {
     }
 }
 
-fn of_lane(world: &World) -> LaneStatus {
-    world.context.board.read(|status| status.lanes.get(&0).cloned().unwrap_or_default())
-}
-
-fn phase(world: &World, partition: PartitionId) -> Phase {
-    world.context.board.read(|status| status.partitions.get(&partition).map(|it| it.phase.clone()).unwrap_or_default())
-}
-
 fn is_restoring(world: &World, partition: PartitionId, at: RestoreStage) -> bool {
-    matches!(phase(world, partition), Phase::Restoring { stage, .. } if stage == at)
+    matches!(world.phase(partition), Phase::Restoring { stage, .. } if stage == at)
 }
 
 fn user_on(partition: PartitionId) -> String {
     users_on(partition, 2, 1)[0].clone()
-}
-
-fn consumed(world: &World) -> u64 {
-    let of = |partition: &tideline::runtime::board::status::PartitionStatus| -> u64 {
-        partition.inputs.iter().map(|input| input.tally.consumed).sum()
-    };
-    world.context.board.read(|status| status.partitions.values().map(of).sum())
 }
 
 /// Per user no number twice and none left out.
@@ -100,13 +85,15 @@ fn a_restore_that_hangs_keeps_no_served_partition_from_flowing() {
         for (n, partition) in [P0, P1].into_iter().enumerate() {
             real.world.feed(APP, &payment(&user_on(partition), "a", n as i64));
         }
-        real.step_until("hung, and the other consumed", |world, spy| spy.waiting(at) == 1 && consumed(world) == 1);
+        real.step_until("hung, and the other consumed", |world, spy| {
+            spy.waiting(at) == 1 && world.tally().consumed == 1
+        });
         let waiting = [RestoreStage::Fencing, RestoreStage::Offsets, RestoreStage::Reading];
-        assert!(waiting.iter().any(|&stage| is_restoring(&real.world, P1, stage)), "{:?}", phase(&real.world, P1));
+        assert!(waiting.iter().any(|&stage| is_restoring(&real.world, P1, stage)), "{:?}", real.world.phase(P1));
         real.world.feed(APP, &payment(&user_on(P0), "b", 2));
-        real.step_until("more consumed", |world, _| consumed(world) == 2);
+        real.step_until("more consumed", |world, _| world.tally().consumed == 2);
         real.spy.open(at);
-        real.step_until("all consumed", |world, _| consumed(world) == 3);
+        real.step_until("all consumed", |world, _| world.tally().consumed == 3);
         assert_exactly_once(&real.world);
     }
 }
@@ -123,7 +110,7 @@ fn so_many_partitions_are_restored_at_once_as_the_settings_say() {
     }
     assert_eq!(waiting(&real.spy), 3);
     gates.iter().for_each(|&at| real.spy.open(at));
-    real.step_until("all served", |world, _| of_lane(world).restores == 8);
+    real.step_until("all served", |world, _| world.lane_status(0).restores == 8);
 }
 
 #[test]
@@ -131,13 +118,13 @@ fn a_rebalance_is_answered_while_a_restore_hangs_and_spares_the_others() {
     let mut real = Real::new(|_| {});
     real.spy.shut(At::Committed(P1));
     real.step_until("one hung, one served", |world, spy| {
-        spy.waiting(At::Committed(P1)) == 1 && phase(world, P0) == Phase::Serving
+        spy.waiting(At::Committed(P1)) == 1 && world.phase(P0) == Phase::Serving
     });
     real.world.broker.rebalance();
-    real.step_until("returned", |world, _| of_lane(world).returns == 1 && phase(world, P0) == Phase::Serving);
+    real.step_until("returned", |world, _| world.lane_status(0).returns == 1 && world.phase(P0) == Phase::Serving);
     real.spy.open(At::Committed(P1));
-    real.step_until("served", |world, _| phase(world, P1) == Phase::Serving);
-    assert_eq!((of_lane(&real.world).restores, of_lane(&real.world).returns), (2, 1));
+    real.step_until("served", |world, _| world.phase(P1) == Phase::Serving);
+    assert_eq!((real.world.lane_status(0).restores, real.world.lane_status(0).returns), (2, 1));
 }
 
 /// The restore comes to its end after the partition was revoked, and another has it, and writes.
@@ -152,9 +139,9 @@ fn what_a_cancelled_restore_came_to_is_not_served() {
     let others = real.world.again(2, |options| options.settings.name = "a".to_owned());
     let mut second = others.lane(1);
     real.world.broker.rebalance();
-    real.step_until("revoked", |world, _| of_lane(world).parked == 1);
+    real.step_until("revoked", |world, _| world.lane_status(0).parked == 1);
     (0..10).for_each(|_| _ = real.lane.step().unwrap());
-    assert_eq!(of_lane(&real.world).parked, 1);
+    assert_eq!(real.world.lane_status(0).parked, 1);
     real.world.feed(APP, &payment(user, "a", 0));
     others.drain(&mut second);
     assert_eq!(others.outputs().len(), 1);
@@ -164,14 +151,14 @@ fn what_a_cancelled_restore_came_to_is_not_served() {
     real.world.feed(APP, &payment(user, "b", DAY_MS));
     real.step_until("consumed", |world, _| world.lag() == 0);
     assert_exactly_once(&real.world);
-    assert_eq!(of_lane(&real.world).returns, 0, "another has written in between");
-    assert_eq!(consumed(&real.world), 1, "what the second has consumed is not consumed again");
+    assert_eq!(real.world.lane_status(0).returns, 0, "another has written in between");
+    assert_eq!(real.world.tally().consumed, 1, "what the second has consumed is not consumed again");
 }
 
 #[test]
 fn the_group_is_answered_while_an_outcome_is_in_doubt_and_nothing_is_handled() {
     let mut real = Real::new(|_| {});
-    real.step_until("served", |world, _| [P0, P1].iter().all(|&p| phase(world, p) == Phase::Serving));
+    real.step_until("served", |world, _| [P0, P1].iter().all(|&p| world.phase(p) == Phase::Serving));
     real.spy.shut(At::Producer);
     real.world.broker.inject(Fault::OutcomeUnknown { applied: true });
     for partition in [P0, P1] {
@@ -182,7 +169,7 @@ fn the_group_is_answered_while_an_outcome_is_in_doubt_and_nothing_is_handled() {
     // The first partition goes to another; the lane lets go of both, and is given the second one.
     let others = real.world.again(2, |options| options.settings.name = "a".to_owned());
     let mut second = others.lane(1);
-    real.step_until("revoked", |world, _| !of_lane(world).is_assigned);
+    real.step_until("revoked", |world, _| !world.lane_status(0).is_assigned);
     second.step().unwrap();
     let polls = real.spy.polls.load(std::sync::atomic::Ordering::Relaxed);
     for _ in 0..50 {
@@ -213,8 +200,8 @@ fn a_partition_that_can_not_be_started_is_started_later_from_what_is_in_memory()
     real.spy.fail(At::Start(P0), 2);
     real.world.feed(APP, &payment(&users_on(P0, 1, 1)[0], "a", 0));
     real.step_until("consumed", |world, _| world.lag() == 0);
-    assert_eq!((of_lane(&real.world).restores, of_lane(&real.world).returns), (1, 2));
-    assert!(of_lane(&real.world).trouble.is_none());
+    assert_eq!((real.world.lane_status(0).restores, real.world.lane_status(0).returns), (1, 2));
+    assert!(real.world.lane_status(0).trouble.is_none());
 }
 
 /// Users enough that their state is read in many steps.
@@ -228,7 +215,7 @@ fn with_many_users(count: usize) -> World {
 }
 
 fn half_read(world: &World, lane: &mut Lane<tideline::broker::memory::Memory>) {
-    world.step_until(lane, "half read", |world| matches!(phase(world, P0), Phase::Restoring { remaining: 1..60, .. }));
+    world.step_until(lane, "half read", |world| matches!(world.phase(P0), Phase::Restoring { remaining: 1..60, .. }));
 }
 
 #[test]
@@ -238,8 +225,8 @@ fn a_changelog_that_is_half_read_is_read_on_after_a_rebalance() {
     let mut lane = world.lane(0);
     half_read(&world, &mut lane);
     world.broker.rebalance();
-    world.step_until(&mut lane, "served", |world| phase(world, P0) == Phase::Serving);
-    assert_eq!(of_lane(&world).restored_records, all, "nothing was read twice");
+    world.step_until(&mut lane, "served", |world| world.phase(P0) == Phase::Serving);
+    assert_eq!(world.lane_status(0).restored_records, all, "nothing was read twice");
     assert_eq!(world.users_in_memory(), 100);
 }
 
@@ -252,15 +239,15 @@ fn a_changelog_that_is_half_read_is_read_on_to_what_others_have_written_meanwhil
     let others = world.again(2, |options| options.settings.name = "a".to_owned());
     let mut second = others.lane(1);
     world.broker.rebalance();
-    world.step_until(&mut lane, "revoked", |world| of_lane(world).parked == 1);
+    world.step_until(&mut lane, "revoked", |world| world.lane_status(0).parked == 1);
     (0..10).for_each(|_| _ = lane.step().unwrap());
-    assert_eq!(of_lane(&world).parked, 1, "it was not told of the generation that gives the second everything");
+    assert_eq!(world.lane_status(0).parked, 1, "it was not told of the generation that gives the second everything");
     world.feed(APP, &payment(user, "more", DAY_MS));
     others.drain(&mut second);
     second.close();
-    world.step_until(&mut lane, "served", |world| phase(world, P0) == Phase::Serving);
+    world.step_until(&mut lane, "served", |world| world.phase(P0) == Phase::Serving);
     let all = world.read("changelog", tideline::broker::Isolation::ReadCommitted).len() as u64;
-    assert_eq!(of_lane(&world).restored_records, all);
+    assert_eq!(world.lane_status(0).restored_records, all);
     let users = world.registry.table(P0).unwrap();
     let user = users.user(&tideline::domain::UserId::new(user).unwrap()).unwrap().unwrap();
     assert_eq!(user.history.days().len(), 2, "what the other folded is not forgotten");

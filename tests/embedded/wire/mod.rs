@@ -4,6 +4,7 @@ mod dead_letters;
 mod identities;
 mod noise;
 mod reasons;
+mod reasons_of_values;
 mod routing;
 mod outputs;
 mod types;
