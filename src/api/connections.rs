@@ -5,27 +5,11 @@
 //! time-out in any case.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-/// How many may be connected, and for how long they may be silent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Open at a time.
-    pub max_connections: usize,
-    /// From the first byte of a request, or from the connection's begin, to the end of the request's headers.
-    pub header_timeout: Duration,
-    /// From a request to the next one, the time that its answer takes to be read included.
-    pub idle_timeout: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { max_connections: 64, header_timeout: Duration::from_secs(5), idle_timeout: Duration::from_secs(60) }
-    }
-}
+use super::settings::ServerSettings;
 
 /// What a connection is doing; at the cap those that come first here are closed first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,13 +33,13 @@ struct Connection {
 /// All that are open, by number: the oldest first.
 #[derive(Debug)]
 pub(super) struct Connections {
-    limits: Limits,
+    limits: ServerSettings,
     next: u64,
     open: BTreeMap<u64, Connection>,
 }
 
 impl Connections {
-    pub const fn new(limits: Limits) -> Self {
+    pub const fn new(limits: ServerSettings) -> Self {
         Self { limits, next: 0, open: BTreeMap::new() }
     }
 
@@ -103,15 +87,15 @@ impl Connections {
             self.open.iter().filter(|(_, it)| self.deadline(it) <= now).map(|(number, _)| *number).collect();
         late.into_iter().for_each(|number| drop(self.close(number)));
         // A connection may come, or begin to ask, in between: its deadline isn't missed by more than it is long.
-        let soon = now + self.limits.header_timeout.min(self.limits.idle_timeout);
+        let soon = now + self.limits.header_timeout.min(self.limits.idle_timeout).duration();
         self.open.values().map(|connection| self.deadline(connection)).chain([soon]).min().unwrap_or(soon)
     }
 
     fn deadline(&self, connection: &Connection) -> Instant {
         connection.since
             + match connection.phase {
-                ConnectionPhase::ReadingRequest => self.limits.header_timeout,
-                ConnectionPhase::Idle | ConnectionPhase::Answering => self.limits.idle_timeout,
+                ConnectionPhase::ReadingRequest => self.limits.header_timeout.duration(),
+                ConnectionPhase::Idle | ConnectionPhase::Answering => self.limits.idle_timeout.duration(),
             }
     }
 
@@ -124,6 +108,8 @@ impl Connections {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -135,7 +121,7 @@ mod tests {
     #[test]
     fn a_new_connection_takes_the_place_of_the_one_of_the_least_phase() {
         let now = Instant::now();
-        let mut connections = Connections::new(Limits { max_connections: 3, ..Limits::default() });
+        let mut connections = Connections::new(ServerSettings { max_connections: 3, ..ServerSettings::default() });
         for _ in 0..3 {
             connections.admit(now);
         }
@@ -156,7 +142,7 @@ mod tests {
     #[test]
     fn a_connection_that_sends_nothing_for_too_long_is_closed() {
         let start = Instant::now();
-        let mut connections = Connections::new(Limits::default());
+        let mut connections = Connections::new(ServerSettings::default());
         for _ in 0..3 {
             connections.admit(start);
         }

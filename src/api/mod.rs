@@ -12,9 +12,10 @@ mod query;
 mod registry;
 mod routes;
 mod server;
+mod settings;
 
-pub use connections::Limits;
 pub use query::{Query, QueryError, UserView, UserWalk};
 pub use registry::Registry;
 pub use routes::{ApiState, Json, ROUTES, Route};
 pub use server::{Server, ServerError};
+pub use settings::ServerSettings;

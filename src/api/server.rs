@@ -22,8 +22,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::connections::{ConnectionPhase, Connections, Limits};
+use super::connections::{ConnectionPhase, Connections};
 use super::routes::{ApiState, Route, router};
+use super::settings::ServerSettings;
 
 /// Why the server can't be started.
 #[derive(Debug, thiserror::Error)]
@@ -57,7 +58,8 @@ impl Server {
     ///
     /// [`ServerError::Listen`] where the address can't be had, [`ServerError::Thread`] where the thread or its runtime
     /// can't.
-    pub fn start(address: SocketAddr, limits: Limits, state: ApiState, routes: &[Route]) -> Result<Self, ServerError> {
+    pub fn start(settings: ServerSettings, state: ApiState, routes: &[Route]) -> Result<Self, ServerError> {
+        let address = settings.listen;
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ServerError::Thread)?;
         let listen = |source| ServerError::Listen { address, source };
@@ -67,7 +69,7 @@ impl Server {
         let (stop, stopped) = oneshot::channel();
         let serve = move || {
             runtime.block_on(async move {
-                let connections = OpenConnections(Arc::new(Mutex::new(Connections::new(limits))));
+                let connections = OpenConnections(Arc::new(Mutex::new(Connections::new(settings))));
                 // Connections that are kept alive don't keep the process from ending.
                 tokio::select! {
                     () = accept(&listener, &connections, &router) => {}

@@ -1,7 +1,7 @@
 //! The settings of the Kafka client: every wait, queue and retry of it is bounded by one of them.
 //!
-//! Must not know: the client itself; which of its properties follow from these is said in `kafka::settings`. So a configuration
-//! is read and checked by a build without the client, too.
+//! Must not know: the client itself; which of its properties follow from these is said in `kafka::settings`. So a
+//! configuration is read and checked by a build without the client, too.
 
 use std::collections::BTreeMap;
 
@@ -18,13 +18,13 @@ settings! {
         pub bootstrap: String = "127.0.0.1:9092".to_owned(),
         /// `classic`, or `consumer` (KIP-848: the broker assigns; sessions are its setting).
         pub group_protocol: GroupProtocol = GroupProtocol::Classic,
-        /// Who assigns partitions; only `range` keeps partition p of all inputs together. With another one a run ends as soon as
-        /// an assignment is split.
+        /// Who assigns partitions; only `range` keeps partition p of all inputs together. With another one a run ends
+        /// as soon as an assignment is split.
         pub assignor: String = "range".to_owned(),
         /// A member has a lasting name: a restart within the session moves nothing.
         pub static_membership: bool = false,
-        /// A member not heard of for that long is dead. Shorter: quicker failover, but it backfires when the group's coordinator
-        /// moves, which takes 9–13 s. Of the classic protocol only.
+        /// A member not heard of for that long is dead. Shorter: quicker failover, but it backfires when the group's
+        /// coordinator moves, which takes 9–13 s. Of the classic protocol only.
         pub session_timeout: Period = Period::of_secs(10),
         /// How soon members learn of a rebalance; at most a third of the session. Of the classic protocol only.
         pub heartbeat_interval: Period = Period::of_millis(500),
@@ -32,8 +32,8 @@ settings! {
         pub max_poll_interval: Period = Period::of_secs(300),
         /// The broker aborts a transaction that stays open for longer: the second line after fencing.
         pub transaction_timeout: Period = Period::of_secs(15),
-        /// One call to the client (a seek, a commit, a look-up) should take no longer. The client overruns it at times; that is
-        /// logged.
+        /// One call to the client (a seek, a commit, a look-up) should take no longer. The client overruns it at times;
+        /// that is logged.
         pub call_timeout: Period = Period::of_secs(5),
         /// How long a transient failure is retried.
         pub retry_bound: Period = Period::of_secs(30),
@@ -51,8 +51,8 @@ settings! {
         pub queued_bytes: Size = Size::of_mib(2),
         /// One fetch brings at most that much of a partition; a larger record is still fetched.
         pub fetch_bytes: Size = Size::of_mib(1),
-        /// The broker holds a fetch back for that long while there is nothing. It bounds how late the end of a partition is
-        /// noticed, and the merge waits for that.
+        /// The broker holds a fetch back for that long while there is nothing. It bounds how late the end of a
+        /// partition is noticed, and the merge waits for that.
         pub fetch_wait: Period = Period::of_millis(20),
         /// Records written but not yet acknowledged; a full queue is waited for.
         pub send_queue_records: usize = 200_000,
@@ -62,14 +62,16 @@ settings! {
         pub compression: Compression = Compression::Lz4,
         /// The largest record that may be written; the topics must allow it too.
         pub max_message: Size = Size::of_mib(4),
-        /// Further properties of librdkafka, by its names in quotes: TLS (in a build with the feature `tls`), SASL and the like.
-        /// Those that have a setting here, or that exactly once depends on, are refused. Their values are shown nowhere.
+        /// Further properties of librdkafka, by its names in quotes: TLS (in a build with the feature `tls`), SASL and
+        /// the like. Those that have a setting here, or that exactly once depends on, are refused. Their values are
+        /// shown nowhere.
         pub client: ClientProperties = ClientProperties::default() => "\"security.protocol\" = \"ssl\"",
         /// The consumer group of the application. Of `[application]`.
         #[serde(skip)]
         pub group_id: String = "tideline".to_owned(),
-        /// Inputs that have fewer partitions than the application, by topic. Whoever owns partition p of the others reads p of
-        /// these, too, where there is one; the group doesn't assign them, for it would do so by other ranges. Of `[[inputs]]`.
+        /// Inputs that have fewer partitions than the application, by topic. Whoever owns partition p of the others
+        /// reads p of these, too, where there is one; the group doesn't assign them, for it would do so by other
+        /// ranges. Of `[[inputs]]`.
         #[serde(skip)]
         pub narrow_inputs: BTreeMap<String, i32> = BTreeMap::new(),
     }

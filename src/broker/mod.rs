@@ -25,6 +25,7 @@ mod kafka_settings;
 pub mod memory;
 pub mod rights;
 mod properties;
+mod topic_settings;
 mod topics;
 
 pub use description::{LogRange, TopicDescription};
@@ -32,6 +33,7 @@ pub use error::{BrokerError, ErrorClass, TransactionError};
 pub use isolation::Isolation;
 pub use kafka_settings::{Compression, GroupProtocol, KafkaSettings};
 pub use properties::ClientProperties;
+pub use topic_settings::TopicSettings;
 pub use topics::Topics;
 
 /// What the keys of records begin with that [`Broker::resolve_hanging`] writes.

@@ -82,7 +82,7 @@ fn source(text: &str) -> Result<Source, String> {
 
 pub(super) fn run(args: &RedriveArgs) -> Result<()> {
     let config = args.config.load_to_connect()?;
-    telemetry::init_logging(config.telemetry.log_format, config.telemetry.log_level);
+    telemetry::init_logging(config.telemetry.log);
     let selection = args.selection(&config)?;
     let settings = config.kafka_settings();
     let broker = kafka::connect(&config, settings.clone(), rights::to_redrive(&config.topic_names()))?;

@@ -77,7 +77,7 @@ fn whence(text: &str) -> Result<Whence, String> {
 
 pub(super) fn run(args: &ResetArgs) -> Result<()> {
     let config = args.config.load_to_connect()?;
-    telemetry::init_logging(config.telemetry.log_format, config.telemetry.log_level);
+    telemetry::init_logging(config.telemetry.log);
     let partitions = args.partitions(&config)?;
     let is_whole = partitions.len() == config.topics.partitions.unsigned_abs() as usize;
     let settings = KafkaSettings { transaction_timeout: TRANSACTION_TIMEOUT, ..config.kafka_settings() };

@@ -35,6 +35,6 @@ impl RunArgs {
 pub(super) fn run(args: &RunArgs) -> Result<()> {
     let config = args.config.load_to_connect()?;
     // Before any client is made: it reads the log's level once.
-    telemetry::init_logging(config.telemetry.log_format, config.telemetry.log_level);
+    telemetry::init_logging(config.telemetry.log);
     super::kafka::run(&config, args.mode())
 }

@@ -20,8 +20,7 @@ pub(super) fn serve<B: Broker>(config: &Config, broker: &B, mode: Mode, stop: St
     let (board, registry, clock) = (Board::default(), Arc::new(Registry::default()), Clock::system());
     signals::stop_on_signals(stop.clone())?;
     let server = Server::start(
-        config.telemetry.listen,
-        config.telemetry_limits(),
+        config.telemetry.server,
         ApiState::new(&job, board.clone(), registry.clone(), clock.clone()),
         ROUTES,
     )?;

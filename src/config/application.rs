@@ -8,8 +8,8 @@ settings! {
     pub struct Application {
         /// The consumer group, and the start of every transactional id.
         pub id: String = "tideline".to_owned(),
-        /// Tells the processes of one application apart: it must differ between them and be the same after a restart, for it
-        /// is part of the transactional ids. Empty: the host's name.
+        /// Tells the processes of one application apart: it must differ between them and be the same after a restart,
+        /// for it is part of the transactional ids. Empty: the host's name.
         ///
         /// `tideline check` prints it; a second process with a living one's ends.
         pub instance: String = String::new(),

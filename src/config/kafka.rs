@@ -10,13 +10,9 @@ impl super::Config {
 
 #[cfg(feature = "kafka")]
 mod client {
-    use std::collections::BTreeMap;
-
-    use crate::broker::kafka::admin::TopicSettings;
-    use crate::broker::{ClientProperties, KafkaSettings, kafka};
+    use crate::broker::{ClientProperties, kafka};
     use crate::config::Config;
     use crate::config::fault::has_word;
-    use crate::ingest::InputSettings;
     use crate::settings::Fault;
 
     /// The property, among those that are set, that a fault of the client's speaks of, or that asks for what it lacks.
@@ -36,8 +32,8 @@ mod client {
     }
 
     impl Config {
-        /// What only making the client shows, each with the path of the key concerned, where it can be told. Nothing is said
-        /// on the strength of a key that is known to be faulty.
+        /// What only making the client shows, each with the path of the key concerned, where it can be told. Nothing is
+        /// said on the strength of a key that is known to be faulty.
         pub(in crate::config) fn client_faults(&self, known: &[Fault]) -> Vec<Fault> {
             if known.iter().any(|fault| ["kafka", "kafka.client"].contains(&fault.path.as_str())) {
                 return Vec::new();
@@ -61,38 +57,6 @@ mod client {
                 Fault::new(path, text)
             })
             .collect()
-        }
-
-        /// What the client works by.
-        pub fn kafka_settings(&self) -> KafkaSettings {
-            KafkaSettings {
-                group_id: self.application.id.clone(),
-                narrow_inputs: self.narrow_inputs(),
-                ..self.kafka.clone()
-            }
-        }
-
-        /// Those with fewer partitions than the application, by topic.
-        fn narrow_inputs(&self) -> BTreeMap<String, i32> {
-            let count = |input: &InputSettings| input.partitions.filter(|&count| count != self.topics.partitions);
-            self.inputs.iter().filter_map(|input| Some((input.topic.clone(), count(input)?))).collect()
-        }
-
-        /// What topics are created with.
-        pub fn topic_settings(&self) -> TopicSettings {
-            TopicSettings {
-                // The broker's own default goes by −1.
-                narrow_inputs: self.narrow_inputs(),
-                replication: if self.topics.replication == 0 { -1 } else { i32::from(self.topics.replication) },
-                input_retention: self.longest_retention().duration(),
-                output_retention: self.topics.output_retention.duration(),
-                dead_letter_retention: self.topics.dead_letter_retention.duration(),
-                changelog_segment_bytes: self.topics.changelog_segment.bytes() as u64,
-                changelog_segment_age: self.topics.changelog_segment_age.duration(),
-                changelog_compaction_lag: self.topics.changelog_compaction_lag.duration(),
-                changelog_tombstone_retention: self.topics.changelog_tombstone_retention.duration(),
-                max_message_bytes: self.kafka.max_message.bytes(),
-            }
         }
     }
 }

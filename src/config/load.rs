@@ -1,9 +1,9 @@
 //! Text to a [`Config`], with every fault at once, each with its line.
 //!
 //! A deserializer stops at its first error. So each value of the file is judged by itself: put into the defaults at its
-//! place, alone. One that can't be read is a fault; the default stands in for it while everything else is validated, and
-//! what would be said on the strength of that stand-in is left out. A value of `[kafka.client]` may be a secret: neither
-//! the parser's excerpts of the file nor the deserializer's words, both of which carry values, are shown of it.
+//! place, alone. One that can't be read is a fault; the default stands in for it while everything else is validated,
+//! and what would be said on the strength of that stand-in is left out. A value of `[kafka.client]` may be a secret:
+//! neither the parser's excerpts of the file nor the deserializer's words, both of which carry values, are shown of it.
 
 use std::path::Path;
 
@@ -135,7 +135,7 @@ fn name_now<'a>(section: &str, written: &'a str) -> &'a str {
 
 /// One step towards a value.
 #[derive(Debug, Clone, PartialEq)]
-enum Step {
+pub(super) enum Step {
     Key(String),
     Index(usize),
 }
@@ -275,12 +275,14 @@ const fn of_kind(value: &DeValue<'_>) -> &'static str {
     }
 }
 
-fn as_value(config: &Config) -> Value {
+/// The configuration as the tree that a file of it would be.
+pub(super) fn as_value(config: &Config) -> Value {
     Value::try_from(config).expect("the defaults are plain tables, strings and numbers")
 }
 
-/// The defaults with one value replaced. A list on the way is cut to its first element, which stands for the one judged.
-fn with_one(defaults: &Value, path: &[Step], value: &Value) -> Value {
+/// The defaults with one value replaced. A list on the way is cut to its first element, which stands for the one
+/// judged.
+pub(super) fn with_one(defaults: &Value, path: &[Step], value: &Value) -> Value {
     let mut root = defaults.clone();
     let mut place = &mut root;
     for step in path {

@@ -1,14 +1,16 @@
 //! What the parts of the program are told: the configuration as each of them wants it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::tree::Config;
-use crate::broker::Topics;
+use crate::broker::{KafkaSettings, TopicSettings, Topics};
+use crate::emit::Output;
 use crate::engine::{Engine, EngineSettings};
 use crate::ingest::{InputSettings, InputSpec};
+use crate::runtime;
 use crate::runtime::{LaneSettings, Mode};
 use crate::settings::{Period, Unsound};
-use crate::{api, emit, runtime};
 
 impl Config {
     /// What the engine works by.
@@ -29,8 +31,8 @@ impl Config {
         self.inputs.iter().map(|input| input.retention).max().unwrap_or_default()
     }
 
-    /// How long an erasure is remembered, so that what is older stays suppressed: as long as it can be read. An input may keep it
-    /// for its retention; if it dies when it is read, the dead letters keep it for theirs, from then on.
+    /// How long an erasure is remembered, so that what is older stays suppressed: as long as it can be read. An input
+    /// may keep it for its retention; if it dies when it is read, the dead letters keep it for theirs, from then on.
     pub fn erasure_memory(&self) -> Period {
         self.longest_retention().plus(self.topics.dead_letter_retention)
     }
@@ -51,12 +53,29 @@ impl Config {
         }
     }
 
-    pub const fn telemetry_limits(&self) -> api::Limits {
-        api::Limits {
-            max_connections: self.telemetry.max_connections,
-            header_timeout: self.telemetry.header_timeout.duration(),
-            idle_timeout: self.telemetry.idle_timeout.duration(),
+    /// What the client works by.
+    pub fn kafka_settings(&self) -> KafkaSettings {
+        KafkaSettings {
+            group_id: self.application.id.clone(),
+            narrow_inputs: self.narrow_inputs(),
+            ..self.kafka.clone()
         }
+    }
+
+    /// What topics are created with.
+    pub fn topic_settings(&self) -> TopicSettings {
+        TopicSettings {
+            input_retention: self.longest_retention(),
+            narrow_inputs: self.narrow_inputs(),
+            max_message: self.kafka.max_message,
+            ..self.topics.clone()
+        }
+    }
+
+    /// Inputs with fewer partitions than the application, by topic.
+    fn narrow_inputs(&self) -> BTreeMap<String, i32> {
+        let count = |input: &InputSettings| input.partitions.filter(|&count| count != self.topics.partitions);
+        self.inputs.iter().filter_map(|input| Some((input.topic.clone(), count(input)?))).collect()
     }
 
     /// All that the lanes of a process share.
@@ -78,14 +97,12 @@ impl Config {
         self.inputs.iter().map(|input| InputSpec::of(input, &self.stream.ingest)).chain([rekey]).collect()
     }
 
-    pub fn output_settings(&self) -> emit::Output {
-        emit::Output {
-            topics: self.topics.outputs.clone(),
-            format: self.output.format,
-            source: self.application.id.clone(),
-        }
+    /// What outputs look like, where they go, and who says so.
+    pub fn output_settings(&self) -> Output {
+        Output { topics: self.topics.outputs.clone(), source: self.application.id.clone(), ..self.output.clone() }
     }
 
+    /// The topics of the application, by what they are for.
     pub fn topic_names(&self) -> Topics {
         let topics = &self.topics;
         let name = |text: &String| -> Arc<str> { text.as_str().into() };

@@ -1,7 +1,7 @@
 //! What can be set: a typed tree with its defaults, read from TOML, checked whole.
 //!
-//! Unknown keys are refused, and every fault is named at once, with its path and line. Nothing else in the program reads a
-//! configuration; each part is given its own settings by `map`.
+//! Unknown keys are refused, and every fault is named at once, with its path and line. Nothing else in the program
+//! reads a configuration; each part is given its own settings by `map`.
 //!
 //! Must not know: how a part works, the environment.
 
@@ -12,10 +12,11 @@ mod keys;
 mod load;
 mod map;
 mod places;
+pub mod reference;
 mod suggest;
 mod tree;
 mod validate;
 
 pub use application::Application;
 pub use load::ConfigError;
-pub use tree::{Config, LogFormat, LogLevel, Output, Stream, Telemetry, TopicsConfig};
+pub use tree::{Config, Stream, Telemetry};

@@ -3,15 +3,13 @@
 use super::application::is_name_byte;
 use super::tree::Config;
 use crate::ingest::InputSettings;
-use crate::settings::{Fault, Faults, Period, Size};
+use crate::settings::{Fault, Faults, Size};
 
 impl Config {
     /// What a dead letter's limit must leave over the largest record: room for headers and framing.
     pub const DEAD_LETTER_MARGIN: Size = Size::of_kib(64);
     /// Inputs are numbered by a byte; `rekey` is one of them.
     const MAX_INPUTS: usize = 16;
-    /// Kafka's limit is far higher; a mistyped count isn't.
-    const MAX_PARTITIONS: i32 = 10_000;
 
     /// Every fault, each with its path: those that the parts find, then those between them. Empty: sound.
     pub fn validate(&self) -> Vec<Fault> {
@@ -32,14 +30,14 @@ impl Config {
         for (index, input) in self.inputs.iter().enumerate() {
             faults.within(&format!("inputs[{index}]"), |faults| input.check(faults));
         }
-        self.validate_topics(faults);
+        faults.within("topics", |faults| self.topics.check(faults));
         faults.within("stream", |faults| {
             self.stream.engine.check(faults);
             self.stream.ingest.check(faults);
             self.stream.lanes.check(faults);
         });
         faults.within("rules", |faults| self.rules.check(faults));
-        self.validate_telemetry(faults);
+        faults.within("telemetry", |faults| self.telemetry.server.check(faults));
     }
 
     fn couple_inputs(&self, faults: &mut Faults) {
@@ -93,29 +91,6 @@ impl Config {
             format!("{lanes} lanes, but only {partitions} partitions (topics.partitions) to share"),
         );
         self.couple_names(faults);
-    }
-
-    fn validate_topics(&self, faults: &mut Faults) {
-        let topics = &self.topics;
-        faults.unless(
-            (1..=Self::MAX_PARTITIONS).contains(&topics.partitions),
-            "topics.partitions",
-            format!("must be 1 to {}, not {}", Self::MAX_PARTITIONS, topics.partitions),
-        );
-        for (path, period) in [
-            ("topics.output_retention", topics.output_retention),
-            ("topics.dead_letter_retention", topics.dead_letter_retention),
-            ("topics.changelog_segment_age", topics.changelog_segment_age),
-            ("topics.changelog_compaction_lag", topics.changelog_compaction_lag),
-            ("topics.changelog_tombstone_retention", topics.changelog_tombstone_retention),
-        ] {
-            faults.unless(period > Period::default(), path, "must be longer than 0s");
-        }
-        faults.unless(
-            topics.changelog_segment >= Size::of_mib(1) && topics.changelog_segment <= Size::of_mib(2_000),
-            "topics.changelog_segment",
-            format!("must be 1MiB to 2000MiB, not {}", topics.changelog_segment),
-        );
     }
 
     /// Each is the name of a topic, and of one only.
@@ -189,20 +164,6 @@ impl Config {
         );
         faults.unless_shorter("stream.merge_wait", lanes.merge_wait, "kafka.max_poll_interval", poll);
         faults.unless_shorter("stream.poll_timeout", lanes.poll_timeout, "kafka.max_poll_interval", poll);
-    }
-
-    fn validate_telemetry(&self, faults: &mut Faults) {
-        let telemetry = &self.telemetry;
-        faults.unless(
-            (2..=1_000).contains(&telemetry.max_connections),
-            "telemetry.max_connections",
-            format!("must be 2 to 1000, not {}", telemetry.max_connections),
-        );
-        for (path, period) in
-            [("telemetry.header_timeout", telemetry.header_timeout), ("telemetry.idle_timeout", telemetry.idle_timeout)]
-        {
-            faults.unless(period > Period::default(), path, "must be longer than 0s");
-        }
     }
 
     /// The client's own properties, each judged as the client will judge it.

@@ -26,6 +26,7 @@ use crate::domain::{OutputNames, Tier, TimeText, UserId};
 use crate::engine::{Announcement, AnnouncementKind, Previous};
 use crate::record::Lent;
 use crate::rules::{Rules, Ruleset};
+use crate::settings::settings;
 
 /// The form of an output's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Deserialize, serde::Serialize)]
@@ -37,13 +38,19 @@ pub enum OutputFormat {
     Protobuf,
 }
 
-/// Where outputs go and how they look.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Output {
-    pub topics: OutputNames,
-    pub format: OutputFormat,
-    /// The `source` attribute of CloudEvents: who says so, such as `tideline`.
-    pub source: String,
+settings! {
+    /// The shape of outputs; and, from other tables, where they go and who says so.
+    #[derive(Eq)]
+    pub struct Output {
+        /// `json` or `protobuf`.
+        pub format: OutputFormat = OutputFormat::Json,
+        /// What their topics are called. Of `[topics]`.
+        #[serde(skip)]
+        pub topics: OutputNames = OutputNames::default(),
+        /// The `source` attribute of CloudEvents: who says so. Of `[application]`.
+        #[serde(skip)]
+        pub source: String = "tideline".to_owned(),
+    }
 }
 
 /// Turns announcements into records.

@@ -5,8 +5,8 @@ use crate::rules::Rules;
 use crate::settings::{Faults, Period, rfc3339, settings};
 
 settings! {
-    /// How late an event may be, how many deadlines fire at once, from when on outputs are sent; and what other tables say of
-    /// rules, inputs and topics.
+    /// How late an event may be, how many deadlines fire at once, from when on outputs are sent; and what other tables
+    /// say of rules, inputs and topics.
     pub struct EngineSettings {
         /// Timers obey W = S − lateness: how long an event may come late and still count in time.
         pub lateness: Period = Period::of_secs(3_600),
@@ -25,8 +25,8 @@ settings! {
         /// How long an erasure is remembered, in milliseconds. Of `[[inputs]]` and `[topics]`.
         #[serde(skip)]
         pub retention_ms: i64 = 0,
-        /// Whether W passes over silent inputs where time alone moves S: for the last move of a run that has an end. Of the
-        /// command.
+        /// Whether W passes over silent inputs where time alone moves S: for the last move of a run that has an end. Of
+        /// the command.
         #[serde(skip)]
         pub ignore_silent: bool = false,
         /// Of each input. Of `[topics]`.

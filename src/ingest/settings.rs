@@ -13,12 +13,12 @@ settings! {
     pub struct IngestSettings {
         /// An event further ahead of the clock is dead (`future_time`) and doesn't move stream time.
         pub max_skew: Period = Period::of_secs(300),
-        /// An event whose own time is before this RFC 3339 time is dead (`bad_value`): its time is in seconds, more likely than
-        /// not.
+        /// An event whose own time is before this RFC 3339 time is dead (`bad_value`): its time is in seconds, more
+        /// likely than not.
         #[serde(with = "rfc3339")]
         pub earliest: Timestamp = Timestamp::of_millis(631_152_000_000),
-        /// A larger record of an input is dead (`too_large`): key, names and values of headers, and value together. Its name was
-        /// `max_value`, which is still read.
+        /// A larger record of an input is dead (`too_large`): key, names and values of headers, and value together. Its
+        /// name was `max_value`, which is still read.
         pub max_record: Size = Size::of_mib(1),
     }
 }
@@ -40,14 +40,14 @@ settings! {
         /// `false`: the record's key isn't the user's, all of the topic goes through `rekey`.
         #[serde(default = "InputSettings::keyed")]
         pub keyed: bool,
-        /// How many partitions the topic has, where they are fewer than `topics.partitions`; only with `keyed = false`, whose
-        /// records find their partition by way of `rekey`. Absent: as many.
+        /// How many partitions the topic has, where they are fewer than `topics.partitions`; only with `keyed = false`,
+        /// whose records find their partition by way of `rekey`. Absent: as many.
         pub partitions: Option<i32> => "4",
-        /// The feed counts as silent once stream time runs ahead of its newest event by more than that: nothing follows from
-        /// absence until it is back. Absent: never.
+        /// The feed counts as silent once stream time runs ahead of its newest event by more than that: nothing follows
+        /// from absence until it is back. Absent: never.
         pub silent_after: Option<Period> => "\"1d\"",
-        /// How long the topic keeps records. An erasure is remembered for the longest of all inputs and, after it, that of the
-        /// dead letters.
+        /// How long the topic keeps records. An erasure is remembered for the longest of all inputs and, after it, that
+        /// of the dead letters.
         #[serde(default = "InputSettings::retention")]
         pub retention: Period,
     }

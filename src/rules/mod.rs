@@ -7,77 +7,79 @@ mod version;
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use crate::domain::{Tier, Zone};
-use crate::settings::{Faults, Unsound};
+use crate::settings::{Faults, Unsound, settings};
 
-/// The business rules, versioned; the defaults are those of the contract. Days are calendar days of `zone` unless said.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Rules {
-    /// Grows with every change of the rules; a member that is behind leaves its partitions unserved.
-    pub generation: u32,
-    /// Of a new generation: announce what it changes for users, or fold it in silence.
-    pub quiet: bool,
-    /// IANA name; divides days and months. Default Asia/Shanghai.
-    pub zone: String,
-    /// The ladder, from the lowest rung.
-    pub rungs: Vec<Rung>,
-    /// A rung is kept for this many days after it was last earned. Default 7.
-    pub hold_days: u32,
-    /// Silence (24 h days) after which a user is dormant. Default 90.
-    pub dormant_days: u32,
-    /// Silence (24 h days) after which a user is lost. Default 180.
-    pub lost_days: u32,
-    /// θ: how sure a warning must be that the silence will last to `dormant_days`. Default 0.7.
-    pub confidence: f64,
-    /// No warning before this silence, in days of 24 h. Default 7.
-    pub min_silence_days: f64,
-    /// A user without key activity is at risk this long (24 h days) after registration. Default 150.
-    pub golden_risk_days: u32,
-    /// ... and lost this many calendar months after it. Default 6.
-    pub golden_lost_months: u32,
-    /// A borrower's stages wait until this long (24 h days) after an open due date. Default 3.
-    pub due_grace_days: u32,
-    /// The model that forecasts dormancy.
-    pub model: Model,
+settings! {
+    /// The business rules, versioned. Days are calendar days of `zone` unless said.
+    pub struct Rules {
+        /// Must grow with every change of the rules; every user is then judged again. A member that is behind leaves
+        /// its partitions unserved.
+        pub generation: u32 = 1,
+        /// Fold in silence what a new generation changes for users, instead of announcing it.
+        pub quiet: bool = false,
+        /// IANA name; divides days and months.
+        pub zone: String = "Asia/Shanghai".to_owned(),
+        /// The ladder, from the lowest rung: your own cut-offs.
+        pub rungs: Vec<Rung> = Rung::ladder(),
+        /// A rung is kept until that many days after it was last earned.
+        pub hold_days: u32 = 7,
+        /// Silence (24 h days) after which a user is dormant.
+        pub dormant_days: u32 = 90,
+        /// Silence (24 h days) after which a user is lost.
+        pub lost_days: u32 = 180,
+        /// θ: how sure a warning must be that the silence will last to `dormant_days`; of ten warned users so many go
+        /// dormant.
+        pub confidence: f64 = 0.7,
+        /// No warning before that silence, in days of 24 h.
+        pub min_silence_days: f64 = 7.0,
+        /// A user without key activity is at risk that long (24 h days) after registration.
+        pub golden_risk_days: u32 = 150,
+        /// A user without key activity is lost that many calendar months after registration.
+        pub golden_lost_months: u32 = 6,
+        /// A borrower's stages wait until that long (24 h days) after an open due date.
+        pub due_grace_days: u32 = 3,
+        /// The model that forecasts dormancy.
+        pub model: Model = Model::default(),
+    }
 }
 
-/// A rung's conditions; each must hold in each of `windows` windows of 30 days in a row.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Rung {
-    /// As outputs and metrics name it: 1 to 64 bytes, unique; `inactive` and `new` are taken.
-    pub name: String,
-    /// Active days, at least 1.
-    pub active_days: u32,
-    /// Transactions at least; 0 asks for none.
-    #[serde(default)]
-    pub transactions: u32,
-    /// Minor units.
-    #[serde(default)]
-    pub amount: i64,
-    /// Different scenes at least; 0 asks for none.
-    #[serde(default)]
-    pub scenes: u32,
-    /// How many windows of 30 days in a row, the last of which ends today. Default 1.
-    #[serde(default = "one")]
-    pub windows: u32,
+settings! {
+    /// A rung's conditions; each must hold in each of `windows` windows of 30 days in a row.
+    #[derive(Eq)]
+    pub struct Rung {
+        /// As outputs and metrics name it: 1 to 64 bytes, unique; `inactive`, `new` and `retired` are taken.
+        pub name: String,
+        /// Active days in a window, at least; 1 to 30.
+        pub active_days: u32,
+        /// Transactions in a window, at least; 0 asks for none.
+        #[serde(default)]
+        pub transactions: u32,
+        /// Their amount in a window, at least, in minor units.
+        #[serde(default)]
+        pub amount: i64,
+        /// Different scenes in a window, at least; 0 asks for none.
+        #[serde(default)]
+        pub scenes: u32,
+        /// How many windows of 30 days in a row, the last of which ends today.
+        #[serde(default = "one")]
+        pub windows: u32,
+    }
 }
 
-/// Parameters of the MBG/NBD model, in days (Batislam et al. 2007).
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Model {
-    /// Shape of the gamma prior of the rate of activity; above 0.
-    pub r: f64,
-    /// Its scale, in days; above 0.
-    pub alpha: f64,
-    /// First parameter of the beta prior of leaving after an activity; above 0.
-    pub a: f64,
-    /// Its second parameter; above 0.
-    pub b: f64,
+settings! {
+    /// Parameters of the MBG/NBD model, in days (Batislam et al. 2007).
+    #[derive(Copy)]
+    pub struct Model {
+        /// Shape of the gamma prior of the rate of activity; above 0.
+        pub r: f64 = 0.525,
+        /// Scale of the gamma prior of the rate of activity, in days; above 0.
+        pub alpha: f64 = 43.28,
+        /// First parameter of the beta prior of leaving after an activity; above 0.
+        pub a: f64 = 0.891,
+        /// Second parameter of the beta prior of leaving after an activity; above 0.
+        pub b: f64 = 1.614,
+    }
 }
 
 const fn one() -> u32 {
@@ -199,6 +201,19 @@ fn is_tier_name(name: &str) -> bool {
 }
 
 impl Rung {
+    /// The contract's four.
+    fn ladder() -> Vec<Self> {
+        let rung = |name: &str, active_days, windows| Self {
+            name: name.to_owned(),
+            active_days,
+            transactions: 0,
+            amount: 0,
+            scenes: 0,
+            windows,
+        };
+        vec![rung("low", 1, 1), rung("regular", 4, 1), rung("high", 10, 1), rung("loyal", 10, 3)]
+    }
+
     /// Whether active days alone don't settle it.
     fn asks_for_sums(&self) -> bool {
         self.transactions > 0 || self.amount > 0 || self.scenes > 0
@@ -330,39 +345,5 @@ impl Ruleset {
 
     fn model(&self) -> &Model {
         &self.0.rules.model
-    }
-}
-
-impl Default for Rules {
-    fn default() -> Self {
-        let rung = |name: &str, active_days, windows| Rung {
-            name: name.to_owned(),
-            active_days,
-            transactions: 0,
-            amount: 0,
-            scenes: 0,
-            windows,
-        };
-        Self {
-            generation: 1,
-            quiet: false,
-            zone: "Asia/Shanghai".to_owned(),
-            rungs: vec![rung("low", 1, 1), rung("regular", 4, 1), rung("high", 10, 1), rung("loyal", 10, 3)],
-            hold_days: 7,
-            dormant_days: 90,
-            lost_days: 180,
-            confidence: 0.7,
-            min_silence_days: 7.0,
-            golden_risk_days: 150,
-            golden_lost_months: 6,
-            due_grace_days: 3,
-            model: Model::default(),
-        }
-    }
-}
-
-impl Default for Model {
-    fn default() -> Self {
-        Self { r: 0.525, alpha: 43.28, a: 0.891, b: 1.614 }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::broker::TopicSettings;
 use crate::domain::{Partitioner, Timestamp};
 use crate::merge::MergeBounds;
 use crate::pipeline::progress::InFlight;
@@ -63,7 +64,7 @@ settings! {
         /// How often something is appended to the compacted logs of a partition, whatever comes: only an append closes
         /// a segment. Of `[topics]`: the age of a segment.
         #[serde(skip)]
-        pub touch_every: Period = Period::of_secs(3_600),
+        pub touch_every: Period = TopicSettings::default().changelog_segment_age,
         /// Which partition is a user's. Of `[topics]`.
         #[serde(skip)]
         pub partitioner: Partitioner = Partitioner::default(),

@@ -32,8 +32,8 @@ impl fmt::Display for Fault {
 
 /// Faults found so far; a part's `check` adds its own, by the names of its keys.
 ///
-/// A fault that rests on another key than its own must name it in its text, by [`Self::path`]: then it isn't reported where
-/// that key's value can't be read.
+/// A fault that rests on another key than its own must name it in its text, by [`Self::path`]: then it isn't reported
+/// where that key's value can't be read.
 #[derive(Debug, Default)]
 pub struct Faults {
     /// The path of the table being checked; empty: the root.

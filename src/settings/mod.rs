@@ -1,7 +1,9 @@
-//! What every part declares its settings with: values with a unit, faults with the path of their key, and the macro that makes
-//! a struct, its defaults and the descriptions of its keys from one declaration. `config` composes what the parts declare.
+//! What every part declares its settings with: values with a unit, faults with the path of their key, and the macro
+//! that makes a struct, its defaults and the descriptions of its keys from one declaration. `config` composes what the
+//! parts declare.
 //!
-//! Must not know: any part, any file. May break it: a key whose name, default or doc is written down a second time anywhere.
+//! Must not know: any part, any file. May break it: a key whose name, default or doc is written down a second time
+//! anywhere.
 
 mod fault;
 pub mod rfc3339;

@@ -1,4 +1,5 @@
-//! A time in RFC 3339, for a field with `#[serde(with = "…")]`. What is no such time is refused in the words of [`Timestamp`].
+//! A time in RFC 3339, for a field with `#[serde(with = "…")]`. What is no such time is refused in the words of
+//! [`Timestamp`].
 
 use serde::de::{Deserialize, Deserializer, Error};
 use serde::{Serialize, Serializer};

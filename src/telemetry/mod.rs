@@ -10,7 +10,7 @@ pub mod metrics;
 mod readiness;
 mod totals;
 
-pub use logging::init as init_logging;
+pub use logging::{LogFormat, LogLevel, LogSettings, init as init_logging};
 pub use metrics::{LabelValues, render};
 pub use readiness::{reasons_not_ready, remarks};
 pub use totals::Totals;

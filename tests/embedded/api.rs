@@ -10,7 +10,7 @@ use axum::extract::{Path, State};
 use axum::routing::{MethodFilter, on};
 use serde_json::{Value, json};
 use testkit::lane_world::*;
-use tideline::api::{ApiState, Json, Limits, Query, QueryError, ROUTES, Route, Server, UserView};
+use tideline::api::{ApiState, Json, Query, QueryError, ROUTES, Route, Server, ServerSettings, UserView};
 use tideline::broker::memory::Fault;
 use tideline::domain::{PartitionId, UserId};
 use tideline::engine::{TableCursor, TableSlice};
@@ -207,7 +207,8 @@ pub fn get(address: SocketAddr, path: &str) -> (u16, String) {
 fn server(world: &World, routes: &[Route]) -> Server {
     let state =
         ApiState::new(&world.job, world.context.board.clone(), world.registry.clone(), world.context.clock.clone());
-    Server::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), Limits::default(), state, routes).unwrap()
+    let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    Server::start(ServerSettings { listen, ..ServerSettings::default() }, state, routes).unwrap()
 }
 
 #[test]
@@ -229,7 +230,9 @@ fn a_port_that_is_taken_is_named() {
     let first = server(&world, ROUTES);
     let state =
         ApiState::new(&world.job, world.context.board.clone(), world.registry.clone(), world.context.clock.clone());
-    let error = Server::start(first.address(), Limits::default(), state, ROUTES).unwrap_err().to_string();
+    let error = Server::start(ServerSettings { listen: first.address(), ..ServerSettings::default() }, state, ROUTES)
+        .unwrap_err()
+        .to_string();
     assert_eq!(error, format!("cannot listen on {} (telemetry.listen)", first.address()));
 }
 

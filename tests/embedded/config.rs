@@ -1,7 +1,9 @@
 //! The configuration: its defaults, its example, and that every fault is named at once with its path.
 
-use tideline::config::{Config, ConfigError};
+use tideline::broker::{KafkaSettings, TopicSettings};
+use tideline::config::{Config, ConfigError, reference};
 use tideline::domain::Source;
+use tideline::emit::Output;
 use tideline::runtime::{LaneSettings, Mode};
 
 const EXAMPLE: &str = include_str!("../../deploy/config.example.toml");
@@ -30,6 +32,52 @@ fn the_defaults_are_sound() {
     assert_eq!(Config::parse("empty", "").unwrap(), Config::default());
     let topics: Vec<_> = Config::default().inputs.into_iter().map(|input| input.topic).collect();
     assert_eq!(topics, ["app.events", "sms.events", "branch.events", "merchant.events"]);
+}
+
+/// What is printed from the declarations of the parts, and where it is committed. In a file with other text it is between two
+/// marks, which stay.
+fn printed() -> [(&'static str, Option<[&'static str; 2]>, String); 3] {
+    let marks = ["<!-- keys: printed by the test `config` -->\n\n", "\n<!-- end of keys -->"];
+    [
+        ("deploy/config.example.toml", None, reference::example()),
+        ("README.md", Some(marks), reference::readme()),
+        ("docs/configuration.md", None, reference::page()),
+    ]
+}
+
+/// A file's text with its printed part replaced.
+fn with_printed(file: &str, marks: Option<[&str; 2]>, printed: String) -> String {
+    let Some([begin, end]) = marks else { return printed };
+    let text = std::fs::read_to_string(root().join(file)).unwrap();
+    let (before, rest) = text.split_once(begin).unwrap_or_else(|| panic!("{file} has no mark {begin:?}"));
+    let (_, after) = rest.split_once(end).unwrap_or_else(|| panic!("{file} has no mark {end:?}"));
+    format!("{before}{begin}{printed}{end}{after}")
+}
+
+fn root() -> &'static std::path::Path {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn the_printed_files_are_those_that_the_declarations_give() {
+    for (file, marks, printed) in printed() {
+        let committed = std::fs::read_to_string(root().join(file)).unwrap_or_default();
+        let expected = with_printed(file, marks, printed);
+        let differs = committed.lines().zip(expected.lines()).find(|(committed, expected)| committed != expected);
+        assert!(
+            committed == expected,
+            "{file} is not what the declarations print ({differs:?}): print it anew, as the README says"
+        );
+    }
+}
+
+#[test]
+#[ignore = "writes the printed files; for whoever has changed a key"]
+fn print_the_files() {
+    for (file, marks, printed) in printed() {
+        let text = with_printed(file, marks, printed);
+        std::fs::write(root().join(file), text).unwrap();
+    }
 }
 
 #[test]
@@ -433,17 +481,14 @@ fn the_hosts_name_stands_for_an_instance_that_is_not_given_and_for_no_other() {
     assert!(faults[0].what.starts_with("the host's name, \"no name\""), "{faults:?}");
 }
 
-/// Each part has defaults of its own, for its tests; a configuration that says nothing means the same.
+/// What a part is given from other tables has a default there and, for the part's own tests, in the part: one and the same.
 #[test]
-fn the_defaults_are_those_of_the_parts() {
+fn the_defaults_of_what_parts_are_given_are_those_of_the_tables_that_say_it() {
     let config = Config::default();
     assert_eq!(config.lane_settings(Mode::Endless), LaneSettings::default());
-    assert_eq!(config.telemetry_limits(), tideline::api::Limits::default());
-    #[cfg(feature = "kafka")]
-    {
-        assert_eq!(config.kafka_settings(), tideline::broker::kafka::KafkaSettings::default());
-        assert_eq!(config.topic_settings(), tideline::broker::kafka::admin::TopicSettings::default());
-    }
+    assert_eq!(config.kafka_settings(), KafkaSettings::default());
+    assert_eq!(config.topic_settings(), TopicSettings::default());
+    assert_eq!(config.output_settings(), Output::default());
 }
 
 #[test]

@@ -43,7 +43,8 @@ fn the_configuration_names_each_topic_by_its_key_and_refuses_what_is_no_topic_or
 #[cfg(feature = "kafka")]
 #[test]
 fn the_administration_creates_each_topic_as_its_row_says() {
-    use tideline::broker::kafka::admin::{TopicSettings, wishes};
+    use tideline::broker::TopicSettings;
+    use tideline::broker::kafka::admin::wishes;
     use tideline::broker::rights::{Operation, Right, to_serve, to_survey};
 
     let topics = Config::default().topic_names();

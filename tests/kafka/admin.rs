@@ -1,7 +1,8 @@
 //! Topics on a real cluster: missing, made, as wished, different.
 
+use tideline::broker::TopicSettings;
 use tideline::broker::kafka::GroupProtocol;
-use tideline::broker::kafka::admin::{Admin, TopicSettings, TopicStep, plan, wishes};
+use tideline::broker::kafka::admin::{Admin, TopicStep, plan, wishes};
 use tideline::settings::Period;
 
 use testkit::application::await_that;

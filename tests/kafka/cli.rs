@@ -10,11 +10,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tideline::broker::Isolation;
-use tideline::broker::kafka::admin::{Admin, TopicSettings, wishes};
+use tideline::broker::TopicSettings;
+use tideline::broker::kafka::admin::{Admin, wishes};
 use tideline::broker::kafka::read_partition;
 use tideline::config::Config;
 use tideline::domain::{OutputTopic, PartitionId, Source};
 use tideline::record::Message;
+use tideline::settings::Size;
 
 use testkit::application::{await_that, output_keys};
 use testkit::kafka_cluster::{Cluster, unique};
@@ -126,7 +128,7 @@ fn a_check_says_what_topics_that_others_made_lead_to() {
     // Each needs another time only once: what was differently made is still what it was.
     check(&application.run(&["topics"]), 0, &["retention.ms is 3600000, not 604800000"]);
 
-    let settings = TopicSettings { max_message_bytes: 1_048_588, ..with };
+    let settings = TopicSettings { max_message: Size::of_bytes(1_048_588), ..with };
     let small = application.with(".dead-letters", ".small-dead-letters");
     let wished = wishes(&small.config().topic_names(), &settings);
     let wish = wished.iter().find(|wish| wish.name.ends_with(".small-dead-letters")).unwrap();

@@ -3,9 +3,11 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use tideline::broker::TopicSettings;
 use tideline::broker::kafka::GroupProtocol;
-use tideline::broker::kafka::admin::{Admin, TopicSettings, TopicStep, plan, wishes};
+use tideline::broker::kafka::admin::{Admin, TopicStep, plan, wishes};
 use tideline::broker::{Broker, BrokerTime, Producer, Transaction};
+use tideline::settings::Period;
 
 use super::harness::{Classic, KafkaHarness, settings};
 use testkit::application::await_that;
@@ -66,8 +68,7 @@ fn what_bounds_erasure_is_set_on_topics_that_exist_and_everything_else_stays() {
     let harness = Classic(KafkaHarness::with(settings.clone(), 1, 2));
     let topics = harness.broker().topics().clone();
     let admin = Admin::new(settings).expect("an administration client");
-    let with =
-        TopicSettings { changelog_compaction_lag: std::time::Duration::from_secs(7_200), ..TopicSettings::default() };
+    let with = TopicSettings { changelog_compaction_lag: Period::of_secs(7_200), ..TopicSettings::default() };
     let wished = wishes(&topics, &with);
     let names: Vec<String> = wished.iter().map(|wish| wish.name.clone()).collect();
     let steps = || plan(&wished, &admin.describe(&names).expect("describe"));

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tideline::broker::kafka::admin::{Admin, TopicSettings, wishes};
+use tideline::broker::TopicSettings;
+use tideline::broker::kafka::admin::{Admin, wishes};
 use tideline::broker::kafka::{GroupProtocol, KafkaBroker, KafkaSettings, PlainProducer, read_partition};
 use tideline::broker::{Broker as _, BrokerError, Topics};
 use tideline::domain::{OutputNames, PartitionId};

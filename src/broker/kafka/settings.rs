@@ -150,7 +150,8 @@ impl KafkaSettings {
                 "statistics.interval.ms",
                 millis((self.transaction_timeout.duration() / 4).min(Duration::from_secs(5))),
             )
-            // What was written needs no event of its own: a record counts as in flight until it is acknowledged either way.
+            // What was written needs no event of its own: a record counts as in flight until it is acknowledged either
+            // way.
             .set("delivery.report.only.error", "true")
             .set("transaction.timeout.ms", millis(self.transaction_timeout))
             // send_offsets waits for that long when the one before is still being finished; the default is 100.

@@ -20,12 +20,12 @@ use clap::Args;
 use self::feed::Feed;
 use self::view::Viewer;
 use super::{ConfigFlag, UsageError, signals};
-use crate::api::{ApiState, ROUTES, Registry, Server};
+use crate::api::{ApiState, ROUTES, Registry, Server, ServerSettings};
 use crate::broker::memory::{Memory, MemorySettings};
-use crate::config::{Config, LogLevel};
+use crate::config::Config;
 use crate::generate::{Generator, Settings};
 use crate::runtime::{self, Board, Clock, Job, LaneError, Mode, Stop};
-use crate::telemetry;
+use crate::telemetry::{self, LogLevel, LogSettings};
 
 #[derive(Debug, Args)]
 pub(super) struct DemoArgs {
@@ -69,7 +69,8 @@ pub(super) fn run(args: &DemoArgs) -> Result<()> {
     let config = args.config.load()?;
     let settings = args.settings()?;
     // A table and lines of a log don't share a screen; what matters is on the table.
-    telemetry::init_logging(config.telemetry.log_format, config.telemetry.log_level.min(LogLevel::Warn));
+    let log = config.telemetry.log;
+    telemetry::init_logging(LogSettings { log_level: log.log_level.min(LogLevel::Warn), ..log });
     let job = config.job(Mode::Endless)?;
     let broker = open(args, &config)?;
     let stop = Stop::default();
@@ -79,7 +80,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<()> {
     let (board, registry) = (Board::default(), Arc::new(Registry::default()));
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let state = ApiState::new(&job, board.clone(), registry.clone(), clock.clone());
-    let server = Server::start(address, config.telemetry_limits(), state, ROUTES)?;
+    let server = Server::start(ServerSettings { listen: address, ..config.telemetry.server }, state, ROUTES)?;
     let lanes =
         Lanes { broker: broker.clone(), job: Arc::clone(&job), clock: clock.clone(), board: board.clone(), registry };
     let viewer = Viewer::new(broker, &job, board, clock.clone(), server.address());

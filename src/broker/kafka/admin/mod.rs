@@ -6,7 +6,7 @@ mod plan;
 pub(super) mod record_limit;
 pub(super) mod rights;
 
-pub use plan::{Difference, PARTITIONS, TopicFacts, TopicSettings, TopicStep, TopicWish, plan, wishes};
+pub use plan::{Difference, PARTITIONS, TopicFacts, TopicStep, TopicWish, plan, wishes};
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -21,7 +21,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::types::RDKafkaRespErr;
 
 use crate::broker::rights::{Lacking, Operation, Right};
-use crate::broker::{BrokerError, ErrorClass};
+use crate::broker::{BrokerError, ErrorClass, TopicSettings};
 
 use super::client::context::PlainContext;
 use super::deadline::Deadline;
@@ -135,7 +135,9 @@ impl Admin {
     /// Creates one topic; one that exists already is no error.
     pub fn create(&self, wish: &TopicWish, topics: &TopicSettings, partitions: i32) -> Result<(), BrokerError> {
         let what = || format!("create topic {}", wish.name);
-        let replication = TopicReplication::Fixed(topics.replication);
+        // The broker's own default goes by −1.
+        let copies = if topics.replication == 0 { -1 } else { i32::from(topics.replication) };
+        let replication = TopicReplication::Fixed(copies);
         let mut topic = NewTopic::new(&wish.name, wish.partitions.unwrap_or(partitions), replication);
         for (name, value) in &wish.config {
             topic = topic.set(name, value);

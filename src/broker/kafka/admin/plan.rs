@@ -5,10 +5,10 @@
 //! is its owner's decision.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use crate::broker::Topics;
+use crate::broker::{TopicSettings, Topics};
 use crate::domain::CleanupPolicy;
+use crate::settings::Period;
 
 /// A topic as the cluster has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,68 +40,24 @@ const OF_ERASURE: [&str; 3] = ["segment.ms", "max.compaction.lag.ms", "delete.re
 const OF_CHANGELOG: [&str; 4] =
     ["message.timestamp.type", "segment.ms", "max.compaction.lag.ms", "delete.retention.ms"];
 
-/// What topics are created with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TopicSettings {
-    /// Default −1: the broker's own.
-    pub replication: i32,
-    /// Inputs that have another number of partitions than the application, by topic. Default none.
-    pub narrow_inputs: BTreeMap<String, i32>,
-    /// Of inputs and `rekey`. Default 7 days.
-    pub input_retention: Duration,
-    /// Of tier changes and dormancy risks. Default 7 days.
-    pub output_retention: Duration,
-    /// Of dead letters. Default 14 days.
-    pub dead_letter_retention: Duration,
-    /// Of the changelog: a small segment is compacted soon, so a restore reads less. Default 16 MiB.
-    pub changelog_segment_bytes: u64,
-    /// Of the changelog and `user-profiles`: after that a segment is closed even if it isn't full. Default 1 h.
-    pub changelog_segment_age: Duration,
-    /// Of the same: what stands in a closed segment is compacted after that at the latest. Default 1 day.
-    pub changelog_compaction_lag: Duration,
-    /// Of the same: how long a tombstone is kept after the first compaction that saw it. Default 1 day.
-    pub changelog_tombstone_retention: Duration,
-    /// The largest record of any topic. Default 4 MiB.
-    pub max_message_bytes: usize,
-}
-
-impl Default for TopicSettings {
-    fn default() -> Self {
-        const DAY: Duration = Duration::from_secs(86_400);
-        Self {
-            replication: -1,
-            narrow_inputs: BTreeMap::new(),
-            input_retention: 7 * DAY,
-            output_retention: 7 * DAY,
-            dead_letter_retention: 14 * DAY,
-            changelog_segment_bytes: 16 << 20,
-            changelog_segment_age: Duration::from_secs(3_600),
-            changelog_compaction_lag: DAY,
-            changelog_tombstone_retention: DAY,
-            max_message_bytes: 4 << 20,
-        }
-    }
-}
-
 /// The topics of an application as they should be, in the order of the flow.
 pub fn wishes(topics: &Topics, settings: &TopicSettings) -> Vec<TopicWish> {
-    let delete = |retention: Duration| {
-        [("cleanup.policy", "delete".to_owned()), ("retention.ms", retention.as_millis().to_string())]
-    };
+    let delete =
+        |retention: Period| [("cleanup.policy", "delete".to_owned()), ("retention.ms", retention.millis().to_string())];
     let compact = || {
         [
             ("cleanup.policy", "compact".to_owned()),
-            ("segment.bytes", settings.changelog_segment_bytes.to_string()),
-            ("segment.ms", settings.changelog_segment_age.as_millis().to_string()),
-            ("max.compaction.lag.ms", settings.changelog_compaction_lag.as_millis().to_string()),
-            ("delete.retention.ms", settings.changelog_tombstone_retention.as_millis().to_string()),
+            ("segment.bytes", settings.changelog_segment.bytes().to_string()),
+            ("segment.ms", settings.changelog_segment_age.millis().to_string()),
+            ("max.compaction.lag.ms", settings.changelog_compaction_lag.millis().to_string()),
+            ("delete.retention.ms", settings.changelog_tombstone_retention.millis().to_string()),
             ("min.cleanable.dirty.ratio", "0.2".to_owned()),
         ]
     };
     let co_partitioned = Some(topics.partitions);
     let of_input = |name: &str| settings.narrow_inputs.get(name).copied().or(co_partitioned);
     let wish = |name: &str, partitions, config: Vec<(&'static str, String)>, required| {
-        let size = ("max.message.bytes", settings.max_message_bytes.to_string());
+        let size = ("max.message.bytes", settings.max_message.bytes().to_string());
         let config = config.into_iter().chain([size]).collect();
         TopicWish { name: name.to_owned(), partitions, config, required, settable: &[] }
     };
