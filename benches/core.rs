@@ -66,10 +66,12 @@ fn main() {
 
     let started = Instant::now();
     let mut restored = Partition::new(engine());
+    let mut record = Default::default();
+    partition.fill_record(&mut record);
     for (key, value) in &states {
         restored.restore_user(key, Some(value)).unwrap();
     }
-    restored.restore_position(&Default::default()).unwrap();
+    restored.restore_position(&record).unwrap();
     report("restore a state", states.len(), started);
 }
 

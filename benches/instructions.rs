@@ -133,11 +133,13 @@ fn run(section: &str) -> Option<(usize, u64)> {
         "restore_state" => {
             let states = states();
             let mut restored = Partition::new(engine());
+            let mut record = Default::default();
+            partition.fill_record(&mut record);
             let work = &mut || {
                 for (key, value) in &states {
                     restored.restore_user(key, Some(value)).unwrap();
                 }
-                restored.restore_position(&Default::default()).unwrap();
+                restored.restore_position(&record).unwrap();
             };
             (states.len(), measured(work))
         }

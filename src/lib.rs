@@ -19,9 +19,11 @@ pub mod guard;
 pub mod ingest;
 #[warn(missing_docs, clippy::missing_errors_doc)]
 pub mod merge;
+#[warn(missing_docs, clippy::missing_errors_doc)]
 pub mod state;
 #[warn(missing_docs, clippy::missing_errors_doc)]
 pub mod rules;
+#[warn(missing_docs, clippy::missing_errors_doc)]
 pub mod engine;
 pub mod emit;
 #[cfg(feature = "shell")]

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use tideline::domain::{Body, Event, EventId, Timestamp, UserId, Zone};
 use tideline::engine::Engine;
 use tideline::rules::{Ruleset, dormancy, tier};
-use tideline::state::{Deadlines, PartitionRecord, StateError, User, codec};
+use tideline::state::{Deadlines, PartitionRecord, StateError, User, UserDeadline, codec};
 
 /// The users of one partition, folded anew.
 pub struct Fold {
@@ -69,11 +69,13 @@ pub fn fault(state: &[u8], folded: &User, record: &PartitionRecord, rules: &Rule
         return Some(format!("another history than its events': {:?}, not {:?}", history(&held), history(folded)));
     }
     let as_of = held.newest.max(record.watermark).unwrap_or(Timestamp::MIN);
-    let now = tier::tier_on(&held.history, held.registered, rules.zone().day(as_of), rules);
+    let now = tier::tier_on(&held.facts.history, held.facts.registered.at(), rules.zone().day(as_of), rules);
     if now.tier != held.announced_tier() {
         return Some(format!("announced as {:?}, but {:?} as of {as_of}", held.announced_tier(), now.tier));
     }
-    let deadlines = Deadlines { tier: now.until, stage: dormancy::next_stage(&held, rules) };
+    let mut deadlines = Deadlines::default();
+    deadlines.set(UserDeadline::Tier, now.until);
+    deadlines.set(UserDeadline::Stage, dormancy::next_stage(&held, rules).map(|(due, _)| due));
     if held.deadlines != deadlines {
         return Some(format!("deadlines {:?}, but {deadlines:?} as of {as_of}", held.deadlines));
     }
@@ -83,13 +85,7 @@ pub fn fault(state: &[u8], folded: &User, record: &PartitionRecord, rules: &Rule
 
 /// What the events alone leave, in whatever order they came.
 fn history(user: &User) -> User {
-    let mut history = User::default();
-    history.registered = user.registered;
-    history.first_seen = user.first_seen;
-    history.newest = user.newest;
-    history.history.clone_from(&user.history);
-    history.loans.clone_from(&user.loans);
-    history
+    User { newest: user.newest, facts: user.facts.clone(), ..User::default() }
 }
 
 /// A user's announced tier by name, its stage and its sequence.

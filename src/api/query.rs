@@ -105,7 +105,7 @@ impl Query {
             tier: self.rules.tier_name(user.announced_tier()).to_owned(),
             stage: user.stage.as_str(),
             sequence: user.sequence,
-            registered: user.registered,
+            registered: user.facts.registered.at(),
             newest_event: user.newest,
             next_deadline: user.deadlines.next(),
         }

@@ -40,8 +40,8 @@ impl fmt::Debug for UserId {
     }
 }
 
-/// Stands for one event: a 64-bit hash of its source, of a CloudEvent its `source` attribute too, and its id. That is all that
-/// is remembered of it.
+/// Stands for one event: a 64-bit hash of its source, of a CloudEvent its `source` attribute too, and its id. That is
+/// all that is remembered of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EventId(pub u64);
 
@@ -67,8 +67,8 @@ impl EventId {
         Self::of(0, original_id)
     }
 
-    /// What the id is told by is hashed with it. As the hash's seed it would only flip a few bits of a short id: `e1011000`
-    /// of one source and `e1020000` of another would be one event.
+    /// What the id is told by is hashed with it. As the hash's seed it would only flip a few bits of a short id:
+    /// `e1011000` of one source and `e1020000` of another would be one event.
     fn of(told_by: u8, id: &str) -> Self {
         let [a, b, c, d, e, f, g, h] = xxh3_64(id.as_bytes()).to_le_bytes();
         Self(xxh3_64(&[told_by, a, b, c, d, e, f, g, h]))

@@ -43,7 +43,8 @@ impl Partitioner {
         let hash = match self {
             Self::Murmur2 => murmur2(key) & 0x7fff_ffff,
             Self::Consistent => crc32(key),
-            // sarama takes the rest of the signed number, and then the sign off; librdkafka the other way round: the same.
+            // sarama takes the rest of the signed number, and then the sign off; librdkafka the other way round: the
+            // same.
             Self::Fnv1a => fnv1a(key).cast_signed().unsigned_abs(),
         };
         PartitionId((hash % partitions.max(1).unsigned_abs()).cast_signed())

@@ -9,7 +9,7 @@ use crate::record::Coordinates;
 use crate::rules::Ruleset;
 use crate::rules::dormancy::next_stage;
 use crate::rules::tier::tier_on;
-use crate::state::User;
+use crate::state::{User, UserDeadline};
 
 /// Announces about one user, at one instant.
 pub(super) struct Announcer<'a> {
@@ -30,8 +30,8 @@ pub(super) struct Announcer<'a> {
 impl Announcer<'_> {
     /// Evaluates the tier as of `day`; announces it if it isn't the announced one. `reason` is asked with (from, to).
     pub fn tier(&mut self, day: Day, reason: impl FnOnce(Tier, Tier) -> OutputReason) {
-        let now = tier_on(&self.user.history, self.user.registered, day, self.rules);
-        self.user.deadlines.tier = now.until;
+        let now = tier_on(&self.user.facts.history, self.user.facts.registered.at(), day, self.rules);
+        self.user.deadlines.set(UserDeadline::Tier, now.until);
         let before = self.user.announced_tier();
         if now.tier == before {
             return;
@@ -48,26 +48,28 @@ impl Announcer<'_> {
         self.announce(reason(before, now.tier), kind);
     }
 
-    /// Computes the next stage's deadline anew.
-    pub fn plan_stage(&mut self) {
-        self.user.deadlines.stage = next_stage(self.user, self.rules);
+    /// Plans the next stage's deadline; returns when it is due and which stage it is.
+    pub fn plan_stage(&mut self) -> Option<(Timestamp, Stage)> {
+        let next = next_stage(self.user, self.rules);
+        self.user.deadlines.set(UserDeadline::Stage, next.map(|(due, _)| due));
+        next
     }
 
-    /// Announces the stages due up to `until`.
+    /// Plans the next stage, and announces those that are due up to `until`.
     pub fn stages_due(&mut self, until: Timestamp, reason: OutputReason) {
-        let next = |user: &User| user.deadlines.stage.filter(|(due, stage)| *due <= until && *stage > user.stage);
+        let mut next = self.plan_stage();
         // Stages only go on, and there are three of them: this ends.
-        while let Some((_, stage)) = next(self.user) {
-            self.stage(stage, reason);
+        while let Some((_, stage)) = next.filter(|(due, stage)| *due <= until && *stage > self.user.stage) {
+            next = self.stage(stage, reason);
         }
     }
 
-    /// Announces a stage and plans the next.
-    pub fn stage(&mut self, stage: Stage, reason: OutputReason) {
-        let last = self.user.history.last_activity();
+    /// Announces a stage, and plans the next as [`Self::plan_stage`] does.
+    pub fn stage(&mut self, stage: Stage, reason: OutputReason) -> Option<(Timestamp, Stage)> {
+        let last = self.user.facts.history.last_activity();
         let previous_stage = std::mem::replace(&mut self.user.stage, stage);
-        self.plan_stage();
-        let forecast = match (stage, last, self.user.deadlines.stage) {
+        let next = self.plan_stage();
+        let forecast = match (stage, last, next) {
             (Stage::AtRisk, Some(_), Some((dormant_on, _))) => {
                 Some(Forecast { dormant_on, confidence: self.rules.confidence() })
             }
@@ -81,6 +83,7 @@ impl Announcer<'_> {
             evidence: SilenceEvidence::of(self.user, self.time, self.rules),
         };
         self.announce(reason, kind);
+        next
     }
 
     /// Ends the episode of a silence since `silent_since`.

@@ -35,6 +35,7 @@ impl Effect {
 /// One thing that became true about one user.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Announcement {
+    /// Whom it is about.
     pub user: UserId,
     /// 0, or the instant (ms) of the erasure after which the user came back. Part of the output's id.
     pub incarnation: i64,
@@ -42,9 +43,11 @@ pub struct Announcement {
     pub sequence: u64,
     /// When it became true; never the wall clock.
     pub time: Timestamp,
+    /// Why it was made.
     pub reason: OutputReason,
     /// The event at which it was found; none when a timer fired it.
     pub cause: Option<Coordinates>,
+    /// What became true.
     pub kind: AnnouncementKind,
 }
 
@@ -55,24 +58,31 @@ pub enum AnnouncementKind {
     TierChanged {
         /// None: nothing was announced before.
         previous: Option<Previous>,
+        /// The tier as of now.
         current: Tier,
+        /// What it rests on.
         evidence: TierEvidence,
     },
     /// A silence has reached a stage: a warning, or a fact.
     DormancyRisk {
+        /// The stage that is reached.
         stage: Stage,
+        /// The one before.
         previous_stage: Stage,
         /// L; none where there never was a key activity.
         silent_since: Option<Timestamp>,
         /// On a forecast only.
         forecast: Option<Forecast>,
+        /// What it rests on.
         evidence: SilenceEvidence,
     },
     /// A silence that had been announced has ended.
     DormancyCleared {
         /// The stage that the ended silence had reached.
         stage: Stage,
+        /// L, before the activity that ended the silence.
         silent_since: Option<Timestamp>,
+        /// To one decimal.
         silent_days: Option<f64>,
     },
 }
@@ -104,9 +114,11 @@ pub enum OutputReason {
 }
 
 impl OutputReason {
+    /// All of them.
     pub const ALL: [Self; 6] =
         [Self::Behaviour, Self::Timer, Self::Calendar, Self::Correction, Self::LateData, Self::RuleChange];
 
+    /// The name in outputs and labels.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Behaviour => "behaviour",

@@ -11,23 +11,31 @@ use crate::state::User;
 /// Sums over active days of windows that end with the day as of which the tier holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TierEvidence {
+    /// Whole days since L.
     pub days_since_last: Option<i32>,
+    /// Of 30 days.
     pub active_days_30: u32,
+    /// Of 90 days.
     pub active_days_90: u32,
+    /// Of 30 days, less full refunds.
     pub transactions_30: i64,
+    /// Of 90 days, less full refunds.
     pub transactions_90: i64,
+    /// Of 30 days, minor units.
     pub amount_30: i128,
+    /// Of 90 days, minor units.
     pub amount_90: i128,
+    /// Distinct ones of 30 days.
     pub scenes_30: u32,
 }
 
 impl TierEvidence {
     /// As of `day`.
     pub(super) fn of(user: &User, day: Day, rules: &Ruleset) -> Self {
-        let last_30 = Sums::of(user.history.days(), day.minus(30), day);
-        let last_90 = Sums::of(user.history.days(), day.minus(90), day);
+        let last_30 = Sums::of(user.facts.history.days(), day.minus(30), day);
+        let last_90 = Sums::of(user.facts.history.days(), day.minus(90), day);
         Self {
-            days_since_last: user.history.last_activity().map(|last| day.since(rules.zone().day(last))),
+            days_since_last: user.facts.history.last_activity().map(|last| day.since(rules.zone().day(last))),
             active_days_30: last_30.active_days,
             active_days_90: last_90.active_days,
             transactions_30: last_30.transactions,
@@ -44,6 +52,7 @@ impl TierEvidence {
 pub struct Forecast {
     /// When the user will be dormant if the silence lasts; includes a borrower's wait.
     pub dormant_on: Timestamp,
+    /// How sure the model is, 0 to 1.
     pub confidence: f64,
 }
 
@@ -61,7 +70,7 @@ pub struct SilenceEvidence {
 impl SilenceEvidence {
     /// As of `time`.
     pub(super) fn of(user: &User, time: Timestamp, rules: &Ruleset) -> Self {
-        let last = user.history.last_activity();
+        let last = user.facts.history.last_activity();
         let silence = last.map(|last| Silence::of(user, last, rules));
         Self {
             repeat_days: silence.map_or(0, |silence| silence.repeat_days),

@@ -1,7 +1,8 @@
 //! The one place where history, rules and timers meet: an event or a time goes in through `handle_*`, effects come out.
 //!
-//! A [`Partition`] is what is committed and, over it, an overlay of what is not committed yet. Everything folds into the overlay;
-//! [`Partition::install`] is called after the transaction's success and by nobody else, [`Partition::discard`] after an abort.
+//! A [`Partition`] is what is committed and, over it, an overlay of what is not committed yet. Everything folds into
+//! the overlay; [`Partition::install`] is called after the transaction's success and by nobody else,
+//! [`Partition::discard`] after an abort.
 //!
 //! Must not know: topics and bytes of outputs, offsets, the broker, the clock.
 
@@ -59,7 +60,8 @@ pub enum Slice {
 pub enum Handled {
     /// It is dealt with; its offset may be committed.
     Done(Disposition),
-    /// W has moved and a slice of timers has fired; the event was not applied. Commit with unchanged offsets, call again.
+    /// W has moved and a slice of timers has fired; the event was not applied. Commit with unchanged offsets, call
+    /// again.
     TimersFirst,
 }
 

@@ -7,8 +7,9 @@
 //!   encode()     slot.user --encode--> slot.encoded --> the transaction --> install() | discard()
 //! ```
 //!
-//! A key is decoded once a batch, when it is first loaded, and encoded once, when the batch is written. Slots and their memory
-//! are used again from batch to batch. Nothing in here is true before the transaction that writes it has succeeded.
+//! A key is decoded once a batch, when it is first loaded, and encoded once, when the batch is written. Slots and their
+//! memory are used again from batch to batch. Nothing in here is true before the transaction that writes it has
+//! succeeded.
 
 use std::collections::BTreeSet;
 
@@ -18,9 +19,9 @@ use super::clock::StreamClock;
 use super::store::key::{Key, Place, Timer};
 use super::store::{Users, hash};
 use super::timers::Timers;
-use crate::domain::{Stage, Tier, Timestamp};
+use crate::domain::Timestamp;
 use crate::state::codec::{self, Kind};
-use crate::state::{Population, StateError, User};
+use crate::state::{Cells, Population, StateError, User};
 
 /// The index of a loaded key in the overlay.
 pub(super) type Slot = usize;
@@ -56,7 +57,7 @@ pub(super) struct StagedEntry {
     /// Its earliest timer, committed or of the overlay, that was not taken yet.
     next_timer: Option<Timestamp>,
     /// As what the uncommitted population counts it.
-    counted: Option<(Tier, Stage)>,
+    counted: Option<Cells>,
     /// Its value once encoded; empty for a tombstone. The memory is used again.
     encoded: Vec<u8>,
 }
@@ -75,8 +76,8 @@ impl StagedEntry {
         (!self.encoded.is_empty()).then_some(&self.encoded)
     }
 
-    fn standing(&self) -> Option<(Tier, Stage)> {
-        (self.content == Content::User).then(|| (self.user.announced_tier(), self.user.stage))
+    fn cells(&self) -> Option<Cells> {
+        (self.content == Content::User).then(|| Cells::of(&self.user))
     }
 }
 
@@ -145,8 +146,8 @@ impl Overlay {
         self.taken.as_ref().map(|(at, _)| *at)
     }
 
-    /// The slot of a key: the one that it was loaded into before, else a new one, decoded from what is committed. A key that is not
-    /// committed is loaded as [`Content::Absent`].
+    /// The slot of a key: the one that it was loaded into before, else a new one, decoded from what is committed. A key
+    /// that is not committed is loaded as [`Content::Absent`].
     ///
     /// # Errors
     /// The committed bytes are damaged or of an unknown version, or the key is longer than 64 bytes.
@@ -186,7 +187,7 @@ impl Overlay {
             }
         }
         entry.next_timer = entry.committed_timer;
-        entry.counted = entry.standing();
+        entry.counted = entry.cells();
         let slots = &self.slots;
         self.index.insert_unique(hash, slot, |&slot| slots[slot].hash);
         self.used += 1;
@@ -222,10 +223,12 @@ impl Overlay {
         let entry = &mut self.slots[slot];
         entry.dirty = true;
         entry.encoded.clear();
-        let now = entry.standing();
+        let now = entry.cells();
         let before = std::mem::replace(&mut entry.counted, now);
-        count(&mut self.population, before, -1);
-        count(&mut self.population, now, 1);
+        if before != now {
+            before.into_iter().for_each(|cells| self.population.take(cells));
+            now.into_iter().for_each(|cells| self.population.add(cells));
+        }
         self.arm(slot);
     }
 
@@ -295,10 +298,11 @@ impl Overlay {
     }
 }
 
-/// Moves the committed timer of a key that is not loaded to its deadline at once, if that is later. Returns whether it did.
+/// Moves the committed timer of a key that is not loaded to its deadline at once, if that is later. Returns whether it
+/// did.
 ///
-/// The one write to what is committed in the middle of a batch. It is sound whether or not the batch commits: a timer may lie
-/// anywhere at or before the deadline, and only the committed deadline decides.
+/// The one write to what is committed in the middle of a batch. It is sound whether or not the batch commits: a timer
+/// may lie anywhere at or before the deadline, and only the committed deadline decides.
 fn move_on(at: Timestamp, key: &Key, users: &Users, committed: &mut Timers) -> Result<bool, StateError> {
     let mut table = users.write();
     let Some(place) = table.find(hash(key), key) else { return Ok(false) };
@@ -309,15 +313,4 @@ fn move_on(at: Timestamp, key: &Key, users: &Users, committed: &mut Timers) -> R
     committed.rearm(place, key, Some(at), due);
     table.arm(place, due);
     Ok(true)
-}
-
-/// Adds `by` to the users of a tier and a stage.
-pub(super) fn count(population: &mut Population, standing: Option<(Tier, Stage)>, by: i64) {
-    let Some((tier, stage)) = standing else { return };
-    let tier = usize::from(tier.0);
-    if population.by_tier.len() <= tier {
-        population.by_tier.resize(tier + 1, 0);
-    }
-    population.by_tier[tier] = population.by_tier[tier].saturating_add_signed(by);
-    population.by_stage[stage as usize] = population.by_stage[stage as usize].saturating_add_signed(by);
 }

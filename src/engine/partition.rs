@@ -1,7 +1,8 @@
 //! One partition: its users, timers and clocks, committed, and over it the overlay of what is not.
 //!
-//! The order of an event: S and W move, deadlines up to W fire, then the event is applied. A slice of timers that is full must be
-//! committed before the rest fires; the event waits. What fires is in `due`, what an event does in `apply`.
+//! The order of an event: S and W move, deadlines up to W fire, then the event is applied. A slice of timers that is
+//! full must be committed before the rest fires; the event waits. What fires is in `due`, what an event does in
+//! `apply`.
 
 mod apply;
 mod due;
@@ -12,21 +13,23 @@ use std::sync::Arc;
 use super::announce::Announcer;
 use super::clock::StreamClock;
 use super::effect::Effect;
-use super::overlay::{Overlay, Slot, count};
+use super::overlay::{Overlay, Slot};
 use super::store::key::{Key, Place, Timer};
 use super::store::{Users, hash};
 use super::timers::Timers;
 use super::{Disposition, Engine, Handled, Slice};
-use crate::domain::{Body, Event, Input, Tier, Timestamp, UserId};
+use crate::domain::{Body, EventWithTexts, Input, Timestamp, UserId};
 use crate::record::Coordinates;
 use crate::rules::{Rules, Ruleset};
-use crate::state::codec::Header;
-use crate::state::{Ladder, PartitionRecord, Population, StateError};
+use crate::state::codec::{Header, decode_user};
+use crate::state::{Cells, Ladder, PartitionRecord, Population, StateError, User};
 
 /// One change of the changelog; without a value it is a tombstone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Change<'a> {
+    /// The changelog's key.
     pub key: &'a [u8],
+    /// Its value; none is a tombstone.
     pub value: Option<&'a [u8]>,
 }
 
@@ -38,7 +41,8 @@ pub struct Partition {
     timers: Timers,
     clock: StreamClock,
     population: Population,
-    /// Places of users whose state older rules wrote, from the last to the first; those that are done have been cut off.
+    /// Places of users whose state older rules wrote, from the last to the first; those that are done have been cut
+    /// off.
     outdated: Vec<Place>,
     /// The ladders by which their tiers are numbered.
     old_ladders: Vec<Ladder>,
@@ -54,9 +58,10 @@ pub struct Partition {
 }
 
 impl Partition {
+    /// A partition that knows nobody, and no time.
     pub fn new(engine: Arc<Engine>) -> Self {
         let clock = StreamClock::new(engine.settings.silent_after_ms.len());
-        let population = Population { by_tier: vec![0; engine.rules.tier_names().len()], ..Population::default() };
+        let population = Population::new(engine.rules.tier_names().len());
         Self {
             engine,
             users: Arc::default(),
@@ -74,7 +79,11 @@ impl Partition {
         }
     }
 
-    /// Takes over one changelog record of a user. Later records of a key replace earlier ones. The partition record is not one.
+    /// Takes over one changelog record of a user. Later records of a key replace earlier ones. The partition record is
+    /// not one.
+    ///
+    /// # Errors
+    /// The value is damaged, or of a version or with a section that is not known; or the key is longer than 64 bytes.
     pub fn restore_user(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<(), StateError> {
         let hash = hash(key);
         let mut table = self.users.write();
@@ -91,21 +100,25 @@ impl Partition {
         Ok(())
     }
 
-    /// Takes over clocks, and arms all timers. Call once, after all users. Users whose state older rules wrote are due for
-    /// re-evaluation: that comes before anything else, in slices.
+    /// Takes over clocks and population, and arms all timers. Call once, after all users. Users whose state older rules
+    /// wrote are due for re-evaluation: that comes before anything else, in slices.
+    ///
+    /// # Errors
+    /// The state of a user is damaged or of an unknown version.
     pub fn restore_position(&mut self, record: &PartitionRecord) -> Result<(), StateError> {
         self.clock = StreamClock::restore(record, self.engine.settings.silent_after_ms.len());
         self.is_record_outdated = record.digest_scheme != Ruleset::DIGEST_SCHEME;
         let mut generations = BTreeSet::new();
         self.arm_all();
         let table = self.users.read();
+        let mut users = 0;
         for (place, stored) in table.iter() {
             let header = stored.header()?;
             if !header.is_user() {
                 self.erasures += 1;
                 continue;
             }
-            count(&mut self.population, Some((header.tier.unwrap_or(Tier::INACTIVE), header.stage)), 1);
+            users += 1;
             if header.rules_generation < self.engine.rules.generation() {
                 self.outdated.push(place);
                 generations.insert(header.rules_generation);
@@ -115,18 +128,44 @@ impl Partition {
         self.old_ladders = old.cloned().collect();
         self.outdated.sort_unstable_by(|a, b| table.entry(*b).key().cmp(table.entry(*a).key()));
         drop(table);
+        self.population = Population::new(self.engine.rules.tier_names().len());
+        match record.population.users() {
+            Some(recorded) if recorded == users => self.population.merge(&record.population),
+            // A record from before a dimension was counted, or of other users: a restore refuses a changelog that
+            // lacks some.
+            _ => self.count_all()?,
+        }
         self.discard();
         Ok(())
     }
 
-    /// S and W move, deadlines up to W fire, then the event is applied. `input` is whose silence it ends, `at` what `cause` names.
-    pub fn handle_event(
+    /// Counts every user again.
+    fn count_all(&mut self) -> Result<(), StateError> {
+        let table = self.users.read();
+        let mut user = User::default();
+        for (_, stored) in table.iter() {
+            if stored.header()?.is_user() {
+                decode_user(stored.value(), &mut user)?;
+                self.population.add(Cells::of(&user));
+            }
+        }
+        Ok(())
+    }
+
+    /// S and W move, deadlines up to W fire, then the event is applied. `input` is whose silence it ends, `at` what
+    /// `cause` names.
+    ///
+    /// # Errors
+    /// The committed state of a user is damaged, or of a version or with a section that is not known.
+    pub fn handle_event<'a>(
         &mut self,
         input: Input,
-        event: &Event,
+        event: impl Into<EventWithTexts<'a>>,
         at: &Coordinates,
         effects: &mut Vec<Effect>,
     ) -> Result<Handled, StateError> {
+        let told: EventWithTexts<'_> = event.into();
+        let event = told.event;
         self.overlay.is_firing = true;
         if self.reevaluate(effects)? == Slice::Full {
             return Ok(Handled::TimersFirst);
@@ -145,10 +184,13 @@ impl Partition {
         if event.body == Body::Unknown {
             return Ok(Handled::Done(Disposition::Skipped));
         }
-        self.apply(slot, event, at, effects).map(Handled::Done)
+        self.apply(slot, told, at, effects).map(Handled::Done)
     }
 
     /// S moves to at least `stream_time`, if one is given; then what is due fires, one slice at the most.
+    ///
+    /// # Errors
+    /// The committed state of a user is damaged, or of a version or with a section that is not known.
     pub fn handle_time(
         &mut self,
         stream_time: Option<Timestamp>,
@@ -176,8 +218,8 @@ impl Partition {
         dirty.map(|entry| Change { key: &entry.key, value: entry.value() })
     }
 
-    /// Writes clocks, silence, rules and population, with what is uncommitted, into the record. Topics, offsets and who writes are
-    /// the caller's.
+    /// Writes clocks, silence, rules and population, with what is uncommitted, into the record. Topics, offsets and who
+    /// writes are the caller's.
     pub fn fill_record(&self, record: &mut PartitionRecord) {
         let rules = &self.engine.rules;
         self.overlay.clock.fill_record(record);
@@ -260,14 +302,15 @@ impl Partition {
         self.overlay.is_firing
     }
 
-    /// After a panic: forgets what is uncommitted, and arms all timers again, the only thing committed that a batch moves.
+    /// After a panic: forgets what is uncommitted, and arms all timers again, the only thing committed that a batch
+    /// moves.
     pub fn distrust(&mut self) {
         self.discard();
         self.arm_all();
     }
 
-    /// Whether the uncommitted batch moved time forward: a deadline has fired that is later than all before it, or fewer users are
-    /// left to re-evaluate. A deadline that fires again and again is no step forward.
+    /// Whether the uncommitted batch moved time forward: a deadline has fired that is later than all before it, or
+    /// fewer users are left to re-evaluate. A deadline that fires again and again is no step forward.
     pub fn comes_forward(&self) -> bool {
         self.overlay.last_fired > self.last_fired || self.overlay.to_reevaluate < self.outdated.len()
     }

@@ -8,8 +8,9 @@
 //! ```
 //!
 //! Written by the partition's lane alone, a whole batch under one lock; read by any thread, which so sees only what is
-//! committed, whole transactions. The index takes nine bytes for each of its buckets. One exception: [`Entry::timer_at`] may
-//! be moved during a batch (`overlay::move_on`), since a timer anywhere at or before the deadline is right.
+//! committed, whole transactions. The index takes nine bytes for each of its buckets. One exception:
+//! [`Entry::timer_at`] may be moved during a batch (`overlay::move_on`), since a timer anywhere at or before the
+//! deadline is right.
 
 pub(super) mod key;
 
@@ -35,6 +36,7 @@ impl Users {
         self.read().index.len()
     }
 
+    /// Whether there is no key.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -119,7 +121,8 @@ impl Table {
         Some((entry.timer_at()?, entry.copied_key()))
     }
 
-    /// Sets the value of a key; `place` is what [`Self::find`] gave for it. Its timer stays where it is. Returns its place.
+    /// Sets the value of a key; `place` is what [`Self::find`] gave for it. Its timer stays where it is. Returns its
+    /// place.
     pub fn put(&mut self, hash: u64, key: &Key, place: Option<Place>, value: &[u8]) -> Place {
         if let Some(place) = place {
             self.entries[place as usize].replace(value);

@@ -39,10 +39,12 @@ impl TableSlice {
         begins.zip(&self.ends).map(|(begin, &(key, end))| (&self.bytes[begin..key], &self.bytes[key..end]))
     }
 
+    /// How many entries it holds.
     pub fn len(&self) -> usize {
         self.ends.len()
     }
 
+    /// Whether it holds none.
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
     }

@@ -7,9 +7,10 @@
 //!   09:58 "u7"  10:02 "u1"  10:41 "u3" | 11h: [4, 9]  12h: [2]  next week: [1, 4]
 //! ```
 //!
-//! A timer is armed at its user's deadline *or before it*. A deadline that moves later (as with nearly every payment) leaves
-//! the timer where it is: whoever takes the timer compares it with the deadline and arms it again. So an event rarely changes
-//! this structure. When an hour of `far` begins, the store says when each place is due, or that it has moved away since.
+//! A timer is armed at its user's deadline *or before it*. A deadline that moves later (as with nearly every payment)
+//! leaves the timer where it is: whoever takes the timer compares it with the deadline and arms it again. So an event
+//! rarely changes this structure. When an hour of `far` begins, the store says when each place is due, or that it has
+//! moved away since.
 //!
 //! Must not know: why somebody is due. May break if a deadline moves earlier without [`Timers::rearm`].
 
@@ -47,7 +48,8 @@ impl Timers {
     /// Above this number stale entries of `far` are cleared away, once they outnumber the others.
     const STALE_ENTRIES: usize = 10_000;
 
-    /// Moves a key's timer from `from` (`None`: it had none) to `to` (`None`: disarmed). The store must say the same from now on.
+    /// Moves a key's timer from `from` (`None`: it had none) to `to` (`None`: disarmed). The store must say the same
+    /// from now on.
     pub fn rearm(&mut self, place: Place, key: &Key, from: Option<Timestamp>, to: Option<Timestamp>) {
         if from == to {
             return;

@@ -6,7 +6,8 @@
 use super::field::Raw;
 use super::{Reject, RejectReason};
 use crate::domain::{
-    Body, Channel, DAY_MS, Event, EventId, EventType, MessageEvent, Origin, Source, Timestamp, Token, UserId,
+    Body, Channel, DAY_MS, DataType, Event, EventId, EventType, Form, MessageEvent, Origin, Source, Timestamp, Token,
+    UserId,
 };
 
 /// A refund may name a time at most this far after its own, in milliseconds: clocks differ, and what is stored of the
@@ -90,69 +91,57 @@ impl Data {
         if let Some(fault) = self.fault {
             return Err(Reject::new(RejectReason::BadValue, format!("data: {fault}")));
         }
-        Ok(match event_type {
-            EventType::PaymentCompleted => self.payment()?,
-            EventType::PaymentRefunded => self.refund(time)?,
-            EventType::WealthBought => {
+        let data_type = match event_type.form() {
+            Form::Bare(body) => return Ok(body),
+            Form::Data(data_type) => data_type,
+        };
+        Ok(match data_type {
+            DataType::PaymentCompleted => self.payment()?,
+            DataType::PaymentRefunded => self.refund(time)?,
+            DataType::WealthBought => {
                 self.loan_id.optional("data.loan_id")?;
                 Body::WealthBought { amount: self.required_amount()?, product: self.product()?, auto: self.auto()? }
             }
-            EventType::BillPaid => {
+            DataType::BillPaid => {
                 self.loan_id.optional("data.loan_id")?;
                 Body::BillPaid { amount: self.required_amount()?, product: self.product()?, auto: self.auto()? }
             }
-            EventType::WealthRedeemed => Body::WealthRedeemed { amount: self.amount()?, product: self.product()? },
-            EventType::LoanDrawn => Body::LoanDrawn {
+            DataType::WealthRedeemed => Body::WealthRedeemed { amount: self.amount()?, product: self.product()? },
+            DataType::LoanDrawn => Body::LoanDrawn {
                 amount: self.required_amount()?,
                 product: self.product()?,
                 loan: self.loan()?,
                 auto: self.auto()?,
             },
-            EventType::LoanRepaid => Body::LoanRepaid {
+            DataType::LoanRepaid => Body::LoanRepaid {
                 amount: self.required_amount()?,
                 product: self.product()?,
                 loan: self.loan()?,
                 auto: self.auto()?,
             },
-            EventType::LoanDueScheduled => {
+            DataType::LoanDueScheduled => {
                 Body::LoanDueScheduled { loan: self.loan()?, due: self.due.required("data.due")? }
             }
-            EventType::CouponIssued => {
+            DataType::CouponIssued => {
                 let (coupon, amount, expires) = self.coupon()?;
                 Body::CouponIssued { coupon, amount, expires }
             }
-            EventType::CouponRedeemed => {
+            DataType::CouponRedeemed => {
                 let (coupon, amount, expires) = self.coupon()?;
                 Body::CouponRedeemed { coupon, amount, expires }
             }
-            EventType::CouponExpired => {
+            DataType::CouponExpired => {
                 let (coupon, amount, expires) = self.coupon()?;
                 Body::CouponExpired { coupon, amount, expires }
             }
-            EventType::Message(event) => self.message(event)?,
-            EventType::SurveyAnswered => self.survey()?,
-            EventType::CardBound => Body::CardBound { credit: self.kind.optional("data.kind")? },
-            EventType::RebateCredited => Body::RebateCredited { amount: self.amount()? },
-            EventType::PushPermissionChanged => Body::PushPermissionChanged { granted: self.granted()? },
-            EventType::ConsentChanged => Body::ConsentChanged { granted: self.granted()? },
-            EventType::RedpacketOpened => Body::RedpacketOpened { inviter: self.inviter.optional("data.inviter")? },
-            EventType::AppViewed => Body::AppViewed { category: self.category.optional("data.category")? },
-            EventType::AppDownloaded => Body::AppDownloaded,
-            EventType::UserRegistered => Body::UserRegistered,
-            EventType::AppLogin => Body::AppLogin,
-            EventType::AppUninstalled => Body::AppUninstalled,
-            EventType::CheckinDone => Body::CheckinDone,
-            EventType::CourseJoined => Body::CourseJoined,
-            EventType::CourseCompleted => Body::CourseCompleted,
-            EventType::GroupJoined => Body::GroupJoined,
-            EventType::AdviserAdded => Body::AdviserAdded,
-            EventType::PushOpened => Body::PushOpened,
-            EventType::BranchVisited => Body::BranchVisited,
-            EventType::TelecomPackageSubscribed => Body::TelecomPackageSubscribed,
-            EventType::TelecomPackageCancelled => Body::TelecomPackageCancelled,
-            EventType::ComplaintOpened => Body::ComplaintOpened,
-            EventType::ComplaintClosed => Body::ComplaintClosed,
-            EventType::UserErased => Body::UserErased,
+            DataType::Message(event) => self.message(event)?,
+            DataType::SurveyAnswered => self.survey()?,
+            DataType::CardBound => Body::CardBound { credit: self.kind.optional("data.kind")? },
+            DataType::RebateCredited => Body::RebateCredited { amount: self.amount()? },
+            DataType::PushPermissionChanged => Body::PushPermissionChanged { granted: self.granted()? },
+            DataType::ConsentChanged => Body::ConsentChanged { granted: self.granted()? },
+            DataType::RedpacketOpened => Body::RedpacketOpened { inviter: self.inviter.optional("data.inviter")? },
+            DataType::AppViewed => Body::AppViewed { category: self.category.optional("data.category")? },
         })
     }
 

@@ -43,6 +43,22 @@ pub fn type_name(value: &[u8]) -> Option<String> {
     Some(object.get("type")?.as_str()?.to_owned())
 }
 
+/// The texts at a path of member names: a text, or a list's, but for empty ones. None where something else is there.
+pub(super) fn texts(value: &[u8], path: &[&str], visit: &mut dyn FnMut(&str)) {
+    let Ok(text) = utf8(value) else { return };
+    let mut object = serde_json::Value::Null;
+    if judge(text, |text| serde_json::from_str(text).map(|read| object = read)).is_err() {
+        return;
+    }
+    let found = path.iter().try_fold(&object, |object, name| object.get(name));
+    let list = match found {
+        Some(serde_json::Value::Array(list)) => list.as_slice(),
+        Some(one) => std::slice::from_ref(one),
+        None => &[],
+    };
+    list.iter().filter_map(serde_json::Value::as_str).filter(|text| !text.is_empty()).for_each(visit);
+}
+
 /// The whole value at once, so that text in fields that are skipped is held to UTF-8 too.
 fn utf8(value: &[u8]) -> Result<&str, Reject> {
     std::str::from_utf8(value).map_err(|_| Reject::new(RejectReason::Malformed, "not UTF-8"))

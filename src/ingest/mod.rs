@@ -18,6 +18,7 @@ mod reject;
 mod route;
 mod settings;
 mod shape;
+mod texts;
 mod wire;
 
 use std::sync::Arc;
@@ -29,6 +30,7 @@ pub use reject::{Reject, RejectReason};
 pub use route::header;
 pub use settings::{IngestSettings, InputSettings};
 pub use shape::{Format, Shape};
+pub use texts::RecordTexts;
 
 use crate::domain::{Event, Origin, PartitionId, Partitioner, Source, Timestamp};
 use crate::record::{Coordinates, Message};
@@ -89,6 +91,11 @@ impl Decoder {
 
     pub fn input(&self) -> &InputSpec {
         &self.input
+    }
+
+    /// The texts of a record of this input. Nothing is read before they are asked for.
+    pub fn texts<'a, M: Message>(&self, message: &'a M) -> RecordTexts<'a, M> {
+        RecordTexts { message, format: self.input.source.map(|_| self.input.format) }
     }
 
     /// Judges a record of this partition. `now` is the clock at poll; without it nothing lies in the future.

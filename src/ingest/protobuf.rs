@@ -16,6 +16,11 @@ pub mod schema {
 /// What frames of the Confluent registry begin with. No protobuf message does: it would be a tag of zero.
 pub(super) const MAGIC: u8 = 0;
 
+/// Numbers of fields that are read again for their texts.
+pub(super) const DATA: u32 = 7;
+pub(super) const CAMPAIGN: u32 = 14;
+pub(super) const INTERESTS: u32 = 19;
+
 /// Takes off Confluent's framing: the magic byte, a schema id of four bytes, and the path to the message in its schema.
 pub(super) fn unframed(value: &[u8]) -> Result<&[u8], Reject> {
     let unsupported = |detail: &str| Reject::new(RejectReason::Unsupported, format!("framing: {detail}"));
@@ -63,7 +68,7 @@ fn read_envelope(bytes: &[u8], source: Source, envelope: &mut Envelope) -> Resul
             4 => instant(value, &mut envelope.time)?,
             5 => envelope.channel = channel(value)?,
             6 => envelope.origin = origin(value)?,
-            7 => read_data(bytes_of(value)?, &mut envelope.data)?,
+            DATA => read_data(bytes_of(value)?, &mut envelope.data)?,
             _ => {}
         }
     }
@@ -88,12 +93,12 @@ fn read_data(bytes: &[u8], data: &mut Data) -> Result<(), NotProtobuf> {
             11 => instant(value, &mut data.due)?,
             12 => data.kind = card_kind(value)?,
             13 => instant(value, &mut data.expires)?,
-            14 => data.campaign = text(Name, value)?,
+            CAMPAIGN => data.campaign = text(Name, value)?,
             15 => data.channel = channel(value)?,
             16 => data.granted = flag(value)?,
             17 => data.max_per_month = integer(Count, value)?,
             18 => data.preferred_channel = channel(value)?,
-            19 => data.interests = Names::join(data.interests, text(Name, value)?),
+            INTERESTS => data.interests = Names::join(data.interests, text(Name, value)?),
             20 => data.inviter = text(Name, value)?,
             21 => data.category = text(Name, value)?,
             _ => {}

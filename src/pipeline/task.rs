@@ -6,7 +6,7 @@
 //! Must not know: the broker, other partitions, the clock.
 
 use crate::broker::{CommitMetadata, ForwardProgress};
-use crate::domain::{Input, OutputTopic, PartitionId, Timestamp};
+use crate::domain::{EventWithTexts, Input, NoTexts, OutputTopic, PartitionId, Texts, Timestamp};
 use crate::emit::{self, Emitter};
 use crate::engine::{Disposition, Handled, Partition, Slice};
 use crate::guard::{Panicked, guarded};
@@ -311,7 +311,10 @@ impl<M: Message> PartitionTask<M> {
             Decoded::Event { event, origin } => {
                 let counted_for = job.originating_input(input, origin.as_ref());
                 let cause = origin.as_ref().unwrap_or(&at);
-                match self.engine.handle_event(counted_for, event, cause, &mut self.staged.effects)? {
+                let record = job.decoders.get(input.index()).map(|decoder| decoder.texts(message));
+                let texts = record.as_ref().map_or(&NoTexts as &dyn Texts, |record| record);
+                let told = EventWithTexts { event, texts };
+                match self.engine.handle_event(counted_for, told, cause, &mut self.staged.effects)? {
                     Handled::TimersFirst => return Ok(false),
                     Handled::Done(Disposition::Applied) => tally.applied += 1,
                     Handled::Done(Disposition::Skipped) => tally.skipped += 1,

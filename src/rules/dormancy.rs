@@ -6,8 +6,8 @@ use crate::state::{Loan, User};
 
 /// The next stage of a user's silence after the one announced, and when it is due if nothing else happens.
 pub fn next_stage(user: &User, rules: &Ruleset) -> Option<(Timestamp, Stage)> {
-    let Some(last) = user.history.last_activity() else {
-        return golden::next_stage(user.registered.or(user.first_seen)?, user.stage, rules);
+    let Some(last) = user.facts.history.last_activity() else {
+        return golden::next_stage(user.facts.registered.at().or(user.facts.first_seen.at())?, user.stage, rules);
     };
     let waits_until = borrower_waits_until(user, last, rules);
     let after = |days: u32| last.plus_millis(i64::from(days) * DAY_MS).max(waits_until.unwrap_or(last));
@@ -40,14 +40,14 @@ pub struct Silence {
 impl Silence {
     /// Of a silence that began with `last`, the user's last key activity.
     pub fn of(user: &User, last: Timestamp, rules: &Ruleset) -> Self {
-        let age = user.history.first_day().map_or(0, |first| rules.zone().day(last).since(first));
-        Self { repeat_days: user.history.active_days().saturating_sub(1), age_days: age.max(0) as u32 }
+        let age = user.facts.history.first_day().map_or(0, |first| rules.zone().day(last).since(first));
+        Self { repeat_days: user.facts.history.active_days().saturating_sub(1), age_days: age.max(0) as u32 }
     }
 }
 
 /// The earliest open due date later than L, and the grace after it.
 fn borrower_waits_until(user: &User, last: Timestamp, rules: &Ruleset) -> Option<Timestamp> {
-    let due = user.loans.iter().filter_map(Loan::open_due).filter(|due| *due > last).min()?;
+    let due = user.facts.loans.iter().filter_map(Loan::open_due).filter(|due| *due > last).min()?;
     Some(due.plus_millis(i64::from(rules.due_grace_days()) * DAY_MS))
 }
 

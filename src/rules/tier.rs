@@ -283,7 +283,7 @@ mod tests {
             let user = user(&days, &ruleset);
             let day = TODAY + quiet_days;
             let tiers = Definition { days: &days, rules: &rules }.tiers(day, day + 80);
-            let got = tier_on(&user.history, None, Day(day), &ruleset);
+            let got = tier_on(&user.facts.history, None, Day(day), &ruleset);
             prop_assert_eq!(got.tier, tiers[0]);
             let change = tiers.iter().position(|tier| *tier != got.tier);
             let until = change.map(|days| Timestamp::of_millis(i64::from(day + days as i32) * DAY_MS));
@@ -298,7 +298,7 @@ mod tests {
             let ruleset = Ruleset::new(rules).unwrap();
             let user = user(&days, &ruleset);
             let tiers: Vec<_> =
-                (TODAY..TODAY + 80).map(|day| tier_on(&user.history, None, Day(day), &ruleset).tier).collect();
+                (TODAY..TODAY + 80).map(|day| tier_on(&user.facts.history, None, Day(day), &ruleset).tier).collect();
             prop_assert!(tiers.is_sorted_by(|earlier, later| earlier >= later));
         }
     }

@@ -2,19 +2,24 @@
 //!
 //! Must not know: rules, outputs, the broker.
 
+mod affected;
 pub mod codec;
-mod history;
-mod loans;
+mod deadlines;
+pub mod facts;
+pub mod keep;
 pub mod partition_record;
+mod population;
 mod remembered;
 mod user;
 mod varint;
 
-pub use history::{DayBucket, History};
-pub use loans::{Loan, Loans};
-pub use partition_record::{InputPosition, Ladder, PartitionRecord, Population};
+pub use affected::Affected;
+pub use deadlines::{Deadlines, UserDeadline};
+pub use facts::{DayBucket, Facts, History, Loan, Loans};
+pub use partition_record::{InputPosition, Ladder, PartitionRecord};
+pub use population::{Cells, Dimension, Population};
 pub use remembered::Remembered;
-pub use user::{Changed, Deadlines, User};
+pub use user::User;
 
 use crate::domain::Timestamp;
 
@@ -22,10 +27,15 @@ use crate::domain::Timestamp;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StateError {
     #[error(
-        "state of version {0}: this program reads version {known}; run the version that wrote it, or a newer one",
+        "state of version {0}: this program reads versions 1 to {known}; run the version that wrote it, or a newer one",
         known = codec::VERSION
     )]
+    /// A value of a version that is not known.
     UnknownVersion(u8),
+    /// A value with a section that is not known, by its tag.
+    #[error("state with section {0}, which this program does not know; run the version that wrote it, or a newer one")]
+    UnknownSection(u32),
+    /// Bytes that no program writes.
     #[error("state is damaged: {0}")]
     Damaged(&'static str),
 }
@@ -35,8 +45,8 @@ fn event_time(millis: i64) -> Result<Timestamp, StateError> {
     Timestamp::from_millis(millis).map_err(|_| StateError::Damaged("a time out of range"))
 }
 
-/// A stored deadline or watermark. All that follow from event times lie well within these bounds, so that a fold does not
-/// lead out of them; and no difference of two of them overflows.
+/// A stored deadline or watermark. All that follow from event times lie well within these bounds, so that a fold does
+/// not lead out of them; and no difference of two of them overflows.
 fn instant(millis: i64) -> Result<Timestamp, StateError> {
     let bound = 2 * Timestamp::MAX.millis();
     let known = (-bound..=bound).contains(&millis);

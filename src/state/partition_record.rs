@@ -2,7 +2,7 @@
 
 use prost::Message as _;
 
-use super::{StateError, event_time, instant};
+use super::{Dimension, Population, StateError, event_time, instant};
 use crate::domain::{Partitioner, Timestamp, TopicId};
 use crate::record::Offset;
 
@@ -23,15 +23,23 @@ pub struct PartitionRecord {
     pub first_stream_time: Option<Timestamp>,
     /// By input, `rekey` last.
     pub inputs: Vec<InputPosition>,
+    /// The rules' zone.
     pub zone: String,
+    /// How many days of history the rules look at.
     pub horizon_days: u32,
+    /// Of every co-partitioned topic.
     pub partitions: i32,
+    /// The generation of the rules.
     pub rules_generation: u32,
+    /// What stands for the rules.
     pub rules_digest: String,
     /// How that was made; 0 where the record doesn't say.
     pub digest_scheme: u32,
+    /// Who wrote the record.
     pub transactional_id: String,
+    /// In which of its transactions.
     pub transaction_number: u64,
+    /// The users, counted.
     pub population: Population,
     /// The present ladder, and older ones while users are numbered by them.
     pub ladders: Vec<Ladder>,
@@ -39,6 +47,7 @@ pub struct PartitionRecord {
     pub partitioner: Partitioner,
     /// Records forwarded to `rekey`, and the newest time of one.
     pub forwarded: u64,
+    /// The newest time of a forwarded record.
     pub newest_forwarded: Option<Timestamp>,
     /// The changelog that this was written to. None: not known.
     pub changelog_topic_id: Option<TopicId>,
@@ -47,16 +56,22 @@ pub struct PartitionRecord {
 /// The names that tiers went by under a generation of rules: users hold numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ladder {
+    /// The generation of the rules.
     pub generation: u32,
     /// From the lowest.
     pub rungs: Vec<String>,
 }
 
+/// How far an input has come.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct InputPosition {
+    /// Its topic.
     pub topic: String,
+    /// The next offset to read.
     pub next_offset: Offset,
+    /// The newest event time of the input.
     pub newest: Option<Timestamp>,
+    /// Whether it is silent, and so holds W.
     pub silent: bool,
     /// What is another partition's was forwarded before this offset, ahead of what waits from `next_offset` on.
     pub forwarded_to: Offset,
@@ -68,19 +83,13 @@ pub struct InputPosition {
     pub partitions: i32,
 }
 
-/// How many users stand where.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Population {
-    /// By [`crate::domain::Tier`].
-    pub by_tier: Vec<u64>,
-    /// By [`crate::domain::Stage`].
-    pub by_stage: [u64; 4],
-}
-
+/// A partition record that can't be read.
 #[derive(Debug, thiserror::Error)]
 #[error("the partition record is not readable: {0}")]
 pub enum UnreadableRecord {
+    /// No protobuf.
     NotProtobuf(#[from] prost::DecodeError),
+    /// A value that no program writes.
     OutOfRange(#[from] StateError),
 }
 
@@ -88,6 +97,7 @@ impl PartitionRecord {
     /// Its key in the changelog: no UTF-8, so no user's.
     pub const KEY: &'static [u8] = b"\xffpartition";
 
+    /// Its bytes, protobuf of `proto/state/v1`.
     pub fn encode(&self) -> Vec<u8> {
         let millis = |at: Option<Timestamp>| at.map(Timestamp::millis);
         proto::PartitionRecord {
@@ -116,10 +126,7 @@ impl PartitionRecord {
             digest_scheme: self.digest_scheme,
             transactional_id: self.transactional_id.clone(),
             transaction_number: self.transaction_number,
-            population: Some(proto::Population {
-                by_tier: self.population.by_tier.clone(),
-                by_stage: self.population.by_stage.to_vec(),
-            }),
+            population: Some(stored_population(&self.population)),
             ladders: self
                 .ladders
                 .iter()
@@ -133,14 +140,13 @@ impl PartitionRecord {
         .encode_to_vec()
     }
 
+    /// Reads what this program or an earlier one wrote.
+    ///
+    /// # Errors
+    /// The bytes are no protobuf, or a time, an offset or the partitioner is none that can be used.
     pub fn decode(bytes: &[u8]) -> Result<Self, UnreadableRecord> {
         let record = proto::PartitionRecord::decode(bytes)?;
         let at = |millis: Option<i64>| millis.map(event_time).transpose();
-        let population = record.population.unwrap_or_default();
-        let mut by_stage = [0; 4];
-        for (count, &stored) in by_stage.iter_mut().zip(&population.by_stage) {
-            *count = stored;
-        }
         Ok(Self {
             stream_time: at(record.stream_time)?,
             watermark: record.watermark.map(instant).transpose()?,
@@ -170,7 +176,7 @@ impl PartitionRecord {
             digest_scheme: record.digest_scheme,
             transactional_id: record.transactional_id,
             transaction_number: record.transaction_number,
-            population: Population { by_tier: population.by_tier, by_stage },
+            population: record.population.map(population).unwrap_or_default(),
             ladders: record
                 .ladders
                 .into_iter()
@@ -188,6 +194,27 @@ impl PartitionRecord {
 fn partitioner(name: &str) -> Result<Partitioner, StateError> {
     let known = Partitioner::ALL.into_iter().find(|it| it.as_str() == name);
     known.or(name.is_empty().then(Partitioner::default)).ok_or(StateError::Damaged("a partitioner that is not known"))
+}
+
+fn stored_population(population: &Population) -> proto::Population {
+    let dimension = |dimension: Dimension| proto::Dimension {
+        name: dimension.as_str().to_owned(),
+        cells: population.cells(dimension).to_vec(),
+    };
+    proto::Population { dimensions: Dimension::ALL.map(dimension).to_vec(), ..proto::Population::default() }
+}
+
+/// A dimension that this program doesn't know is passed over. Records up to 2026-12-01 have two, which they don't name.
+fn population(stored: proto::Population) -> Population {
+    let mut population = Population::default();
+    population.set(Dimension::Tier, stored.by_tier);
+    population.set(Dimension::Stage, stored.by_stage);
+    for cells in stored.dimensions {
+        if let Some(dimension) = Dimension::ALL.into_iter().find(|dimension| dimension.as_str() == cells.name) {
+            population.set(dimension, cells.cells);
+        }
+    }
+    population
 }
 
 /// The offsets handled behind the next, each as its distance from the one before.
@@ -212,6 +239,18 @@ fn id_bytes(id: Option<TopicId>) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_population_reads_back_and_one_that_names_no_dimension_is_the_earlier_programs() {
+        let mut population = Population::default();
+        population.set(Dimension::Tier, vec![1, 2, 3]);
+        population.set(Dimension::Stage, vec![4, 0, 1, 1]);
+        let record = PartitionRecord { population, ..PartitionRecord::default() };
+        assert_eq!(PartitionRecord::decode(&record.encode()).unwrap(), record);
+        let counts = proto::Population { by_tier: vec![1, 2, 3], by_stage: vec![4, 0, 1, 1], dimensions: Vec::new() };
+        let earlier = proto::PartitionRecord { population: Some(counts), ..proto::PartitionRecord::default() };
+        assert_eq!(PartitionRecord::decode(&earlier.encode_to_vec()).unwrap().population, record.population);
+    }
 
     #[test]
     fn what_was_handled_out_of_its_order_reads_back() {

@@ -1,5 +1,8 @@
 //! The ids a user's last events had, so that the same event again is a duplicate.
 
+use super::StateError;
+use super::keep::Kept as _;
+use super::varint::{Reader, put_unsigned};
 use crate::domain::{DAY_MS, EventId, Timestamp};
 
 /// The last 32 ids, each for 7 days of the user's own event time after it came.
@@ -7,7 +10,9 @@ use crate::domain::{DAY_MS, EventId, Timestamp};
 pub struct Remembered(pub(super) Vec<(EventId, Timestamp)>);
 
 impl Remembered {
+    /// How many ids are kept.
     pub const MAX: usize = 32;
+    /// How long an id is kept, in milliseconds of event time.
     pub const FOR_MS: i64 = 7 * DAY_MS;
 
     /// Whether the id came within 7 days before `newest`, the user's newest event time with the event at hand.
@@ -28,6 +33,25 @@ impl Remembered {
             self.0.remove(0);
         }
         self.0.push((id, newest));
+    }
+
+    /// Appends them: how many, then each id and when it came. The same in both versions of the state.
+    pub(super) fn put(&self, out: &mut Vec<u8>, base: i64) {
+        put_unsigned(out, self.0.len() as u64);
+        for (id, came) in &self.0 {
+            out.extend(id.0.to_le_bytes());
+            came.put(out, base);
+        }
+    }
+
+    /// Reads what [`Self::put`] wrote, in place of what is there.
+    pub(super) fn read(&mut self, from: &mut Reader<'_>, base: i64) -> Result<(), StateError> {
+        self.0.clear();
+        for _ in 0..from.count(Self::MAX as u64)? {
+            let id = EventId(u64::from_le_bytes(from.fixed()?));
+            self.0.push((id, Timestamp::read(from, base)?));
+        }
+        Ok(())
     }
 }
 

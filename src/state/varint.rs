@@ -112,15 +112,9 @@ impl<'a> Reader<'a> {
         Ok(*bytes)
     }
 
-    /// All that is left, once it is known to be whole sections: (tag, length, bytes) each.
-    pub fn sections(self) -> Result<&'a [u8], StateError> {
-        let mut rest = Self(self.0);
-        while !rest.0.is_empty() {
-            rest.unsigned()?;
-            let length = usize::try_from(rest.unsigned()?).map_err(|_| StateError::Damaged("a section too long"))?;
-            rest.0 = rest.0.get(length..).ok_or(StateError::Damaged("a section cut short"))?;
-        }
-        Ok(self.0)
+    /// Whether all bytes are read.
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 

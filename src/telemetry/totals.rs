@@ -1,9 +1,10 @@
 //! The board summed over its partitions.
 
-use crate::domain::{PartitionId, Stage, Timestamp};
+use crate::domain::{PartitionId, Timestamp};
 use crate::pipeline::tally::{OutputCounts, Tally};
 use crate::runtime::Status;
 use crate::runtime::board::status::{PartitionStatus, Phase};
+use crate::state::Population;
 
 /// Sums over partitions: counters over all that this process has owned, what stands over those it serves.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -12,10 +13,8 @@ pub struct Totals {
     pub inputs: Vec<Tally>,
     /// Committed outputs, by type and reason.
     pub outputs: OutputCounts,
-    /// By tier.
-    pub users_by_tier: Vec<u64>,
-    /// In the order of [`Stage::ALL`].
-    pub users_by_stage: [u64; Stage::ALL.len()],
+    /// The users of the served partitions.
+    pub population: Population,
     /// Deadlines to come.
     pub timers: u64,
     /// Deadlines fired and users re-evaluated.
@@ -42,9 +41,7 @@ impl Totals {
             }
         }
         for (_, partition) in served(status) {
-            let population = &partition.population;
-            add_each(&mut totals.users_by_tier, population.by_tier.iter().copied(), |sum, more| *sum += more);
-            totals.users_by_stage.iter_mut().zip(population.by_stage).for_each(|(sum, more)| *sum += more);
+            totals.population.merge(&partition.population);
             totals.timers += partition.timers;
             totals.stream_time = least(totals.stream_time, partition.stream_time);
             totals.watermark = least(totals.watermark, partition.watermark);

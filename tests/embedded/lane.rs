@@ -257,5 +257,5 @@ fn parked_state_is_not_taken_up_when_another_has_written_in_between() {
     world.drain(&mut first);
     let user = world.registry.table(P0).unwrap();
     let user = user.user(&tideline::domain::UserId::new(&users_on(P0, 1, 1)[0]).unwrap()).unwrap().unwrap();
-    assert_eq!(user.history.days().len(), 3, "the payment that the second folded is not forgotten");
+    assert_eq!(user.facts.history.days().len(), 3, "the payment that the second folded is not forgotten");
 }

@@ -250,7 +250,7 @@ fn a_changelog_that_is_half_read_is_read_on_to_what_others_have_written_meanwhil
     assert_eq!(world.lane_status(0).restored_records, all);
     let users = world.registry.table(P0).unwrap();
     let user = users.user(&tideline::domain::UserId::new(user).unwrap()).unwrap().unwrap();
-    assert_eq!(user.history.days().len(), 2, "what the other folded is not forgotten");
+    assert_eq!(user.facts.history.days().len(), 2, "what the other folded is not forgotten");
     assert!(world.broker.open_writers(P0).unwrap().is_empty());
 }
 

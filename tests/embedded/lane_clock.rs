@@ -6,6 +6,7 @@ use tideline::domain::{OutputTopic, Timestamp};
 use tideline::record::Message;
 use tideline::runtime::ClockAgreement;
 use tideline::settings::Period;
+use tideline::state::Dimension;
 use tideline::telemetry::{reasons_not_ready, remarks};
 
 use super::refusals::refusal;
@@ -234,7 +235,7 @@ fn compacted_logs_of_a_quiet_partition_are_touched_once_in_a_segments_time_by_no
         assert!(touches.clone().all(|(_, _, _, value)| value.is_empty()));
         assert!(touches.count() >= 4, "{topic}: one at once, then one an hour: {stored:?}");
     }
-    let users = world.record(P0).unwrap().population.by_stage;
+    let users = world.record(P0).unwrap().population.cells(Dimension::Stage).to_vec();
     drop(lane);
     let again = world.again(1, |_| {});
     let mut lane = again.lane(0);

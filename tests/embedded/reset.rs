@@ -89,7 +89,7 @@ fn from_given_offsets_only_what_lies_behind_them_is_folded() {
     after.drain(&mut lane);
     let held = after.registry.table(P0).unwrap();
     let id = tideline::domain::UserId::new("u1").unwrap();
-    assert_eq!(held.user(&id).unwrap().unwrap().history.days().len(), 2);
+    assert_eq!(held.user(&id).unwrap().unwrap().facts.history.days().len(), 2);
 }
 
 #[test]

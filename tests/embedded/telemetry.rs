@@ -11,7 +11,7 @@ use tideline::runtime::board::status::{
     InputStatus, Interventions, LaneStatus, PartitionStatus, Phase, RestoreStage, Transactions, UnservedInput,
 };
 use tideline::runtime::{Cause, ClockAgreement, IdleWait, Stall, Status};
-use tideline::state::Population;
+use tideline::state::{Dimension, Population};
 use tideline::telemetry::metrics::{MetricKind, all, reference};
 use tideline::telemetry::{LabelValues, Totals, reasons_not_ready, render};
 
@@ -51,11 +51,14 @@ fn status() -> Status {
         waiting: 5,
         ..InputStatus::default()
     };
+    let mut population = Population::default();
+    population.set(Dimension::Tier, vec![1, 2, 3]);
+    population.set(Dimension::Stage, vec![3, 2, 1, 0]);
     let served = PartitionStatus {
         phase: Phase::Serving,
         stream_time: Some(NOW.minus_millis(1_500)),
         watermark: Some(NOW.minus_millis(3_601_500)),
-        population: Population { by_tier: vec![1, 2, 3], by_stage: [3, 2, 1, 0] },
+        population,
         idle_wait: Some(IdleWait::ClockUnknown),
         timers: 6,
         timers_fired: 9,

@@ -123,7 +123,10 @@ fn histories(application: &Application) -> BTreeMap<Vec<u8>, String> {
             if is_user {
                 let mut user = User::default();
                 decode_user(value, &mut user).expect("a user");
-                users.insert(key.to_vec(), format!("{:?} {:?} {:?}", user.history, user.newest, user.registered));
+                users.insert(
+                    key.to_vec(),
+                    format!("{:?} {:?} {:?}", user.facts.history, user.newest, user.facts.registered),
+                );
             }
         }
     }

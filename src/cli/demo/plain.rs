@@ -7,8 +7,8 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::view::{TICK, View, Viewer};
-use crate::domain::Stage;
 use crate::runtime::Stop;
+use crate::state::Dimension;
 
 const INTERVAL_MS: u64 = 1_000;
 /// Outputs shown of an interval, at most.
@@ -51,11 +51,10 @@ fn write_line(out: &mut impl Write, view: &View, tiers: &[String], news: usize) 
         view.records_per_second,
         totals.written()
     )?;
-    for (tier, users) in tiers.iter().zip(&totals.users_by_tier) {
-        write!(out, " {tier}={users}")?;
-    }
-    for (stage, users) in Stage::ALL.into_iter().zip(totals.users_by_stage) {
-        write!(out, " {}={users}", stage.as_str())?;
+    for dimension in Dimension::ALL {
+        for (cell, users) in totals.population.named(dimension, tiers) {
+            write!(out, " {cell}={users}")?;
+        }
     }
     writeln!(out)
 }

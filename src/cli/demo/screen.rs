@@ -12,8 +12,9 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Paragraph, Row, Table};
 
 use super::view::{Seen, SeenKind, View, Viewer};
-use crate::domain::{Stage, Timestamp};
+use crate::domain::Timestamp;
 use crate::runtime::Stop;
+use crate::state::Dimension;
 
 /// How often the table is drawn anew.
 const FRAME: Duration = Duration::from_millis(200);
@@ -64,7 +65,7 @@ fn wants_to_leave() -> Result<bool> {
 }
 
 fn users(view: &View) -> u64 {
-    view.totals.users_by_tier.iter().sum()
+    view.totals.population.users().unwrap_or_default()
 }
 
 fn draw(frame: &mut Frame<'_>, view: &View, viewer: &Viewer) {
@@ -76,14 +77,15 @@ fn draw(frame: &mut Frame<'_>, view: &View, viewer: &Viewer) {
     ])
     .areas(frame.area());
     let [standing, outputs] = Layout::horizontal([Constraint::Length(50), Constraint::Fill(1)]).areas(body);
-    let [tiers, stages] =
-        Layout::vertical([Constraint::Length(viewer.tiers.len() as u16 + 2), Constraint::Fill(1)]).areas(standing);
+    let heights = [Constraint::Length(viewer.tiers.len() as u16 + 2)].into_iter();
+    let areas = Layout::vertical(heights.chain([Constraint::Fill(1); Dimension::ALL.len() - 1])).split(standing);
 
     frame.render_widget(header(view), head);
-    let by_tier = viewer.tiers.iter().map(String::as_str).zip(view.totals.users_by_tier.iter().copied());
-    frame.render_widget(bars("users by tier", by_tier, Color::Cyan), tiers);
-    let by_stage = Stage::ALL.into_iter().map(Stage::as_str).zip(view.totals.users_by_stage);
-    frame.render_widget(bars("users by stage", by_stage, Color::Yellow), stages);
+    let colors = [Color::Cyan, Color::Yellow].into_iter().cycle();
+    for ((dimension, area), color) in Dimension::ALL.into_iter().zip(areas.iter()).zip(colors) {
+        let counts = view.totals.population.named(dimension, &viewer.tiers);
+        frame.render_widget(bars(format!("users by {}", dimension.as_str()), counts, color), *area);
+    }
     draw_outputs(frame, outputs, view);
     frame.render_widget(input_table(view, viewer), inputs);
     let foot_text = format!(" q ends it   metrics: http://{}/metrics", viewer.address);
@@ -118,7 +120,7 @@ fn minute(time: &str) -> String {
     time.chars().take(16).collect::<String>().replace('T', " ")
 }
 
-fn bars<'a>(title: &'a str, counts: impl Iterator<Item = (&'a str, u64)>, color: Color) -> Table<'a> {
+fn bars<'a>(title: String, counts: impl Iterator<Item = (&'a str, u64)>, color: Color) -> Table<'a> {
     let counts: Vec<_> = counts.collect();
     let most = counts.iter().map(|(_, count)| *count).max().unwrap_or(0).max(1);
     let row = |(name, count): (&'a str, u64)| {

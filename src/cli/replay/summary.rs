@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::domain::{Source, Stage};
+use crate::domain::Source;
 use crate::ingest::RejectReason;
 use crate::pipeline::tally::Tally;
-use crate::state::Population;
+use crate::state::{Dimension, Population};
 
 /// Of a whole run.
 #[derive(Debug, Default)]
@@ -49,11 +49,10 @@ impl fmt::Display for Summary {
         for (kind, count) in &self.outputs {
             writeln!(f, "output {kind}: {count}")?;
         }
-        for (name, count) in self.tier_names.iter().zip(&self.population.by_tier) {
-            writeln!(f, "users in tier {name}: {count}")?;
-        }
-        for (stage, count) in Stage::ALL.into_iter().zip(self.population.by_stage) {
-            writeln!(f, "users in stage {}: {count}", stage.as_str())?;
+        for dimension in Dimension::ALL {
+            for (cell, count) in self.population.named(dimension, &self.tier_names) {
+                writeln!(f, "users in {} {cell}: {count}", dimension.as_str())?;
+            }
         }
         Ok(())
     }

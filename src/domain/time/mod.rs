@@ -1,6 +1,7 @@
 //! Instants, days and the zone that divides them.
 //!
-//! Nothing here reads a clock. A zone's rules are bundled with the program, so that a day begins at the same instant on every machine.
+//! Nothing here reads a clock. A zone's rules are bundled with the program, so that a day begins at the same instant on
+//! every machine.
 
 mod civil;
 mod day;
@@ -9,8 +10,8 @@ mod timestamp;
 mod zone;
 
 pub use day::Day;
-pub use text::{TimeError, TimeText};
-pub use timestamp::Timestamp;
+pub use text::TimeText;
+pub use timestamp::{TimeError, Timestamp};
 pub use zone::{UnknownZone, Zone};
 
 /// A minute, in milliseconds.

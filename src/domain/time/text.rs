@@ -5,21 +5,10 @@ use std::fmt::{self, Write as _};
 use arrayvec::ArrayString;
 
 use super::civil::{civil_from_days, days_from_civil, days_in_month};
-use super::{DAY_MS, HOUR_MS, MINUTE_MS, Timestamp};
+use super::{DAY_MS, HOUR_MS, MINUTE_MS, TimeError, Timestamp};
 
 /// A time as text, held inline.
 pub type TimeText = ArrayString<32>;
-
-/// Why a text or a number is no time of an event.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum TimeError {
-    /// Its first 64 characters.
-    #[error("not an RFC 3339 time: {0:?}")]
-    Malformed(String),
-    /// Milliseconds since the epoch.
-    #[error("time {0} is outside of the years 1970 to 9998")]
-    OutOfRange(i64),
-}
 
 impl Timestamp {
     /// UTC with milliseconds: `2026-03-01T00:15:30.250Z`.
@@ -47,7 +36,8 @@ impl Timestamp {
     ///
     /// # Errors
     ///
-    /// `Malformed` where the text is no RFC 3339 time, `OutOfRange` where it lies outside of [`Self::MIN`] to [`Self::MAX`].
+    /// `Malformed` where the text is no RFC 3339 time, `OutOfRange` where it lies outside of [`Self::MIN`] to
+    /// [`Self::MAX`].
     pub fn parse(text: &str) -> Result<Self, TimeError> {
         let bad = || TimeError::Malformed(text.chars().take(64).collect());
         let b = text.as_bytes();

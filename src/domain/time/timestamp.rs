@@ -1,10 +1,19 @@
 //! An instant, and how far two lie apart. How it is written as text is in `text`.
 
-use super::TimeError;
-
 /// An instant, in milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Timestamp(i64);
+
+/// Why a text or a number is no time of an event.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TimeError {
+    /// Its first 64 characters.
+    #[error("not an RFC 3339 time: {0:?}")]
+    Malformed(String),
+    /// Milliseconds since the epoch.
+    #[error("time {0} is outside of the years 1970 to 9998")]
+    OutOfRange(i64),
+}
 
 impl Timestamp {
     /// The earliest time an event can have.

@@ -9,8 +9,9 @@ use super::{DAY_MS, Day, Timestamp};
 
 /// A time zone: divides time into days and months.
 ///
-/// A day begins at the first instant whose local date is that day or later, and never ends before the next begins: where a
-/// clock is set back over midnight the new day goes on. So days follow one another as instants do, whatever a clock does.
+/// A day begins at the first instant whose local date is that day or later, and never ends before the next begins:
+/// where a clock is set back over midnight the new day goes on. So days follow one another as instants do, whatever a
+/// clock does.
 #[derive(Clone)]
 pub struct Zone {
     name: String,
@@ -53,7 +54,8 @@ impl Zone {
         Ok(Self::with_changes(rules.iana_name().unwrap_or(name), offset_ms(&rules, start), changes))
     }
 
-    /// `first_ms`: the offset before the first change. `changes`: from when on (ms) there is which offset (ms), in order.
+    /// `first_ms`: the offset before the first change. `changes`: from when on (ms) there is which offset (ms), in
+    /// order.
     fn with_changes(name: &str, first_ms: i64, changes: impl Iterator<Item = (i64, i64)>) -> Self {
         let mut last = Stretch { from_ms: i64::MIN, offset_ms: first_ms, begun: i32::MIN };
         let mut stretches = vec![last];
@@ -88,8 +90,9 @@ impl Zone {
         Timestamp::of_millis((i64::from(day.0) * DAY_MS - offset_ms).max(from_ms))
     }
 
-    /// The same local time `months` calendar months later; on the month's last day where the month is shorter. Of a time that
-    /// comes twice that day the earlier; one that is skipped is later by what is skipped, never on the day before.
+    /// The same local time `months` calendar months later; on the month's last day where the month is shorter. Of a
+    /// time that comes twice that day the earlier; one that is skipped is later by what is skipped, never on the day
+    /// before.
     pub fn months_later(&self, at: Timestamp, months: u32) -> Timestamp {
         let local_ms = at.millis() + self.stretch(at.millis()).offset_ms;
         let (year, month, day) = civil_from_days(local_ms.div_euclid(DAY_MS));
@@ -99,8 +102,8 @@ impl Zone {
         self.instant(days_from_civil(year, month, day) * DAY_MS + local_ms.rem_euclid(DAY_MS))
     }
 
-    /// The instant of a local time, which is given in milliseconds as if it were UTC. By the offset before a change of the clock
-    /// where that change skips the time or brings it again.
+    /// The instant of a local time, which is given in milliseconds as if it were UTC. By the offset before a change of
+    /// the clock where that change skips the time or brings it again.
     fn instant(&self, local_ms: i64) -> Timestamp {
         // No offset is two days.
         let since = self.stretches.partition_point(|stretch| stretch.from_ms <= local_ms - 2 * DAY_MS);

@@ -1,16 +1,16 @@
 //! What time does to users: deadlines that fire, and what a new generation of rules makes of everybody. In slices.
 //!
-//! May break if a deadline that has fired is still due: [`crate::state::Deadlines`] moves it on.
+//! May break if a deadline that has fired is still due: [`crate::state::Deadlines::fired`] moves it on.
 
 use std::sync::Arc;
 
-use super::{Partition, announcer};
+use super::{Announcer, Partition, announcer};
 use crate::domain::{Tier, Timestamp};
 use crate::engine::Slice;
 use crate::engine::effect::{Effect, OutputReason};
 use crate::engine::overlay::{Content, Slot};
 use crate::rules::Ruleset;
-use crate::state::StateError;
+use crate::state::{StateError, UserDeadline};
 
 impl Partition {
     /// Fires what is due by W, in order of (deadline, user), until the slice is full.
@@ -44,20 +44,17 @@ impl Partition {
         }
     }
 
-    /// Fires one deadline of a user; of two at one instant the tier's. Of that kind the user has none then but a later one, so
-    /// that all that is due by W is fired after so many calls, whatever the rules make of it.
+    /// Fires one deadline of a user: of two at one instant the first in the order of [`UserDeadline`]. Of that kind the
+    /// user has none then but a later one, so that all that is due by W is fired after so many calls, whatever the
+    /// rules make of it.
     fn fire_user(&mut self, due: Timestamp, slot: Slot, effects: &mut Vec<Effect>) -> Result<(), StateError> {
-        let deadlines = self.overlay.slot(slot).user.deadlines;
+        let Some(deadline) = self.overlay.slot(slot).user.deadlines.due_at(due) else { return Ok(()) };
         let mut announcer = announcer(&self.engine, &mut self.overlay, slot, due, None, effects)?;
-        if deadlines.tier == Some(due) {
-            let as_of = announcer.user.newest.map_or(due, |newest| newest.max(due));
-            let day = announcer.rules.zone().day(as_of);
-            announcer.tier(day, |from, _| if from == Tier::NEW { OutputReason::Calendar } else { OutputReason::Timer });
-            announcer.user.deadlines.tier_fired(due);
-        } else if let Some((_, stage)) = deadlines.stage {
-            announcer.stage(stage, OutputReason::Timer);
-            announcer.user.deadlines.stage_fired(due);
+        match deadline {
+            UserDeadline::Tier => on_tier_due(&mut announcer, due),
+            UserDeadline::Stage => on_stage_due(&mut announcer, due),
         }
+        announcer.user.deadlines.fired(deadline, due);
         Ok(())
     }
 
@@ -79,7 +76,6 @@ impl Partition {
                 let as_of = announcer.user.newest.map_or(watermark, |newest| newest.max(watermark));
                 let day = announcer.rules.zone().day(as_of);
                 announcer.tier(day, |_, _| OutputReason::RuleChange);
-                announcer.plan_stage();
                 announcer.stages_due(watermark, OutputReason::RuleChange);
             }
             self.overlay.changed(slot);
@@ -87,7 +83,8 @@ impl Partition {
         Ok(Slice::Complete)
     }
 
-    /// Turns what was announced of a user under older rules into what it is called now. The name of a tier that is no more.
+    /// Turns what was announced of a user under older rules into what it is called now. The name of a tier that is no
+    /// more.
     fn renumber(&mut self, slot: Slot) -> Option<Arc<str>> {
         let rules = &self.engine.rules;
         let entry = self.overlay.slot(slot);
@@ -105,5 +102,19 @@ impl Partition {
                 Some(name.into())
             }
         }
+    }
+}
+
+/// The day has come on which the tier is another, and plans the next.
+fn on_tier_due(announcer: &mut Announcer<'_>, due: Timestamp) {
+    let as_of = announcer.user.newest.map_or(due, |newest| newest.max(due));
+    let day = announcer.rules.zone().day(as_of);
+    announcer.tier(day, |from, _| if from == Tier::NEW { OutputReason::Calendar } else { OutputReason::Timer });
+}
+
+/// The silence has reached its next stage, and plans the one after it.
+fn on_stage_due(announcer: &mut Announcer<'_>, due: Timestamp) {
+    if let Some((_, stage)) = announcer.plan_stage().filter(|(at, _)| *at <= due) {
+        announcer.stage(stage, OutputReason::Timer);
     }
 }

@@ -15,12 +15,11 @@ use crate::rules::Rules;
 use crate::runtime::recovery::identity::{self, Identities, Sameness};
 use crate::runtime::recovery::outcome::{Notes, note_of, sole_note};
 use crate::runtime::recovery::refusal::Refusal;
-use crate::state::{InputPosition, PartitionRecord, Population};
+use crate::state::{Dimension, InputPosition, PartitionRecord, Population};
 
 /// Whether users are gone from a changelog that its record still counts: then it was cut, by retention or by hand.
 pub fn cut(record: &PartitionRecord, found: &Population) -> Option<Refusal> {
-    let count = |population: &Population| population.by_stage.iter().sum::<u64>();
-    let (recorded, found) = (count(&record.population), count(found));
+    let (recorded, found) = (record.population.counted(Dimension::Stage), found.counted(Dimension::Stage));
     (found < recorded).then_some(Refusal::Cut { recorded, found })
 }
 
@@ -402,7 +401,11 @@ mod tests {
 
     #[test]
     fn a_changelog_with_fewer_users_than_its_record_counts_was_cut() {
-        let of = |users| Population { by_tier: Vec::new(), by_stage: [users, 1, 0, 0] };
+        let of = |users| {
+            let mut population = Population::default();
+            population.set(Dimension::Stage, vec![users, 1, 0, 0]);
+            population
+        };
         let record = PartitionRecord { population: of(4), ..record() };
         assert_eq!(cut(&record, &of(4)), None);
         let refusal = cut(&record, &of(3)).unwrap();

@@ -1,7 +1,7 @@
 //! Users and what is announced of them: for the business.
 
-use super::row::{Metric, MetricKind};
-use crate::domain::Stage;
+use super::row::{Metric, MetricKind, Scrape, Series};
+use crate::state::Dimension;
 
 pub(super) const METRICS: &[Metric] = &[
     Metric {
@@ -11,11 +11,7 @@ pub(super) const METRICS: &[Metric] = &[
         labels: &["tier"],
         says: "Users of the served partitions.",
         worry: Some("when a tier empties overnight"),
-        values: |scrape, series| {
-            for (tier, &users) in scrape.labels.tiers.iter().zip(&scrape.totals.users_by_tier) {
-                series.put([tier], users as f64);
-            }
-        },
+        values: |scrape, series| users_by(Dimension::Tier, scrape, series),
     },
     Metric {
         name: "tideline_stage_users",
@@ -24,11 +20,7 @@ pub(super) const METRICS: &[Metric] = &[
         labels: &["stage"],
         says: "Users of the served partitions, by dormancy stage.",
         worry: Some("when at_risk jumps: a feed may have gone silent"),
-        values: |scrape, series| {
-            for (stage, users) in Stage::ALL.into_iter().zip(scrape.totals.users_by_stage) {
-                series.put([stage.as_str()], users as f64);
-            }
-        },
+        values: |scrape, series| users_by(Dimension::Stage, scrape, series),
     },
     Metric {
         name: "tideline_outputs_total",
@@ -44,3 +36,22 @@ pub(super) const METRICS: &[Metric] = &[
         },
     },
 ];
+
+/// The users in each cell of a dimension.
+fn users_by(dimension: Dimension, scrape: &Scrape<'_>, series: &mut Series<'_>) {
+    for (cell, users) in scrape.totals.population.named(dimension, &scrape.labels.tiers) {
+        series.put([cell], users as f64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_dimension_of_users_has_its_gauge() {
+        for dimension in Dimension::ALL {
+            assert!(METRICS.iter().any(|metric| metric.labels == [dimension.as_str()]), "{dimension:?}");
+        }
+    }
+}

@@ -131,6 +131,7 @@ fn erasure(value: &[u8], header: &Header) -> Result<&'static str, String> {
 fn outcome(error: &StateError) -> &'static str {
     match error {
         StateError::UnknownVersion(_) => "unknown version",
+        StateError::UnknownSection(_) => "unknown section",
         StateError::Damaged(what) => what,
     }
 }

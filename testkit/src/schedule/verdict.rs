@@ -93,7 +93,7 @@ fn sequence_has_no_gap_and_no_repeat(of_user: &[&Value], user: &User, name: &str
 fn announced_is_true(world: &World, of_user: &[&Value], user: &User, watermark: Timestamp, name: &str) {
     let rules = world.job.engine.rules();
     let as_of = user.newest.map_or(watermark, |newest| newest.max(watermark));
-    let tier = tier_on(&user.history, user.registered, rules.zone().day(as_of), rules).tier;
+    let tier = tier_on(&user.facts.history, user.facts.registered.at(), rules.zone().day(as_of), rules).tier;
     assert_eq!(user.announced_tier(), tier, "{name}: announced is not what is true");
     if user.incarnation == 0 {
         let mut changes = of_user.iter().filter(|output| output["type"] == "tideline.tier_changed");
@@ -129,7 +129,7 @@ fn offsets_and_records_agree(world: &World, name: &str) {
         for committed in world.committed(partition) {
             assert_eq!(record.inputs[committed.input.index()].next_offset, committed.offset, "{name}");
         }
-        let population: u64 = record.population.by_stage.iter().sum();
+        let population = record.population.users().expect("every dimension counts the same users");
         let users = world.changelog(partition);
         let users = users
             .iter()

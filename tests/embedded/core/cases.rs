@@ -55,7 +55,7 @@ fn an_erased_user_is_gone_and_comes_back_as_another() {
         "what is kept doesn't tell whose it is"
     );
     partition.install();
-    assert_eq!(partition.population().by_stage.iter().sum::<u64>(), 0);
+    assert_eq!(partition.population().users().unwrap(), 0);
 
     // What happened up to the erasure is suppressed, also after a restart.
     let mut partition = restored(&partition, settings(Rules::default()));
@@ -297,7 +297,7 @@ fn sums_are_whole_however_many_amounts_they_are_of() {
     const TIMES: i64 = 9_300;
     let amount_of = |partition: &Partition| {
         let user = partition.users().user(&UserId::new("u1").unwrap()).unwrap().unwrap();
-        user.history.days().iter().map(|bucket| bucket.amount).sum::<i128>()
+        user.facts.history.days().iter().map(|bucket| bucket.amount).sum::<i128>()
     };
     for n in 0..TIMES {
         let body =

@@ -6,7 +6,7 @@ use tideline::domain::{Body, DAY_MS, Event, EventId, HOUR_MS, Input, Origin, Sou
 use tideline::engine::{Disposition, Effect, Engine, EngineSettings, Handled, Partition};
 use tideline::rules::Rules;
 use tideline::state::codec::Header;
-use tideline::state::{InputPosition, PartitionRecord, Population};
+use tideline::state::{Dimension, InputPosition, PartitionRecord, Population};
 
 use super::{coordinates, settings};
 
@@ -63,9 +63,11 @@ impl Lane {
         self.committed = self.next;
         self.done.effects.append(&mut self.in_hand.effects);
         self.done.dispositions.append(&mut self.in_hand.dispositions);
-        let recounted = recounted(&self.partition);
-        assert_eq!(self.partition.population().by_stage, recounted.by_stage);
-        assert_eq!(tiers(self.partition.population()), tiers(&recounted));
+        for dimension in Dimension::ALL {
+            let recounted = recounted(&self.partition);
+            let cells = |population: &Population| cells(population, dimension).to_vec();
+            assert_eq!(cells(self.partition.population()), cells(&recounted), "{dimension:?}");
+        }
         assert!(self.partition.timer_count() <= self.partition.user_count(), "a timer a key at the most");
     }
 
@@ -128,17 +130,21 @@ fn recounted(partition: &Partition) -> Population {
         }
         let header = Header::read(&value).unwrap();
         let tier = header.tier.map_or(0, |tier| usize::from(tier.0));
-        population.by_tier.resize(population.by_tier.len().max(tier + 1), 0);
-        population.by_tier[tier] += 1;
-        population.by_stage[header.stage as usize] += 1;
+        for (dimension, cell) in [(Dimension::Tier, tier), (Dimension::Stage, header.stage as usize)] {
+            let mut cells = population.cells(dimension).to_vec();
+            cells.resize(cells.len().max(cell + 1), 0);
+            cells[cell] += 1;
+            population.set(dimension, cells);
+        }
     }
     population
 }
 
-/// By tier, but for the empty ones at the end.
-fn tiers(population: &Population) -> &[u64] {
-    let last = population.by_tier.iter().rposition(|&count| count > 0).map_or(0, |last| last + 1);
-    &population.by_tier[..last]
+/// Of a dimension, but for the empty ones at the end.
+fn cells(population: &Population, dimension: Dimension) -> &[u64] {
+    let cells = population.cells(dimension);
+    let last = cells.iter().rposition(|&count| count > 0).map_or(0, |last| last + 1);
+    &cells[..last]
 }
 
 fn body() -> impl Strategy<Value = Body> {

@@ -20,7 +20,7 @@ use tideline::rules::Rules;
 use tideline::settings::Period;
 
 /// EngineSettings with the contract's defaults, one input a source, in the order of [`Source::ALL`].
-fn settings(rules: Rules) -> EngineSettings {
+pub(super) fn settings(rules: Rules) -> EngineSettings {
     EngineSettings {
         rules,
         lateness: Period::of_secs(3_600),
@@ -33,7 +33,7 @@ fn settings(rules: Rules) -> EngineSettings {
     }
 }
 
-fn partition(settings: EngineSettings) -> Partition {
+pub(super) fn partition(settings: EngineSettings) -> Partition {
     Partition::new(Engine::new(settings).unwrap())
 }
 

@@ -260,7 +260,7 @@ proptest! {
             });
             let as_of = partition.watermark().max(user.newest).unwrap();
             let day = engine.rules().zone().day(as_of);
-            let tier = tier_on(&user.history, user.registered, day, engine.rules()).tier;
+            let tier = tier_on(&user.facts.history, user.facts.registered.at(), day, engine.rules()).tier;
             prop_assert_eq!(announced.unwrap_or(Tier::INACTIVE), tier);
         }
     }

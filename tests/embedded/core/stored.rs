@@ -10,7 +10,8 @@ use tideline::domain::{
 };
 use tideline::engine::{Announcement, Engine, Partition};
 use tideline::rules::{Rules, Ruleset};
-use tideline::state::{InputPosition, PartitionRecord};
+use tideline::state::codec::{Header, Kind, decode_user, encode_user};
+use tideline::state::{Dimension, InputPosition, PartitionRecord, User};
 
 use super::{advance, emitter, handle, json_of, partition, settings};
 
@@ -184,6 +185,56 @@ fn the_program_before_the_second_version_of_state_gives_the_outputs_that_it_gave
     let (mut partition, record) = restored("ae67942");
     assert_eq!(partition.population(), &record.population);
     assert_eq!(afterwards(&mut partition), expected("ae67942"));
+}
+
+#[test]
+fn no_user_grows_by_the_second_version_and_both_versions_live_in_one_changelog() {
+    let (mut partition, _) = restored("ae67942");
+    let before = partition.users().snapshot();
+    let mut user = User::default();
+    let mut decoded = Vec::new();
+    for (key, value) in before.iter().filter(|(_, value)| Header::read(value).unwrap().kind == Kind::User) {
+        assert_eq!(value[0], 1);
+        let header = decode_user(value, &mut user).unwrap();
+        let mut again = Vec::new();
+        encode_user(&user, header.rules_generation, &mut again);
+        assert!(again.len() <= value.len(), "{}: {} bytes, {} before", key.escape_ascii(), again.len(), value.len());
+        let mut read = User::default();
+        assert_eq!(decode_user(&again, &mut read).unwrap(), header);
+        assert_eq!(read, user);
+        decoded.push(user.clone());
+    }
+    assert!(decoded.len() > 50 && decoded.iter().any(|user| user.facts.loans.iter().count() > 1));
+    let mut outputs = Vec::new();
+    // Half of what follows, so that some users are of either version; then a restart.
+    for event in events(AFTERWARDS).into_iter().take(40) {
+        handle(&mut partition, &event, &mut outputs);
+    }
+    partition.install();
+    let versions = |version: u8| partition.users().snapshot().iter().filter(|(_, value)| value[0] == version).count();
+    assert!(versions(1) > 10 && versions(2) > 10, "{} and {}", versions(1), versions(2));
+    let again = super::restored(&partition, settings(Rules::default()));
+    assert_eq!(again.population(), partition.population());
+    assert_eq!(again.users().snapshot(), partition.users().snapshot());
+}
+
+/// As of a changelog that was cut, or a record from before a dimension was counted.
+#[test]
+fn a_population_that_does_not_agree_with_the_users_is_counted_again() {
+    let (whole, record) = restored("ae67942");
+    let mut other = partition(settings(Rules::default()));
+    let users = whole.users().snapshot();
+    let (gone, kept) = users.iter().partition::<Vec<_>, _>(|(key, _)| key.starts_with(b"u") && key.ends_with(b"3"));
+    kept.iter().for_each(|(key, value)| other.restore_user(key, Some(value)).unwrap());
+    other.restore_position(&record).unwrap();
+    let found = other.population().users().unwrap();
+    assert_eq!(found, whole.population().users().unwrap() - gone.len() as u64);
+    let mut lacking = record.clone();
+    lacking.population.set(Dimension::Stage, Vec::new());
+    let mut again = partition(settings(Rules::default()));
+    users.iter().for_each(|(key, value)| again.restore_user(key, Some(value)).unwrap());
+    again.restore_position(&lacking).unwrap();
+    assert_eq!(again.population(), whole.population());
 }
 
 /// How `tests/stored` is written: at the commit that it is named by, `TIDELINE_STORED=COMMIT cargo test … --

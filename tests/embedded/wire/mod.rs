@@ -7,6 +7,7 @@ mod reasons;
 mod reasons_of_values;
 mod routing;
 mod outputs;
+mod texts;
 mod types;
 
 use std::sync::Arc;
