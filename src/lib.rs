@@ -33,6 +33,7 @@ pub mod generate;
 #[cfg(feature = "shell")]
 pub mod broker;
 #[cfg(feature = "shell")]
+#[warn(missing_docs, clippy::missing_errors_doc)]
 pub mod runtime;
 #[cfg(feature = "shell")]
 #[warn(missing_docs, clippy::missing_errors_doc)]

@@ -100,6 +100,7 @@ impl Clock {
 pub struct SimulatedTime(Arc<Simulation>);
 
 impl SimulatedTime {
+    /// Lets time go by, on the calendar too.
     pub fn advance_ms(&self, ms: u64) {
         self.0.now_ms.fetch_add(i64::try_from(ms).unwrap_or(i64::MAX), Ordering::Relaxed);
     }

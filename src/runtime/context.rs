@@ -47,12 +47,18 @@ impl ReinitRequests {
 /// What lanes of one process share besides the job.
 #[derive(Debug, Clone)]
 pub struct LaneContext {
+    /// The one clock.
     pub clock: Clock,
+    /// Where they report.
     pub board: Board,
     /// Where the tables of served partitions are published.
     pub tables: Arc<dyn TableRegistry>,
+    /// Asks all of them to leave.
     pub stop: Stop,
+    /// How they agree that everything is at its end.
     pub end_barrier: Arc<EndBarrier>,
+    /// What the watchdog asks of them.
     pub reinit_requests: ReinitRequests,
+    /// What was found of the topics.
     pub faults: TopicFaults,
 }

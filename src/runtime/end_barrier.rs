@@ -46,6 +46,7 @@ pub(super) enum EndStep {
 }
 
 impl EndBarrier {
+    /// Of that many lanes.
     pub fn new(lanes: usize) -> Self {
         Self(Mutex::new(State { lanes: vec![LaneState::default(); lanes], is_agreed: false }))
     }

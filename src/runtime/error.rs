@@ -9,6 +9,8 @@ use crate::runtime::board::calls::Call;
 use crate::runtime::recovery::refusal::Refusal;
 use crate::state::StateError;
 
+/// Why a lane ends. Each says in its text what was tried and what to do.
+#[expect(missing_docs, reason = "the text of each variant says what its fields are")]
 #[derive(Debug, thiserror::Error)]
 pub enum LaneError {
     #[error(transparent)]

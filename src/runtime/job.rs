@@ -17,10 +17,14 @@ use crate::runtime::watch::timekeeper::Timekeeper;
 /// In the order of [`Partitioner::ALL`].
 pub(crate) type Fits = [bool; Partitioner::ALL.len()];
 
+/// What all lanes of a process share and never change.
 #[derive(Debug)]
 pub struct Job {
+    /// Rules, lateness, horizons.
     pub engine: Arc<Engine>,
+    /// By name: inputs, `rekey`, changelog, outputs, dead letters.
     pub topics: Topics,
+    /// Every bound of a lane.
     pub settings: LaneSettings,
     /// By input, `rekey` last.
     pub(crate) decoders: Vec<Decoder>,

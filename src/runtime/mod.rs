@@ -58,6 +58,10 @@ use crate::broker::Broker;
 ///
 /// A call to the client that never returns can't be ended. After [`LaneError::CallTimedOut`] its thread is still in it:
 /// the process must end.
+///
+/// # Errors
+///
+/// The first failure of a lane; [`LaneError::CallTimedOut`] of the watchdog; threads that can't be started.
 pub fn run<B: Broker>(
     broker: &B,
     job: &Arc<Job>,

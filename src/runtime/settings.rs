@@ -82,6 +82,7 @@ pub enum Mode {
     /// When every input and `rekey` are at their end; then every W moves to `until`, if one is given. The clock moves
     /// nothing.
     UntilEnd {
+        /// Where every W moves at the end.
         until: Option<Timestamp>,
         /// That move takes W over silent inputs, too.
         ignore_silent: bool,

@@ -14,6 +14,7 @@ pub(in crate::runtime) struct Calling {
 }
 
 impl Calling {
+    /// Notes a call that begins now.
     pub fn note(board: &Board, clock: &Clock, lane: usize, partition: Option<PartitionId>, call: Call) -> Self {
         let open = OpenCall { call, lane, partition, since_ms: clock.monotonic_ms() };
         let number = board.write(|status| {

@@ -8,23 +8,35 @@ use crate::domain::PartitionId;
 /// What was called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Call {
+    /// Of the consumer.
     Poll,
     /// Letting a partition flow from an offset: a seek.
     Start,
+    /// Of a transaction.
     Begin,
+    /// Writing the records of a transaction.
     Send,
+    /// Adding the offsets to a transaction.
     SendOffsets,
+    /// Of a transaction.
     Commit,
+    /// Of a transaction.
     Abort,
     /// Asking where inputs end.
     Ends,
     /// Taking the lane's own transactional id.
     TakeId,
+    /// Asking who has a transaction open in a partition of the changelog.
     OpenWriters,
+    /// Initialising the id of somebody else, which ends what is open under it.
     Fence,
+    /// Asking for the group's offsets.
     CommittedOffsets,
+    /// Opening a reader of the changelog.
     OpenChangelog,
+    /// Reading on in it.
     ReadChangelog,
+    /// Asking for ids and partition counts.
     DescribeTopics,
     /// Asking where inputs begin and end.
     LogRange,
@@ -37,6 +49,7 @@ pub enum Call {
 }
 
 impl Call {
+    /// As it is named in metrics and on `/readyz`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Poll => "poll",
@@ -65,7 +78,9 @@ impl Call {
 /// A call that has not returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OpenCall {
+    /// What was called.
     pub call: Call,
+    /// Who called.
     pub lane: usize,
     /// The partition that waits for it; none: the whole lane does.
     pub partition: Option<PartitionId>,

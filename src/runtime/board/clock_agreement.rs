@@ -8,9 +8,15 @@ pub enum ClockAgreement {
     #[default]
     Unknown,
     /// They differ by no more than `stream.max_skew`. So far the machine's is ahead; below 0: behind.
-    Agrees { ahead_ms: i64 },
+    Agrees {
+        /// Milliseconds.
+        ahead_ms: i64,
+    },
     /// They differ by more.
-    Apart { ahead_ms: i64 },
+    Apart {
+        /// Milliseconds.
+        ahead_ms: i64,
+    },
     /// The broker's can't be had, and why: the machine's is taken on trust.
     OnTrust(String),
 }

@@ -10,13 +10,19 @@ pub enum IdleWait {
     /// The machine's clock was not compared with the broker's, or not for too long.
     ClockUnknown,
     /// Stream time is further behind than `stream.idle_reach`.
-    BeyondReach { behind_ms: i64, reach_ms: i64 },
+    BeyondReach {
+        /// How far it is behind.
+        behind_ms: i64,
+        /// The setting.
+        reach_ms: i64,
+    },
 }
 
 impl IdleWait {
     /// As it is named in metrics, each of them.
     pub const NAMES: [&'static str; 3] = ["clock_apart", "clock_unknown", "beyond_reach"];
 
+    /// As it is named in metrics.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::ClockApart => Self::NAMES[0],

@@ -21,6 +21,7 @@ pub enum Cause {
     AwaitsPartition,
     /// An input is not being read.
     Paused,
+    /// Its changelog is being read, or what comes before that.
     Restoring,
     /// The lane tries the same thing again and again.
     Failing,
@@ -29,6 +30,7 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// In the order in which they are told apart.
     pub const ALL: [Self; 11] = [
         Self::HungCall,
         Self::Unserved,
@@ -92,9 +94,11 @@ impl Cause {
 /// Something that stalls.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stall {
+    /// Whose partition, or which lane, stalls.
     pub lane: usize,
     /// None: all that its lane has.
     pub partition: Option<PartitionId>,
+    /// The root cause.
     pub cause: Cause,
     /// Names what is waited for.
     pub detail: String,

@@ -37,8 +37,10 @@ impl Board {
     }
 }
 
+/// Everything that a process reports of itself.
 #[derive(Debug, Clone, Default)]
 pub struct Status {
+    /// By lane.
     pub lanes: BTreeMap<usize, LaneStatus>,
     /// Those that this process owns or has owned.
     pub partitions: BTreeMap<PartitionId, PartitionStatus>,
@@ -75,25 +77,33 @@ impl Status {
     }
 }
 
+/// What a lane reports of itself. Counters since the process began, milliseconds and monotonic where not said
+/// otherwise.
 #[derive(Debug, Clone, Default)]
 pub struct LaneStatus {
     /// Whether the group has answered.
     pub is_assigned: bool,
     /// Of revoked partitions, kept until it is clear which come back.
     pub parked: usize,
+    /// By outcome.
     pub transactions: Transactions,
     /// Committed ones that held a slice of timers, with more to come.
     pub slices: u64,
     /// Records consumed, and records written, by committed batches.
     pub batch_records: u64,
+    /// Records written by committed batches.
     pub batch_writes: u64,
     /// Milliseconds spent in committed transactions, from begin to install.
     pub commit_ms: u64,
     /// Of the last committed batch.
     pub last_batch_records: u64,
+    /// Of the last committed batch, from begin to install.
     pub last_commit_ms: u64,
+    /// Partitions restored from their changelog, the records that were read for it, and how long it took.
     pub restores: u64,
+    /// Records read for restores.
     pub restored_records: u64,
+    /// Time spent in restores.
     pub restore_ms: u64,
     /// Partitions that came back while their state was parked: no restore was needed.
     pub returns: u64,
@@ -108,7 +118,9 @@ pub struct LaneStatus {
 /// Transactions by what became of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Transactions {
+    /// Committed.
     pub committed: u64,
+    /// Aborted, with nothing left behind.
     pub aborted: u64,
     /// The producer was fenced or failed for good.
     pub fatal: u64,
@@ -116,13 +128,17 @@ pub struct Transactions {
     pub unknown: u64,
 }
 
+/// What a lane reports of one of its partitions, as of the last commit.
 #[derive(Debug, Clone, Default)]
 pub struct PartitionStatus {
+    /// Which lane has it, or had it last.
     pub lane: usize,
+    /// What it is to this process.
     pub phase: Phase,
     /// On the monotonic clock: since when it is this process's, and when it last advanced: consumed, fired timers,
     /// read its changelog.
     pub assigned_ms: u64,
+    /// When it last advanced.
     pub moved_ms: u64,
     /// The input that the merge waits for.
     pub waits_for: Option<usize>,
@@ -130,21 +146,29 @@ pub struct PartitionStatus {
     pub held_by: Option<PartitionId>,
     /// Its changelog was cut while it was read.
     pub is_truncated: bool,
+    /// S: the newest event time seen.
     pub stream_time: Option<Timestamp>,
+    /// W: up to where deadlines have fired.
     pub watermark: Option<Timestamp>,
     /// Why stream time does not follow the clock, though nothing comes.
     pub idle_wait: Option<IdleWait>,
+    /// Users by tier and stage.
     pub population: Population,
+    /// Users in the table, timers armed, and timers fired since the process began.
     pub users: u64,
+    /// Timers armed.
     pub timers: u64,
+    /// Timers fired since the process began.
     pub timers_fired: u64,
     /// By input, `rekey` last.
     pub inputs: Vec<InputStatus>,
+    /// Outputs by type and reason.
     pub outputs: OutputCounts,
     /// The topics that its state is made from.
     pub identities: Identities,
 }
 
+/// What a partition is to this process.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Phase {
     /// Not this process's.
@@ -152,9 +176,12 @@ pub enum Phase {
     Away,
     /// Its state is being made sure of; `remaining`: records left to read, at most, where that is known.
     Restoring {
+        /// What the restore is about.
         stage: RestoreStage,
+        /// Records of the changelog left to read, at most.
         remaining: u64,
     },
+    /// Its records are handled and committed.
     Serving,
     /// Left alone, with the reason.
     Unserved(String),
@@ -175,6 +202,7 @@ pub enum RestoreStage {
 }
 
 impl RestoreStage {
+    /// In words, for logs and `/readyz`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Waiting => "waiting for its turn",
@@ -185,8 +213,10 @@ impl RestoreStage {
     }
 }
 
+/// One input of a partition, as of the last commit.
 #[derive(Debug, Clone, Default)]
 pub struct InputStatus {
+    /// What became of its records.
     pub tally: Tally,
     /// The next offset to be read, as committed.
     pub next_offset: i64,
@@ -194,6 +224,7 @@ pub struct InputStatus {
     pub read_to: i64,
     /// Its end when the client last reported one.
     pub end_offset: Option<i64>,
+    /// Whether the watermark does not wait for it any more.
     pub is_silent: bool,
     /// Whether all of it was read that there is.
     pub is_at_end: bool,

@@ -62,6 +62,7 @@ use crate::runtime::tasks::{BackgroundTask, Execution};
 /// Whether a lane has more to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StepOutcome {
+    /// Step again.
     Continue,
     /// It was asked to leave, or everything is at its end: close it.
     Done,

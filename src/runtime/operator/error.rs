@@ -10,6 +10,7 @@ use crate::runtime::recovery::refusal::{Place, Refusal};
 
 /// Why a partition can't be reset so.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the text of each variant says what its fields are")]
 pub enum Impossible {
     #[error("no partition record says what was read; without --offsets-only it starts anew")]
     NoRecord,
@@ -41,7 +42,9 @@ pub enum Impossible {
     MayBeAnother { topic: Arc<str>, recorded: Offset },
 }
 
+/// Why a command that changes a partition failed. What was done before stays done; the same command goes on.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the text of each variant says what its fields are")]
 pub enum ResetError {
     #[error(transparent)]
     Broker(#[from] BrokerError),
@@ -61,6 +64,7 @@ pub enum ResetError {
 
 /// Why a record can't be skipped.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the text of each variant says what its fields are")]
 pub enum Unskippable {
     #[error("it was read before: the next to be read there is offset {next}")]
     Passed { next: Offset },

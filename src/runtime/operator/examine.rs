@@ -10,6 +10,10 @@ use crate::state::PartitionRecord;
 
 /// What is wrong with the topics under a partition, beside what its record says of them. Reads all of its changelog, a
 /// look at a time for at most `timeout`, and keeps the record alone.
+///
+/// # Errors
+///
+/// The changelog, the topics or the bounds of the inputs can't be read.
 pub fn examine<B: Broker>(
     broker: &B,
     partition: PartitionId,

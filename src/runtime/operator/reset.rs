@@ -33,6 +33,7 @@ use crate::state::{InputPosition, PartitionRecord};
 /// What a reset has done to a partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Done {
+    /// Users whose state was tombstoned.
     pub users_forgotten: usize,
     /// By input, where it goes on.
     pub positions: Vec<Offset>,
@@ -52,6 +53,10 @@ pub struct Resetter<B: Broker> {
 
 impl<B: Broker> Resetter<B> {
     /// Joins the group, waiting for at most `wait` to be given every partition. `id`: its transactional id.
+    ///
+    /// # Errors
+    ///
+    /// [`ResetError::OthersLive`] when it was not given everything in time; the broker's.
     pub fn join(broker: &B, job: &Arc<Job>, id: &str, clock: &Clock, wait: Duration) -> Result<Self, ResetError> {
         let all = broker.topics().partitions.unsigned_abs() as usize;
         let mut source = broker.source(id)?;
@@ -77,6 +82,10 @@ impl<B: Broker> Resetter<B> {
     }
 
     /// Resets one partition. `whole`: all of them will be.
+    ///
+    /// # Errors
+    ///
+    /// The partition can't be reset so, the group has changed, or the transaction failed: then it is as it was.
     pub fn reset(&mut self, partition: PartitionId, target: &Target, whole: bool) -> Result<Done, ResetError> {
         let survey = self.survey(partition)?;
         let positions = survey
@@ -86,6 +95,10 @@ impl<B: Broker> Resetter<B> {
     }
 
     /// Passes one record over: it goes to the dead letters.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::reset`]; [`ResetError::Impossible`] of a record that is not the next.
     pub fn skip(&mut self, skip: &Skip) -> Result<Plan, ResetError>
     where
         B: RecordLookup,

@@ -20,8 +20,11 @@ use crate::state::InputPosition;
 /// Which record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Skip {
+    /// Of which input.
     pub input: Input,
+    /// Of which partition.
     pub partition: PartitionId,
+    /// Where it is.
     pub offset: Offset,
     /// The record isn't even looked at: the client can't read it, or the process wouldn't survive that.
     pub without_reading: bool,
@@ -32,6 +35,7 @@ pub struct Skip {
 pub struct Plan {
     /// What is known of the record, in a line. No content of it.
     pub about: String,
+    /// The dead letter that takes its place.
     pub letter: Outgoing,
     /// By input, where the partition goes on.
     pub positions: Vec<Offset>,
@@ -39,6 +43,10 @@ pub struct Plan {
 
 impl Skip {
     /// Reads the record, if it may, and judges whether it is the next.
+    ///
+    /// # Errors
+    ///
+    /// [`Impossible::Unskippable`] of a record that is not the next; the broker's.
     pub fn plan<B: RecordLookup>(&self, broker: &B, survey: &Survey, job: &Job) -> Result<Plan, ResetError> {
         let partition = self.partition;
         let refused = |why| ResetError::Impossible { partition, why };

@@ -25,10 +25,14 @@ pub enum Target {
     From(BTreeMap<PartitionId, Vec<(Input, Offset)>>),
     /// Users stay; only the group's offsets are set, to the partition record's. With `accept_loss` an input that lost
     /// records before they were read goes on behind them, and one that was made anew at its start.
-    Recorded { accept_loss: bool },
+    Recorded {
+        /// Whether to go on without what is lost.
+        accept_loss: bool,
+    },
 }
 
 impl Target {
+    /// Whether users are tombstoned.
     pub fn forgets_users(&self) -> bool {
         !matches!(self, Self::Recorded { .. })
     }
@@ -37,6 +41,7 @@ impl Target {
 /// A partition as it is.
 #[derive(Debug, Clone)]
 pub struct Survey {
+    /// Which.
     pub partition: PartitionId,
     pub(super) users: HashSet<Box<[u8]>>,
     /// The partition record, if there is one; or why it can't be read.
@@ -45,6 +50,7 @@ pub struct Survey {
     pub committed: Vec<Committed>,
     /// By input, the first offset that can still be read, and where it ends now.
     pub earliest: Vec<(Input, Offset)>,
+    /// By input, where it ends now.
     pub ends: Vec<(Input, Offset)>,
     /// The topics as they are: by input, then the changelog.
     pub topics: Vec<TopicDescription>,
@@ -53,6 +59,10 @@ pub struct Survey {
 
 impl Survey {
     /// Reads all of a partition's changelog. `timeout`: of one look at it.
+    ///
+    /// # Errors
+    ///
+    /// The broker's; of a record that can't be read, [`Self::record`] says why.
     pub fn of<B: Broker>(broker: &B, partition: PartitionId, timeout: Duration) -> Result<Self, BrokerError> {
         let committed = broker.committed(partition)?;
         let (topics, bounds, ends) =
@@ -76,6 +86,7 @@ impl Survey {
         Ok(Self { partition, users, record, committed, earliest, ends, topics, bounds })
     }
 
+    /// Users in its changelog.
     pub fn users(&self) -> usize {
         self.users.len()
     }
@@ -86,6 +97,10 @@ impl Survey {
     }
 
     /// By input, where the partition goes on. `whole`: every partition of the application is reset.
+    ///
+    /// # Errors
+    ///
+    /// Why the partition can't go on so.
     pub fn positions(&self, target: &Target, whole: bool, topics: &Topics) -> Result<Vec<Offset>, Impossible> {
         let inputs = (0u8..).map(Input).take(topics.inputs.len());
         let of = |offsets: &[(Input, Offset)], input| {

@@ -15,14 +15,18 @@ use crate::state::PartitionRecord;
 /// The topics that a partition's state was made from. By input, `rekey` last.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Identities {
+    /// By input, `rekey` last.
     pub inputs: Vec<Identity>,
+    /// None: not known.
     pub changelog: Option<TopicId>,
 }
 
 /// None and 0: not known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Identity {
+    /// KIP-516; none: not known.
     pub id: Option<TopicId>,
+    /// 0: not known.
     pub partitions: i32,
 }
 

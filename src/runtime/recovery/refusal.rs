@@ -11,6 +11,7 @@ use crate::state::partition_record::UnreadableRecord;
 
 /// Why a partition's state can't be gone on from.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the text of each variant says what its fields are")]
 pub enum Refusal {
     #[error("its changelog holds {users} users but no partition record; `tideline reset` starts it anew")]
     StateWithoutRecord { users: usize },
@@ -153,7 +154,9 @@ impl From<UnreadableRecord> for Refusal {
 /// Where reading was, and what the topic holds now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
+    /// The next offset to be read; none: it was never read.
     pub position: Option<Offset>,
+    /// What the topic holds now.
     pub bounds: LogRange,
 }
 

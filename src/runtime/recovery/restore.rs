@@ -83,13 +83,16 @@ pub(in crate::runtime) struct SharedProgress(Mutex<RestoreProgress>);
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::runtime) struct RestoreProgress {
+    /// What it is about.
     pub stage: RestoreStage,
     /// Records read so far, and left to read, at most.
     pub records: u64,
+    /// Records left to read, at most.
     pub remaining: u64,
 }
 
 impl SharedProgress {
+    /// How far it is now.
     pub fn now(&self) -> RestoreProgress {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -42,11 +42,17 @@ pub fn not_ahead(
 /// What a restored partition is judged against.
 #[derive(Debug, Clone, Copy)]
 pub struct Expected<'a> {
+    /// The configured topics.
     pub topics: &'a Topics,
+    /// How keys are given to partitions.
     pub partitioner: Partitioner,
+    /// The IANA name of the zone of days.
     pub zone: &'a str,
+    /// Of the rules.
     pub generation: u32,
+    /// Of the rules, comparable only within one scheme.
     pub digest: &'a str,
+    /// How the digest is made.
     pub digest_scheme: u32,
 }
 

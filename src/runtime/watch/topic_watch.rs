@@ -52,6 +52,7 @@ pub struct TopicWatch<B: Broker> {
 }
 
 impl<B: Broker> TopicWatch<B> {
+    /// Watches the topics of a process.
     pub fn new(broker: B, job: Arc<Job>, context: LaneContext) -> Self {
         let execution = if context.clock.is_simulated() { Execution::Inline } else { Execution::Thread };
         Self {

@@ -64,6 +64,7 @@ struct BoardSnapshot {
 }
 
 impl<B: Broker> Watchdog<B> {
+    /// Watches the lanes of a process.
     pub fn new(broker: B, job: Arc<Job>, context: LaneContext) -> Self {
         let execution = if context.clock.is_simulated() { Execution::Inline } else { Execution::Thread };
         Self { broker, job, context, execution, watched: BTreeMap::new(), inquiry: None, named: BTreeMap::new() }
