@@ -9,9 +9,11 @@
 #[cfg(feature = "shell")]
 mod nearest;
 #[cfg(feature = "shell")]
+#[warn(missing_docs, clippy::missing_errors_doc)]
 pub mod config;
 #[warn(missing_docs, clippy::missing_errors_doc)]
 pub mod domain;
+#[warn(missing_docs, clippy::missing_errors_doc)]
 pub mod settings;
 #[warn(missing_docs, clippy::missing_errors_doc)]
 pub mod record;

@@ -1,4 +1,4 @@
-//! Where a fault is to be looked for in a file, and on which other keys it rests.
+//! The line of a file that a fault belongs to, and the other keys that it rests on.
 
 use super::places::Places;
 use crate::settings::Fault;
@@ -19,7 +19,7 @@ impl Fault {
         self.path == path || ancestors(&self.path).any(|around| around == path) || self.mentions(path)
     }
 
-    /// The rules' own faults name their keys as they stand in `[rules]`.
+    /// Whether its text names that key; faults of the rules name other keys of `[rules]` without the table.
     fn mentions(&self, path: &str) -> bool {
         let short = if self.path.starts_with("rules.") { path.strip_prefix("rules.") } else { None };
         [Some(path), short].into_iter().flatten().any(|name| has_word(&self.what, name))

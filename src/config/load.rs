@@ -21,26 +21,48 @@ use crate::settings::Fault;
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
+    /// The file can't be read.
     #[error("cannot read the configuration {path}")]
     Unreadable {
+        /// Of the file.
         path: String,
+        /// Why.
         #[source]
         source: std::io::Error,
     },
+    /// What it holds is no TOML, so nothing is known of its keys.
     #[error("the configuration {path} is not TOML: {message}")]
-    NotToml { path: String, message: String },
+    NotToml {
+        /// Of the file.
+        path: String,
+        /// Each place that the parser can't read, with its line; no text of the file, in which a secret may be.
+        message: String,
+    },
     /// In the order of their lines.
     #[error("the configuration {path} has {} fault{}", faults.len(), if faults.len() == 1 { "" } else { "s" })]
-    Faulty { path: String, faults: Vec<Fault> },
+    Faulty {
+        /// Of the file; of a text what it is called.
+        path: String,
+        /// At least one.
+        faults: Vec<Fault>,
+    },
 }
 
 impl Config {
     /// Reads a file and validates it. Without one, the defaults.
+    ///
+    /// # Errors
+    ///
+    /// The file can't be read, is no TOML, or has faults: all of them, each with its line.
     pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
         Self::load_by(path, Self::parse)
     }
 
     /// As [`Self::load`], for whoever connects: what only making the client shows is a fault, too.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Self::load`].
     pub fn load_to_connect(path: Option<&Path>) -> Result<Self, ConfigError> {
         Self::load_by(path, Self::parse_to_connect)
     }
@@ -54,7 +76,11 @@ impl Config {
         }
     }
 
-    /// The configuration of a process on that host, whose name stands for an instance that isn't given.
+    /// The configuration of a process on that host, whose name is the instance if none is given.
+    ///
+    /// # Errors
+    ///
+    /// The host's name is needed, and can't be part of a transactional id.
     pub fn on_host(mut self, host: &str) -> Result<Self, ConfigError> {
         if self.application.instance.is_empty() {
             if !is_name(host) {
@@ -69,12 +95,20 @@ impl Config {
         Ok(self)
     }
 
-    /// Reads TOML and validates it; `name` stands for it in errors.
+    /// Reads TOML and validates it; errors call it `name`.
+    ///
+    /// # Errors
+    ///
+    /// It is no TOML, or has faults: all of them, each with its line.
     pub fn parse(name: &str, text: &str) -> Result<Self, ConfigError> {
         Self::parse_by(name, text, |_, _| Vec::new())
     }
 
     /// As [`Self::parse`], for whoever connects: makes each kind of client, and no connection.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Self::parse`].
     pub fn parse_to_connect(name: &str, text: &str) -> Result<Self, ConfigError> {
         Self::parse_by(name, text, Self::client_faults)
     }

@@ -1,4 +1,4 @@
-//! What the parts of the program are told: the configuration as each of them wants it.
+//! What a part is given: its own settings, and with them what other tables say of it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ impl Config {
         }
     }
 
-    /// Of all inputs.
+    /// The longest retention of all inputs.
     pub fn longest_retention(&self) -> Period {
         self.inputs.iter().map(|input| input.retention).max().unwrap_or_default()
     }
@@ -37,7 +37,7 @@ impl Config {
         self.longest_retention().plus(self.topics.dead_letter_retention)
     }
 
-    /// Of this process: what its transactional ids and members' names begin with.
+    /// The name of this process, with which its transactional ids and member names begin.
     pub fn name(&self) -> String {
         format!("{}-{}", self.application.id, self.application.instance)
     }

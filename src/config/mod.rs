@@ -1,7 +1,7 @@
 //! What can be set: a typed tree with its defaults, read from TOML, checked whole.
 //!
 //! Unknown keys are refused, and every fault is named at once, with its path and line. Nothing else in the program
-//! reads a configuration; each part is given its own settings by `map`.
+//! reads a configuration; each part declares its own settings, and is given them by `map`.
 //!
 //! Must not know: how a part works, the environment.
 

@@ -19,14 +19,21 @@ use crate::telemetry::LogSettings;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
+    /// Who this process is.
     pub application: Application,
+    /// The connection to the broker.
     pub kafka: KafkaSettings,
     /// Topics of events, one a source, in the order in which the merge breaks ties.
     pub inputs: Vec<InputSettings>,
+    /// The application's own topics.
     pub topics: TopicSettings,
+    /// Time, batches and bounds.
     pub stream: Stream,
+    /// The business rules.
     pub rules: Rules,
+    /// The shape of what is written.
     pub output: Output,
+    /// What operators see.
     pub telemetry: Telemetry,
 }
 
@@ -34,10 +41,13 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Stream {
+    /// How late, how many at once, and from when on.
     #[serde(flatten)]
     pub engine: EngineSettings,
+    /// What of a record may be used.
     #[serde(flatten)]
     pub ingest: IngestSettings,
+    /// How lanes read, batch, commit, restore and give up.
     #[serde(flatten)]
     pub lanes: LaneSettings,
 }
@@ -46,8 +56,10 @@ pub struct Stream {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Telemetry {
+    /// The HTTP server.
     #[serde(flatten)]
     pub server: ServerSettings,
+    /// The log, on standard error.
     #[serde(flatten)]
     pub log: LogSettings,
 }

@@ -1,4 +1,5 @@
-//! What must hold between the values of a configuration. Every fault is reported, each with the path of its key.
+//! What must hold between the parts of a configuration; what holds within a part is checked by the part. Every fault is
+//! reported, each with the path of its key.
 
 use super::application::is_name_byte;
 use super::tree::Config;

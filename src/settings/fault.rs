@@ -16,6 +16,7 @@ pub struct Fault {
 }
 
 impl Fault {
+    /// One of the key at that path, without a line.
     pub fn new(path: impl Into<String>, what: impl Into<String>) -> Self {
         Self { path: path.into(), line: None, what: what.into() }
     }
@@ -54,6 +55,7 @@ impl Faults {
         if self.table.is_empty() { key.to_owned() } else { format!("{}.{key}", self.table) }
     }
 
+    /// Unless something holds, `what` is a fault of the key.
     pub fn unless(&mut self, holds: bool, key: &str, what: impl Into<String>) {
         if !holds {
             let path = self.path(key);
@@ -61,6 +63,7 @@ impl Faults {
         }
     }
 
+    /// A period that must not be nothing.
     pub fn unless_positive(&mut self, key: &str, period: Period) {
         self.unless(period > Period::default(), key, "must be longer than 0s");
     }
@@ -70,6 +73,7 @@ impl Faults {
         self.unless((1..=10_000_000).contains(&count), key, format!("must be 1 to 10000000, not {count}"));
     }
 
+    /// A size that must not be less than another.
     pub fn unless_at_least(&mut self, key: &str, size: Size, least: Size) {
         self.unless(size >= least, key, format!("must be at least {least}, not {size}"));
     }
@@ -80,6 +84,7 @@ impl Faults {
         self.unless(period < limit, key, format!("{period} must be shorter than {than}, {limit}"));
     }
 
+    /// All that was found, in the order of the checks.
     pub fn into_found(self) -> Vec<Fault> {
         self.found
     }

@@ -6,6 +6,9 @@ use serde::{Serialize, Serializer};
 
 use crate::domain::Timestamp;
 
+/// # Errors
+///
+/// Those of the serializer.
 pub fn serialize<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
     at.serialize(serializer)
 }
@@ -22,6 +25,9 @@ pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timesta
 pub mod optional {
     use super::{Deserializer, Serialize, Serializer, Timestamp};
 
+    /// # Errors
+    ///
+    /// Those of the serializer.
     pub fn serialize<S: Serializer>(at: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
         at.serialize(serializer)
     }

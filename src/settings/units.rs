@@ -16,14 +16,19 @@ pub struct Period(u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Size(u64);
 
+/// Why a text is no value with a unit; it carries the text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnitError {
+    /// No sum of numbers with units of time, the largest first.
     #[error("{0:?} is no duration: write it as 250ms, 60s, 1h30m or 7d")]
     Duration(String),
+    /// No sum of numbers with units of size, the largest first.
     #[error("{0:?} is no size: write it as 512B, 64KiB, 1MiB or 2GiB")]
     Size(String),
+    /// A slip of the pen, more likely than not.
     #[error("{0:?} is longer than 100 years")]
     TooLong(String),
+    /// The same of a size.
     #[error("{0:?} is more than 1 TiB")]
     TooLarge(String),
 }
@@ -34,18 +39,22 @@ const SIZE_UNITS: [(&str, u64); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB"
 impl Period {
     const MAX_MS: u64 = 36_525 * 86_400_000;
 
+    /// So many milliseconds.
     pub const fn of_millis(millis: u64) -> Self {
         Self(millis)
     }
 
+    /// So many seconds.
     pub const fn of_secs(secs: u64) -> Self {
         Self(secs * 1_000)
     }
 
+    /// So many days of 24 h.
     pub const fn of_days(days: u64) -> Self {
         Self(days * 86_400_000)
     }
 
+    /// The sum, at most the largest there is.
     pub const fn plus(self, other: Self) -> Self {
         Self(self.0.saturating_add(other.0))
     }
@@ -55,6 +64,7 @@ impl Period {
         self.0 as i64
     }
 
+    /// As std has it.
     pub const fn duration(self) -> Duration {
         Duration::from_millis(self.0)
     }
@@ -63,22 +73,27 @@ impl Period {
 impl Size {
     const MAX_BYTES: u64 = 1 << 40;
 
+    /// So many bytes.
     pub const fn of_bytes(bytes: usize) -> Self {
         Self(bytes as u64)
     }
 
+    /// So many KiB, of 1,024 bytes.
     pub const fn of_kib(kib: u64) -> Self {
         Self(kib << 10)
     }
 
+    /// So many MiB, of 1,024 KiB.
     pub const fn of_mib(mib: u64) -> Self {
         Self(mib << 20)
     }
 
+    /// As memory is counted.
     pub const fn bytes(self) -> usize {
         self.0 as usize
     }
 
+    /// The sum, at most the largest there is.
     pub const fn plus(self, other: Self) -> Self {
         Self(self.0.saturating_add(other.0))
     }
