@@ -1,17 +1,18 @@
-//! How far the partitions of the application have got, and how far another may therefore go.
+//! How far all partitions of the application have forwarded misrouted records, and how far one may therefore handle.
 //!
-//! A record that lies on a wrong partition must find the timers of its user where a rightly placed one would have found
-//! them. So while records are being forwarded nobody handles an event beyond the least *front* of all partitions: until
-//! its front a partition has forwarded all that is another's.
-//! 1. A front is committed in the metadata of the group's offsets, with what was forwarded up to it.
-//! 2. A lane looks at all fronts, and only then asks where its partitions of `rekey` end. What was read that far holds
-//!    all that was forwarded up to the least front; handled in order of time up to it, it is a history.
-//! 3. A partition runs ahead only so far: few records may be forwarded beyond the least front. So `rekey` is nearly in
-//!    order, and a bounded buffer sorts it.
-//! 4. Whose front is the least never waits: what it has still to forward may go, and what waits in the input that holds
-//!    its front lies before it.
+//! A record on a wrong partition must find the timers of its user where a rightly placed one would have found them. So
+//! while records are being forwarded, nobody handles an event beyond the *low watermark*: the least, across all
+//! partitions, of the event times up to which each has forwarded all that is another's.
+//! 1. A partition commits its forward watermark in the metadata of the group's offsets, with what was forwarded up to
+//!    it.
+//! 2. A lane reads the watermarks of all, and only then asks where its partitions of `rekey` end. What was read that
+//!    far holds all that was forwarded up to the low watermark; handled in order of time up to it, it is a history.
+//! 3. A partition runs ahead only so far: few records may be forwarded beyond the low watermark. So `rekey` is nearly
+//!    in order, and a bounded buffer sorts it.
+//! 4. The partition that holds the low watermark never waits: what it has to forward may go, and what waits in the
+//!    input that holds it back lies before it.
 //!
-//! Pure: looks come in as values. Must not know: lanes, the broker, the clock.
+//! Pure: answers of the broker come in as values. Must not know: lanes, the broker, the clock.
 
 use std::collections::BTreeMap;
 
@@ -23,20 +24,20 @@ pub(crate) const EVERYWHERE: Timestamp = Timestamp::of_millis(i64::MAX);
 
 /// With nothing forwarded for that long nobody waits.
 const QUIET_MS: u64 = 60_000;
-/// Between two looks, while somebody waits and while nobody does.
+/// Between two queries, while somebody waits and while nobody does.
 pub(super) const LOOK_HELD_MS: u64 = 20;
 const LOOK_MS: u64 = 1_000;
-/// What a look that came late counts for at most: while nobody could look, nothing was seen to be quiet.
+/// What a query that came late counts for at most: while nobody could ask, nothing was seen to be quiet.
 const MAX_GAP_MS: u64 = 2 * LOOK_MS;
 
 /// How far events may be handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Limit {
-    /// Nothing is being forwarded. `was_ever`: but it was, so who starts now looks at fronts.
+    /// Nothing is being forwarded. `was_ever`: but it was, so who starts now asks for the watermarks.
     Open { was_ever: bool },
-    /// The least front.
+    /// The low watermark.
     Through(Timestamp),
-    /// Not at all: it is not known yet what others have to forward. `tells`: they wait to hear it of us, too.
+    /// Not at all: it is not known yet what others have to forward. `tells`: they wait to learn it of us, too.
     Closed { tells: bool },
 }
 
@@ -44,7 +45,7 @@ pub(crate) enum Limit {
 #[derive(Debug, Default)]
 pub(super) struct GroupProgress {
     looked_ms: Option<u64>,
-    /// Whether it has looked since there was something to look for.
+    /// Whether it has asked since there was something to ask for.
     is_known: bool,
     /// How long nothing was forwarded; none: nothing is.
     quiet_ms: Option<u64>,
@@ -56,11 +57,11 @@ pub(super) struct GroupProgress {
     found: Vec<Option<ForwardProgress>>,
     least: ForwardWatermark,
     waits: Option<Waits>,
-    /// Those that are not waited for any more, with the front that did not move.
+    /// Those that are not waited for any more, with the watermark that did not advance.
     passed_over: BTreeMap<PartitionId, ForwardWatermark>,
 }
 
-/// Whose front is the least, and since when it has not moved.
+/// Which partition holds the low watermark, and since when it has not advanced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Waits {
     partition: PartitionId,
@@ -87,7 +88,7 @@ impl GroupProgress {
         }
     }
 
-    /// Whether it is time to look; `is_held`: something waits for it.
+    /// Whether it is time to ask; `is_held`: something waits for it.
     pub fn is_look_due(&self, now_ms: u64, is_held: bool) -> bool {
         let pause = if is_held { LOOK_HELD_MS } else { LOOK_MS };
         let is_open = matches!(self.limit(), Limit::Open { .. });
@@ -110,7 +111,7 @@ impl GroupProgress {
         self.judge(now_ms, patience_ms)
     }
 
-    /// Until all have looked what they must forward, nobody need wait to read of its own partitions that they have.
+    /// Until all know what they must forward, nobody need wait to read from the broker that its own partitions do.
     /// `own`: those of which nothing that was forwarded is still to be committed.
     pub fn begin_with(
         &mut self,
@@ -161,7 +162,7 @@ impl GroupProgress {
         tired_of
     }
 
-    /// Whose front is the least.
+    /// The partition that holds the low watermark.
     pub fn waits_for(&self) -> Option<PartitionId> {
         self.waits.map(|waits| waits.partition)
     }
