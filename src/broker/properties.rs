@@ -52,10 +52,12 @@ const VOCABULARY: [&str; 33] = [
 ];
 
 impl ClientProperties {
+    /// Names and values, in order of name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
+    /// The value of a property; `None` where it is not set.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }

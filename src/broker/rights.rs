@@ -6,48 +6,68 @@ use std::sync::Arc;
 use super::Topics;
 use crate::domain::OutputTopic;
 
+/// What may be done, by the names of Kafka's ACL operations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Operation {
+    /// Fetch a topic, or commit offsets of a group.
     Read,
+    /// Produce to a topic, or use a transactional id.
     Write,
+    /// Create a topic.
     Create,
+    /// See that a topic is there, its partitions and its offsets.
     Describe,
+    /// See the properties of a topic or a broker.
     DescribeConfigs,
+    /// Set the properties of a topic.
     AlterConfigs,
+    /// Produce with a producer id; implied by `Write` since Kafka 2.8.
     IdempotentWrite,
 }
 
 /// What is operated on.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Resource {
+    /// A topic, by its name.
     Topic(Arc<str>),
+    /// A consumer group, by its id.
     Group(Arc<str>),
+    /// A transactional id.
     TransactionalId(Arc<str>),
+    /// The cluster as a whole.
     Cluster,
 }
 
+/// One operation on one resource.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Right {
+    /// What is done.
     pub operation: Operation,
+    /// On what.
     pub resource: Resource,
 }
 
 /// Rights that are lacked, and by whom. A text names all of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lacking {
+    /// Each right that is missing.
     pub rights: Vec<Right>,
+    /// Who lacks them, as the broker names its clients: `User:name`.
     pub principal: String,
 }
 
 impl Right {
+    /// An operation on a topic.
     pub fn on_topic(operation: Operation, topic: &str) -> Self {
         Self { operation, resource: Resource::Topic(topic.into()) }
     }
 
+    /// An operation on a consumer group.
     pub fn on_group(operation: Operation, group: &str) -> Self {
         Self { operation, resource: Resource::Group(group.into()) }
     }
 
+    /// The use of a transactional id: `Write` on it.
     pub fn on_transactional_id(id: &str) -> Self {
         Self { operation: Operation::Write, resource: Resource::TransactionalId(id.into()) }
     }

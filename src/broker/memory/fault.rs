@@ -15,7 +15,10 @@ pub enum Fault {
     FencedOnCommit,
     /// A commit's answer is lost. Applied: the transaction is committed. Else the request was lost on the way, and the
     /// transaction stays open until its id is taken again.
-    OutcomeUnknown { applied: bool },
+    OutcomeUnknown {
+        /// The commit reached the log.
+        applied: bool,
+    },
     /// A record is refused, abortable.
     SendRefused,
     /// Nothing more of what is sent is acknowledged in time.
@@ -35,6 +38,7 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// As a simulation counts it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::AbortOnCommit => "abort_on_commit",

@@ -96,7 +96,9 @@ struct Entry {
 /// What retention took away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Dropped {
+    /// How many records were deleted.
     pub records: u64,
+    /// Bytes of their keys, values and headers, and an overhead for each.
     pub bytes: u64,
     /// Of `records`: those of an input that the group had not committed yet. Input that is lost.
     pub unread: u64,

@@ -12,6 +12,10 @@ use crate::record::Offset;
 
 impl Memory {
     /// Deletes a topic and makes it anew, empty. What a transaction had open in it is gone.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no such topic, or no such partition of it.
     pub fn recreate_topic(&self, topic: &str) -> Result<(), BrokerError> {
         self.change_topic(topic, |state, index| {
             state.logs.topic_states[index].creations += 1;
@@ -21,17 +25,29 @@ impl Memory {
     }
 
     /// Deletes a topic. It can still be written to, as by who has not heard of it.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no such topic, or no such partition of it.
     pub fn delete_topic(&self, topic: &str) -> Result<(), BrokerError> {
         self.change_topic(topic, |state, index| state.logs.topic_states[index].partitions = 0)?;
         self.clear_topic(topic)
     }
 
     /// From now on it is said to have so many partitions. Those that are new hold nothing.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no such topic, or no such partition of it.
     pub fn add_partitions(&self, topic: &str, count: i32) -> Result<(), BrokerError> {
         self.change_topic(topic, |state, index| state.logs.topic_states[index].partitions = count)
     }
 
     /// Deletes what lies before an offset, read or not, committed or open.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no such topic, or no such partition of it.
     pub fn delete_records(&self, topic: &str, partition: PartitionId, before: Offset) -> Result<Dropped, BrokerError> {
         let mut state = self.shared.lock();
         let id = state.logs.id(topic, partition)?;
@@ -42,6 +58,10 @@ impl Memory {
     }
 
     /// Loses what lies at an offset or behind it, as an unclean election of a leader does.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no such topic, or no such partition of it.
     pub fn cut_end(&self, topic: &str, partition: PartitionId, from: Offset) -> Result<(), BrokerError> {
         let mut state = self.shared.lock();
         let id = state.logs.id(topic, partition)?;

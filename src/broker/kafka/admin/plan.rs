@@ -13,8 +13,11 @@ use crate::settings::Period;
 /// A topic as the cluster has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicFacts {
+    /// By which the cluster knows it.
     pub name: String,
+    /// How many partitions it has.
     pub partitions: i32,
+    /// Replicas of its first partition.
     pub replication: i32,
     /// All of the topic's properties, defaults included.
     pub config: BTreeMap<String, String>,
@@ -23,6 +26,7 @@ pub struct TopicFacts {
 /// A topic as tideline wants it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicWish {
+    /// As the configuration names it.
     pub name: String,
     /// `None`: any number will do.
     pub partitions: Option<i32>,
@@ -85,6 +89,7 @@ pub fn wishes(topics: &Topics, settings: &TopicSettings) -> Vec<TopicWish> {
 /// One difference between what is and what should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TopicStep {
+    /// There is no such topic: it is to be created.
     Create(TopicWish),
     /// tideline can't run with it.
     Fault(Difference),
@@ -97,12 +102,17 @@ pub enum TopicStep {
 /// What [`Difference::what`] calls a topic's count.
 pub const PARTITIONS: &str = "the number of partitions";
 
+/// One property of a topic that is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{topic}: {what} is {found}, should be {wanted}")]
 pub struct Difference {
+    /// The topic's name.
     pub topic: String,
+    /// The property, or [`PARTITIONS`].
     pub what: String,
+    /// What the cluster has.
     pub found: String,
+    /// What the configuration asks for.
     pub wanted: String,
 }
 
