@@ -22,7 +22,7 @@ use crate::domain::{Body, EventWithTexts, Input, Timestamp, UserId};
 use crate::record::Coordinates;
 use crate::rules::{Rules, Ruleset};
 use crate::state::codec::{Header, decode_user};
-use crate::state::{Cells, Ladder, PartitionRecord, Population, StateError, User};
+use crate::state::{Cells, Ladder, PartitionRecord, Population, SectionDigest, StateError, User};
 
 /// One change of the changelog; without a value it is a tombstone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +54,8 @@ pub struct Partition {
     slice: usize,
     /// The committed record tells its rules by a scheme that can't be compared: it is to be written anew.
     is_record_outdated: bool,
+    /// The first generation whose sections that decide outputs are those of the present rules.
+    judged_since: u32,
     overlay: Overlay,
 }
 
@@ -62,6 +64,7 @@ impl Partition {
     pub fn new(engine: Arc<Engine>) -> Self {
         let clock = StreamClock::new(engine.settings.silent_after_ms.len());
         let population = Population::new(engine.rules.tier_names().len());
+        let judged_since = engine.rules.generation();
         Self {
             engine,
             users: Arc::default(),
@@ -75,6 +78,7 @@ impl Partition {
             last_fired: None,
             slice: usize::MAX,
             is_record_outdated: false,
+            judged_since,
             overlay: Overlay::new(clock, population),
         }
     }
@@ -108,6 +112,7 @@ impl Partition {
     pub fn restore_position(&mut self, record: &PartitionRecord) -> Result<(), StateError> {
         self.clock = StreamClock::restore(record, self.engine.settings.silent_after_ms.len());
         self.is_record_outdated = record.digest_scheme != Ruleset::DIGEST_SCHEME;
+        self.judged_since = judged_since(record, &self.engine.rules);
         let mut generations = BTreeSet::new();
         self.arm_all();
         let table = self.users.read();
@@ -119,12 +124,14 @@ impl Partition {
                 continue;
             }
             users += 1;
-            if header.rules_generation < self.engine.rules.generation() {
+            if header.rules_generation < self.judged_since {
                 self.outdated.push(place);
                 generations.insert(header.rules_generation);
             }
         }
-        let old = record.ladders.iter().filter(|ladder| generations.contains(&ladder.generation));
+        // Generations that change no ladder leave none: the next one's is the same.
+        let first = generations.first().copied().unwrap_or(u32::MAX);
+        let old = record.ladders.iter().filter(|ladder| ladder.generation >= first);
         self.old_ladders = old.cloned().collect();
         self.outdated.sort_unstable_by(|a, b| table.entry(*b).key().cmp(table.entry(*a).key()));
         drop(table);
@@ -229,6 +236,9 @@ impl Partition {
         record.rules_generation = rules.generation();
         record.rules_digest = rules.version().to_owned();
         record.digest_scheme = Ruleset::DIGEST_SCHEME;
+        let section = |(name, digest): (&str, &str)| SectionDigest { name: name.to_owned(), digest: digest.to_owned() };
+        record.rules_sections = rules.sections().iter().map(section).collect();
+        record.judged_since = self.judged_since;
         record.population = self.overlay.population.clone();
         let old_ladders = if self.overlay.to_reevaluate > 0 { self.old_ladders.as_slice() } else { &[] };
         let ladder = Ladder { generation: rules.generation(), rungs: rules.ladder() };
@@ -367,6 +377,17 @@ impl Partition {
     /// Deadlines fired and users re-evaluated since the partition was made, as committed.
     pub fn timers_fired(&self) -> u64 {
         self.fired
+    }
+}
+
+/// Since which generation users were judged as the present rules judge. A change that decides no output needs a new
+/// generation, too, but nobody is judged anew for it.
+fn judged_since(record: &PartitionRecord, rules: &Ruleset) -> u32 {
+    let is_same = record.digest_scheme == Ruleset::DIGEST_SCHEME && record.rules_digest == rules.version();
+    match (is_same, record.judged_since) {
+        (false, _) => rules.generation(),
+        (true, 0) => record.rules_generation,
+        (true, since) => since,
     }
 }
 

@@ -1,7 +1,9 @@
 //! The golden window: the first months of a user who has not done anything yet, and of whom no model knows.
 
-use super::Ruleset;
+use super::version::Fields;
+use super::{Rules, Ruleset, silence};
 use crate::domain::{DAY_MS, Stage, Timestamp};
+use crate::settings::Faults;
 
 /// The next stage after `stage` of a user without key activity; `start` is the registration or else the first event.
 pub fn next_stage(start: Timestamp, stage: Stage, rules: &Ruleset) -> Option<(Timestamp, Stage)> {
@@ -15,10 +17,27 @@ pub fn next_stage(start: Timestamp, stage: Stage, rules: &Ruleset) -> Option<(Ti
     }
 }
 
+/// The faults of its keys in `[rules]`.
+pub(super) fn check(rules: &Rules, faults: &mut Faults) {
+    silence::check_days("golden_risk_days", rules.golden_risk_days, faults);
+    faults.unless(
+        (1..=120).contains(&rules.golden_lost_months),
+        "golden_lost_months",
+        format!("must be 1 to 120, not {}", rules.golden_lost_months),
+    );
+}
+
+/// The bytes that stand for it.
+pub(super) fn fields(rules: &Rules) -> Fields {
+    let mut fields = Fields::default();
+    fields.number(1, rules.golden_risk_days, 150);
+    fields.number(2, rules.golden_lost_months, 6);
+    fields
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::Rules;
 
     fn at(text: &str) -> Timestamp {
         Timestamp::parse(text).unwrap()

@@ -1,9 +1,20 @@
 //! The rules: (history, time, rules) to a value and its next deadline. Nothing here remembers anything.
+//!
+//! They come in sections, each with a file for its keys, their check and their canonical bytes, and one for its
+//! judgement: `ladder` with `tier`, `silence` with `dormancy`, `golden`, `model`. A condition is a key there and a line
+//! of the judgement.
 
 pub mod dormancy;
 pub mod golden;
+mod ladder;
+mod model;
+mod silence;
 pub mod tier;
 mod version;
+
+pub use ladder::Rung;
+pub use model::Model;
+pub use version::{Section, Sections};
 
 use std::sync::Arc;
 
@@ -44,48 +55,6 @@ settings! {
     }
 }
 
-settings! {
-    /// A rung's conditions; each must hold in each of `windows` windows of 30 days in a row.
-    #[derive(Eq)]
-    pub struct Rung {
-        /// As outputs and metrics name it: 1 to 64 bytes, unique; `inactive`, `new` and `retired` are taken.
-        pub name: String,
-        /// Active days in a window, at least; 1 to 30.
-        pub active_days: u32,
-        /// Transactions in a window, at least; 0 asks for none.
-        #[serde(default)]
-        pub transactions: u32,
-        /// Their amount in a window, at least, in minor units.
-        #[serde(default)]
-        pub amount: i64,
-        /// Different scenes in a window, at least; 0 asks for none.
-        #[serde(default)]
-        pub scenes: u32,
-        /// How many windows of 30 days in a row, the last of which ends today.
-        #[serde(default = "one")]
-        pub windows: u32,
-    }
-}
-
-settings! {
-    /// Parameters of the MBG/NBD model, in days (Batislam et al. 2007).
-    #[derive(Copy)]
-    pub struct Model {
-        /// Shape of the gamma prior of the rate of activity; above 0.
-        pub r: f64 = 0.525,
-        /// Scale of the gamma prior of the rate of activity, in days; above 0.
-        pub alpha: f64 = 43.28,
-        /// First parameter of the beta prior of leaving after an activity; above 0.
-        pub a: f64 = 0.891,
-        /// Second parameter of the beta prior of leaving after an activity; above 0.
-        pub b: f64 = 1.614,
-    }
-}
-
-const fn one() -> u32 {
-    1
-}
-
 impl Rules {
     /// How long a day stays in a user's history.
     pub const HORIZON_DAYS: u32 = 180;
@@ -95,8 +64,6 @@ impl Rules {
     pub const MAX_RUNGS: usize = 32;
     /// A rung's name at the most.
     pub const MAX_NAME_BYTES: usize = 64;
-    /// A silence's stages at the most, in days.
-    const MAX_SILENCE_DAYS: u32 = 3650;
 
     /// The faults of the rules by themselves, by their keys in `[rules]`.
     pub fn check(&self, faults: &mut Faults) {
@@ -104,119 +71,10 @@ impl Rules {
         if let Err(unknown) = Zone::new(&self.zone) {
             faults.unless(false, "zone", unknown.to_string());
         }
-        self.check_ladder(faults);
-        self.check_stages(faults);
-        self.check_forecast(faults);
-    }
-
-    fn check_ladder(&self, faults: &mut Faults) {
-        faults.unless(
-            (1..=Self::MAX_RUNGS).contains(&self.rungs.len()),
-            "rungs",
-            format!("there must be 1 to {}, not {}", Self::MAX_RUNGS, self.rungs.len()),
-        );
-        for (i, rung) in self.rungs.iter().enumerate() {
-            let mut unless = |holds, key: &str, what: String| faults.unless(holds, &format!("rungs[{i}].{key}"), what);
-            unless(
-                is_tier_name(&rung.name),
-                "name",
-                format!(
-                    "{:?} must be 1 to {} bytes without control characters, quotes or backslashes",
-                    rung.name,
-                    Self::MAX_NAME_BYTES
-                ),
-            );
-            let is_ours = ["inactive", "new", Ruleset::RETIRED].contains(&rung.name.as_str());
-            unless(!is_ours, "name", format!("{:?} is taken", rung.name));
-            if let Some(other) = self.rungs[..i].iter().position(|other| other.name == rung.name) {
-                unless(false, "name", format!("{:?} is taken by rungs[{other}].name", rung.name));
-            }
-            unless(
-                (1..=Self::WINDOW_DAYS).contains(&rung.active_days),
-                "active_days",
-                format!("must be 1 to {}, not {}", Self::WINDOW_DAYS, rung.active_days),
-            );
-            unless(rung.windows >= 1, "windows", "must be at least 1".to_owned());
-            unless(rung.amount >= 0, "amount", "must not be negative".to_owned());
-            // A day that is held looks back over the hold, to the active day before it, and over that day's windows.
-            let needs = u64::from(self.hold_days) + u64::from(Self::WINDOW_DAYS) * (1 + u64::from(rung.windows));
-            unless(
-                needs <= u64::from(Self::HORIZON_DAYS),
-                "windows",
-                format!(
-                    "{} windows, a window before them and hold_days take {needs} days; the history has {}",
-                    rung.windows,
-                    Self::HORIZON_DAYS
-                ),
-            );
-        }
-    }
-
-    fn check_stages(&self, faults: &mut Faults) {
-        for (key, days) in [
-            ("dormant_days", self.dormant_days),
-            ("lost_days", self.lost_days),
-            ("golden_risk_days", self.golden_risk_days),
-        ] {
-            let what = format!("must be 1 to {}, not {days}", Self::MAX_SILENCE_DAYS);
-            faults.unless((1..=Self::MAX_SILENCE_DAYS).contains(&days), key, what);
-        }
-        faults.unless(
-            self.lost_days >= self.dormant_days,
-            "lost_days",
-            format!("{} is before dormant_days, {}", self.lost_days, self.dormant_days),
-        );
-        faults.unless(
-            (1..=120).contains(&self.golden_lost_months),
-            "golden_lost_months",
-            format!("must be 1 to 120, not {}", self.golden_lost_months),
-        );
-        let what = format!("must be at most 365, not {}", self.due_grace_days);
-        faults.unless(self.due_grace_days <= 365, "due_grace_days", what);
-    }
-
-    fn check_forecast(&self, faults: &mut Faults) {
-        faults.unless(
-            self.confidence > 0.0 && self.confidence < 1.0,
-            "confidence",
-            format!("must lie between 0 and 1, not {}", self.confidence),
-        );
-        faults.unless(
-            self.min_silence_days.is_finite() && self.min_silence_days >= 0.0,
-            "min_silence_days",
-            format!("must be 0 or more, not {}", self.min_silence_days),
-        );
-        let model = self.model;
-        for (key, value) in [("r", model.r), ("alpha", model.alpha), ("a", model.a), ("b", model.b)] {
-            let what = format!("must be above 0, not {value}");
-            faults.unless(value.is_finite() && value > 0.0, &format!("model.{key}"), what);
-        }
-    }
-}
-
-/// Names of tiers stand in outputs, metric labels and queries: nothing in one needs escaping anywhere.
-fn is_tier_name(name: &str) -> bool {
-    let is_plain = |letter: char| !letter.is_control() && !matches!(letter, '"' | '\'' | '\\' | '`');
-    (1..=Rules::MAX_NAME_BYTES).contains(&name.len()) && name.chars().all(is_plain)
-}
-
-impl Rung {
-    /// The contract's four.
-    fn ladder() -> Vec<Self> {
-        let rung = |name: &str, active_days, windows| Self {
-            name: name.to_owned(),
-            active_days,
-            transactions: 0,
-            amount: 0,
-            scenes: 0,
-            windows,
-        };
-        vec![rung("low", 1, 1), rung("regular", 4, 1), rung("high", 10, 1), rung("loyal", 10, 3)]
-    }
-
-    /// Whether active days alone don't settle it.
-    fn asks_for_sums(&self) -> bool {
-        self.transactions > 0 || self.amount > 0 || self.scenes > 0
+        ladder::check(self, faults);
+        silence::check(self, faults);
+        golden::check(self, faults);
+        self.model.check(faults);
     }
 }
 
@@ -231,6 +89,7 @@ struct Compiled {
     asks_for_sums: bool,
     tier_names: Vec<String>,
     version: String,
+    sections: Sections,
 }
 
 impl Ruleset {
@@ -252,8 +111,8 @@ impl Ruleset {
         let names = rules.rungs.iter().map(|rung| rung.name.clone());
         let tier_names = ["inactive".to_owned(), "new".to_owned()].into_iter().chain(names).collect();
         let asks_for_sums = rules.rungs.iter().any(Rung::asks_for_sums);
-        let version = version::version(&rules);
-        Ok(Self(Arc::new(Compiled { rules, zone, asks_for_sums, tier_names, version })))
+        let (version, sections) = (version::version(&rules), Sections::of(&rules));
+        Ok(Self(Arc::new(Compiled { rules, zone, asks_for_sums, tier_names, version, sections })))
     }
 
     /// The rules as they were given, with the zone as the database spells it.
@@ -269,6 +128,11 @@ impl Ruleset {
     /// Eight hex digits that stand for the rules; neither their generation nor how they are announced changes it.
     pub fn version(&self) -> &str {
         &self.0.version
+    }
+
+    /// A digest of each section, by which it can be told what has changed.
+    pub fn sections(&self) -> &Sections {
+        &self.0.sections
     }
 
     /// Grows with every change of the rules.

@@ -13,20 +13,81 @@
 
 use sha2::{Digest, Sha256};
 
-use super::{Model, Rules, Rung};
+use super::{Rules, golden, ladder, silence};
 
 /// By which rules are turned into the digest of a partition record. Digests of different schemes can't be compared.
 /// The first hashed a debug print, in which any new field showed; its records name none.
 pub(super) const DIGEST_SCHEME: u32 = 2;
 
-const LADDER: u8 = 1;
-const SILENCE: u8 = 2;
-const GOLDEN: u8 = 3;
-const MODEL: u8 = 4;
+/// A part of the rules, by what it decides. Its number is its tag in the canonical bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Section {
+    /// Tiers, and the zone that divides their days.
+    Ladder = 1,
+    /// When a silence is a warning, and when a fact.
+    Silence = 2,
+    /// The first months of a user without activity.
+    Golden = 3,
+    /// What forecasts dormancy.
+    Model = 4,
+    /// What profiles show. It decides no output, so it changes no version; it has no keys yet.
+    Profile = 5,
+}
+
+impl Section {
+    /// All of them, by their tags.
+    pub const ALL: [Self; 5] = [Self::Ladder, Self::Silence, Self::Golden, Self::Model, Self::Profile];
+
+    /// As partition records and refusals name it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ladder => "ladder",
+            Self::Silence => "silence",
+            Self::Golden => "golden",
+            Self::Model => "model",
+            Self::Profile => "profile",
+        }
+    }
+
+    /// Whether it stands in the version of the rules, and so in every output and its id.
+    pub const fn decides_outputs(self) -> bool {
+        match self {
+            Self::Ladder | Self::Silence | Self::Golden | Self::Model => true,
+            Self::Profile => false,
+        }
+    }
+
+    fn fields(self, rules: &Rules) -> Fields {
+        match self {
+            Self::Ladder => ladder::fields(rules),
+            Self::Silence => silence::fields(rules),
+            Self::Golden => golden::fields(rules),
+            Self::Model => rules.model.fields(),
+            Self::Profile => Fields::default(),
+        }
+    }
+}
+
+/// A digest of each section of the rules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sections([String; Section::ALL.len()]);
+
+impl Sections {
+    /// Of these rules.
+    pub fn of(rules: &Rules) -> Self {
+        Self(Section::ALL.map(|section| digest(&section.fields(rules).0)))
+    }
+
+    /// By [`Section::ALL`]: its name and eight hex digits.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        Section::ALL.iter().map(|section| section.as_str()).zip(self.0.iter().map(String::as_str))
+    }
+}
 
 /// Tagged fields, in order of tags.
 #[derive(Default)]
-struct Fields(Vec<u8>);
+pub(super) struct Fields(Vec<u8>);
 
 impl Fields {
     fn put(&mut self, tag: u8, value: &[u8]) {
@@ -35,24 +96,29 @@ impl Fields {
         self.0.extend(value);
     }
 
-    fn number(&mut self, tag: u8, value: impl Into<i64>, absent: i64) {
+    pub(super) fn number(&mut self, tag: u8, value: impl Into<i64>, absent: i64) {
         let value = value.into();
         if value != absent {
             self.put(tag, &value.to_le_bytes());
         }
     }
 
-    fn real(&mut self, tag: u8, value: f64, absent: f64) {
+    pub(super) fn real(&mut self, tag: u8, value: f64, absent: f64) {
         if value != absent {
             // There are two zeros, which mean the same.
             self.put(tag, &(value + 0.0).to_bits().to_le_bytes());
         }
     }
 
-    fn text(&mut self, tag: u8, value: &str, absent: &str) {
+    pub(super) fn text(&mut self, tag: u8, value: &str, absent: &str) {
         if value != absent {
             self.put(tag, value.as_bytes());
         }
+    }
+
+    /// Fields within a field; there also where there are none.
+    pub(super) fn part(&mut self, tag: u8, part: &Self) {
+        self.put(tag, &part.0);
     }
 
     fn section(&mut self, tag: u8, section: &Self) {
@@ -64,64 +130,40 @@ impl Fields {
 
 /// All that decides an output; neither the generation nor how it is announced does.
 fn sections(rules: &Rules) -> Fields {
-    // By name, so that a new field can't be forgotten here.
+    // By name, so that a new field can't be forgotten: each is of a section, or decides nothing.
     let Rules {
         generation: _,
         quiet: _,
-        zone,
-        rungs,
-        hold_days,
-        dormant_days,
-        lost_days,
-        confidence,
-        min_silence_days,
-        golden_risk_days,
-        golden_lost_months,
-        due_grace_days,
-        model,
+        // ladder
+        zone: _,
+        rungs: _,
+        hold_days: _,
+        // silence
+        dormant_days: _,
+        lost_days: _,
+        confidence: _,
+        min_silence_days: _,
+        due_grace_days: _,
+        // golden
+        golden_risk_days: _,
+        golden_lost_months: _,
+        model: _,
     } = rules;
-    let mut ladder = Fields::default();
-    ladder.text(1, zone, "Asia/Shanghai");
-    ladder.number(2, *hold_days, 7);
-    rungs.iter().for_each(|rung| ladder.put(3, &fields_of(rung).0));
-    let mut silence = Fields::default();
-    silence.number(1, *dormant_days, 90);
-    silence.number(2, *lost_days, 180);
-    silence.real(3, *confidence, 0.7);
-    silence.real(4, *min_silence_days, 7.0);
-    silence.number(5, *due_grace_days, 3);
-    let mut golden = Fields::default();
-    golden.number(1, *golden_risk_days, 150);
-    golden.number(2, *golden_lost_months, 6);
-    let mut of_model = Fields::default();
-    let Model { r, alpha, a, b } = *model;
-    of_model.real(1, r, 0.525);
-    of_model.real(2, alpha, 43.28);
-    of_model.real(3, a, 0.891);
-    of_model.real(4, b, 1.614);
     let mut all = Fields::default();
-    for (tag, section) in [(LADDER, ladder), (SILENCE, silence), (GOLDEN, golden), (MODEL, of_model)] {
-        all.section(tag, &section);
+    for section in Section::ALL.into_iter().filter(|section| section.decides_outputs()) {
+        all.section(section as u8, &section.fields(rules));
     }
     all
 }
 
-fn fields_of(rung: &Rung) -> Fields {
-    let Rung { name, active_days, transactions, amount, scenes, windows } = rung;
-    let mut fields = Fields::default();
-    fields.text(1, name, "");
-    fields.number(2, *active_days, 0);
-    fields.number(3, *transactions, 0);
-    fields.number(4, *amount, 0);
-    fields.number(5, *scenes, 0);
-    fields.number(6, *windows, 1);
-    fields
-}
-
 /// Eight hex digits that stand for the rules.
 pub(super) fn version(rules: &Rules) -> String {
-    let digest = Sha256::digest(&sections(rules).0);
-    hex::encode(&digest[..4])
+    digest(&sections(rules).0)
+}
+
+/// Eight hex digits that stand for bytes.
+fn digest(bytes: &[u8]) -> String {
+    hex::encode(&Sha256::digest(bytes)[..4])
 }
 
 #[cfg(test)]
@@ -146,7 +188,7 @@ mod tests {
             rung("loyal", 10, &[6, 8, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0]),
         ]
         .concat();
-        let bytes = [&[LADDER, rungs.len() as u8, 0, 0, 0], &rungs[..]].concat();
+        let bytes = [&[Section::Ladder as u8, rungs.len() as u8, 0, 0, 0], &rungs[..]].concat();
         assert_eq!(sections(&Rules::default()).0, bytes);
         assert_eq!((version(&Rules::default()).as_str(), DIGEST_SCHEME), ("f2b9a05d", 2));
     }
@@ -205,5 +247,35 @@ mod tests {
         assert_eq!(zone("europe/berlin").rules().zone, "Europe/Berlin");
         let minus_zero = Rules { min_silence_days: -0.0, ..Rules::default() };
         assert_eq!(version(&minus_zero), version_with(&changes[6]));
+    }
+
+    #[test]
+    fn each_section_has_a_digest_that_its_own_keys_change_and_no_others() {
+        type Change = fn(&mut Rules);
+        let changes: [(Section, Change); 5] = [
+            (Section::Ladder, |rules| rules.hold_days = 3),
+            (Section::Ladder, |rules| rules.rungs[1].active_days = 5),
+            (Section::Silence, |rules| rules.confidence = 0.9),
+            (Section::Golden, |rules| rules.golden_lost_months = 3),
+            (Section::Model, |rules| rules.model.a = 0.5),
+        ];
+        let before = Sections::of(&Rules::default());
+        assert_eq!(before.iter().map(|(name, _)| name).collect::<Vec<_>>(), Section::ALL.map(Section::as_str));
+        for (section, change) in changes {
+            let mut rules = Rules::default();
+            change(&mut rules);
+            let after = Sections::of(&rules);
+            let changed: Vec<_> =
+                before.iter().zip(after.iter()).filter(|(old, new)| old != new).map(|((name, _), _)| name).collect();
+            assert_eq!(changed, [section.as_str()]);
+        }
+    }
+
+    #[test]
+    fn what_profiles_show_changes_no_version_and_so_no_id() {
+        assert!(!Section::Profile.decides_outputs());
+        let outputs: Vec<_> = Section::ALL.into_iter().filter(|section| section.decides_outputs()).collect();
+        assert_eq!(outputs, [Section::Ladder, Section::Silence, Section::Golden, Section::Model]);
+        assert_eq!(Section::Profile.fields(&Rules::default()).0, [0u8; 0], "it has no keys yet");
     }
 }

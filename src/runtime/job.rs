@@ -66,6 +66,7 @@ impl Job {
             zone: rules.zone().name(),
             generation: rules.generation(),
             digest: rules.version(),
+            sections: rules.sections(),
             digest_scheme: Ruleset::DIGEST_SCHEME,
         }
     }

@@ -16,7 +16,7 @@ mod varint;
 pub use affected::Affected;
 pub use deadlines::{Deadlines, UserDeadline};
 pub use facts::{DayBucket, Facts, History, Loan, Loans};
-pub use partition_record::{InputPosition, Ladder, PartitionRecord};
+pub use partition_record::{InputPosition, Ladder, PartitionRecord, SectionDigest};
 pub use population::{Cells, Dimension, Population};
 pub use remembered::Remembered;
 pub use user::User;

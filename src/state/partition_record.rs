@@ -35,6 +35,10 @@ pub struct PartitionRecord {
     pub rules_digest: String,
     /// How that was made; 0 where the record doesn't say.
     pub digest_scheme: u32,
+    /// A digest of each section of the rules; empty where the record doesn't say.
+    pub rules_sections: Vec<SectionDigest>,
+    /// The first generation whose sections that decide outputs are those of this record; 0: `rules_generation`.
+    pub judged_since: u32,
     /// Who wrote the record.
     pub transactional_id: String,
     /// In which of its transactions.
@@ -51,6 +55,15 @@ pub struct PartitionRecord {
     pub newest_forwarded: Option<Timestamp>,
     /// The changelog that this was written to. None: not known.
     pub changelog_topic_id: Option<TopicId>,
+}
+
+/// What stands for a section of the rules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SectionDigest {
+    /// As [`crate::state::PartitionRecord::rules_sections`] names it.
+    pub name: String,
+    /// Eight hex digits.
+    pub digest: String,
 }
 
 /// The names that tiers went by under a generation of rules: users hold numbers.
@@ -124,6 +137,12 @@ impl PartitionRecord {
             rules_generation: self.rules_generation,
             rules_digest: self.rules_digest.clone(),
             digest_scheme: self.digest_scheme,
+            rules_sections: self
+                .rules_sections
+                .iter()
+                .map(|section| proto::RulesSection { name: section.name.clone(), digest: section.digest.clone() })
+                .collect(),
+            judged_since: self.judged_since,
             transactional_id: self.transactional_id.clone(),
             transaction_number: self.transaction_number,
             population: Some(stored_population(&self.population)),
@@ -174,6 +193,12 @@ impl PartitionRecord {
             rules_generation: record.rules_generation,
             rules_digest: record.rules_digest,
             digest_scheme: record.digest_scheme,
+            rules_sections: record
+                .rules_sections
+                .into_iter()
+                .map(|section| SectionDigest { name: section.name, digest: section.digest })
+                .collect(),
+            judged_since: record.judged_since,
             transactional_id: record.transactional_id,
             transaction_number: record.transaction_number,
             population: record.population.map(population).unwrap_or_default(),

@@ -88,7 +88,11 @@ impl Partition {
     fn renumber(&mut self, slot: Slot) -> Option<Arc<str>> {
         let rules = &self.engine.rules;
         let entry = self.overlay.slot(slot);
-        let ladder = self.old_ladders.iter().find(|ladder| ladder.generation == entry.rules_generation);
+        let ladder = self
+            .old_ladders
+            .iter()
+            .filter(|ladder| ladder.generation >= entry.rules_generation)
+            .min_by_key(|it| it.generation);
         entry.rules_generation = rules.generation();
         let (ladder, announced) = (&ladder?.rungs, entry.user.announced.as_mut()?);
         let name = ladder.get(announced.rung_index()?).map_or(Ruleset::RETIRED, String::as_str);

@@ -87,9 +87,15 @@ pub enum Refusal {
     InputGone(String),
     #[error(
         "the rules of generation {generation} are {configured}, but its state was written with {recorded}: other \
-         rules under one generation; raise rules.generation to apply them, or configure the rules of that state"
+         rules under one generation{of}; raise rules.generation to apply them, or configure the rules of that state", of = of_sections(sections)
     )]
-    OtherRules { generation: u32, recorded: String, configured: String },
+    OtherRules {
+        generation: u32,
+        recorded: String,
+        configured: String,
+        /// Those that differ, as far as the state says.
+        sections: Vec<&'static str>,
+    },
     #[error(
         "its state was written with rules of generation {recorded}, this member's are of generation {configured}: \
          give it those rules, or stop it"
@@ -170,4 +176,9 @@ impl std::fmt::Display for Place {
             None => Ok(()),
         }
     }
+}
+
+/// In which sections rules differ, where that is known.
+fn of_sections(sections: &[&str]) -> String {
+    if sections.is_empty() { String::new() } else { format!(", in {}", sections.join(" and ")) }
 }

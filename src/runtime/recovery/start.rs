@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use crate::broker::{CommitMetadata, Committed, LogRange, TopicDescription, Topics};
 use crate::domain::{Input, Partitioner, Timestamp};
 use crate::record::Offset;
-use crate::rules::Rules;
+use crate::rules::{Rules, Sections};
 use crate::runtime::recovery::identity::{self, Identities, Sameness};
 use crate::runtime::recovery::outcome::{Notes, note_of, sole_note};
 use crate::runtime::recovery::refusal::Refusal;
@@ -52,6 +52,8 @@ pub struct Expected<'a> {
     pub generation: u32,
     /// Of the rules, comparable only within one scheme.
     pub digest: &'a str,
+    /// By section, made as the digest is.
+    pub sections: &'a Sections,
     /// How the digest is made.
     pub digest_scheme: u32,
 }
@@ -189,9 +191,16 @@ fn same_rules(record: &PartitionRecord, expected: Expected<'_>) -> Result<(), Re
     }
     // Of another scheme's digest nothing can be said: it is for whoever changes rules to raise the generation.
     let is_comparable = record.digest_scheme == expected.digest_scheme;
-    if recorded == configured && is_comparable && record.rules_digest != expected.digest {
-        let recorded = record.rules_digest.clone();
-        return Err(Refusal::OtherRules { generation: configured, recorded, configured: expected.digest.to_owned() });
+    if recorded != configured || !is_comparable {
+        return Ok(());
+    }
+    // Those of which the record says another digest; one that it doesn't name is not compared.
+    let of = |name: &str| record.rules_sections.iter().find(|section| section.name == name);
+    let differs = |(name, digest): &(&str, &str)| of(name).is_some_and(|recorded| recorded.digest != *digest);
+    let sections: Vec<_> = expected.sections.iter().filter(differs).map(|(name, _)| name).collect();
+    if record.rules_digest != expected.digest || !sections.is_empty() {
+        let (recorded, configured) = (record.rules_digest.clone(), expected.digest.to_owned());
+        return Err(Refusal::OtherRules { generation: expected.generation, recorded, configured, sections });
     }
     Ok(())
 }
@@ -222,8 +231,11 @@ pub fn positions(start: &Start, bounds: &[LogRange]) -> Vec<Offset> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use super::*;
     use crate::domain::TopicId;
+    use crate::state::SectionDigest;
 
     fn note(id: &str, number: u64) -> CommitMetadata {
         CommitMetadata { transactional_id: id.into(), number }
@@ -238,9 +250,11 @@ mod tests {
         Topics::of(&["app", "sms", "rekey"], 4)
     }
 
+    static SECTIONS: LazyLock<Sections> = LazyLock::new(|| Sections::of(&Rules::default()));
+
     fn expected(topics: &Topics) -> Expected<'_> {
         let partitioner = Partitioner::Murmur2;
-        Expected { topics, partitioner, zone: "UTC", generation: 3, digest: "d", digest_scheme: 2 }
+        Expected { topics, partitioner, zone: "UTC", generation: 3, digest: "d", sections: &SECTIONS, digest_scheme: 2 }
     }
 
     fn record() -> PartitionRecord {
@@ -249,6 +263,7 @@ mod tests {
             next_offset,
             ..InputPosition::default()
         };
+        let section = |(name, digest): (&str, &str)| SectionDigest { name: name.to_owned(), digest: digest.to_owned() };
         PartitionRecord {
             inputs: vec![input("sms", 5), input("app", 9), input("rekey", 0)],
             zone: "UTC".to_owned(),
@@ -257,6 +272,7 @@ mod tests {
             rules_generation: 3,
             rules_digest: "d".to_owned(),
             digest_scheme: 2,
+            rules_sections: SECTIONS.iter().map(section).collect(),
             transactional_id: "a".to_owned(),
             transaction_number: 8,
             ..PartitionRecord::default()
@@ -422,7 +438,7 @@ mod tests {
     fn what_contradicts_the_record_is_refused() {
         type Change = fn(&mut PartitionRecord);
         let same: Change = |_| {};
-        let cases: [(Change, [Option<Offset>; 3], &str); 15] = [
+        let cases: [(Change, [Option<Offset>; 3], &str); 18] = [
             (|record| record.zone = "Asia/Shanghai".to_owned(), AS_RECORDED, "zone"),
             (|record| record.horizon_days = 90, AS_RECORDED, "horizon"),
             (|record| record.partitions = 8, AS_RECORDED, "partition count"),
@@ -434,6 +450,9 @@ mod tests {
             (|record| record.rules_generation = 4, AS_RECORDED, "rules of generation 4"),
             (|record| record.rules_digest = "e".to_owned(), AS_RECORDED, "written with e"),
             (|record| record.rules_digest = "e".to_owned(), AS_RECORDED, "raise rules.generation"),
+            (|record| record.rules_digest = "e".to_owned(), AS_RECORDED, "under one generation; raise"),
+            (|record| record.rules_sections[1].digest = "e".to_owned(), AS_RECORDED, "generation, in silence; raise"),
+            (|record| record.rules_sections[4].digest = "e".to_owned(), AS_RECORDED, "generation, in profile; raise"),
             (|record| record.inputs[0].topic = "fax".to_owned(), AS_RECORDED, "\"fax\""),
             (same, [Some(9), Some(6), Some(0)], "offset of sms is 6, ahead of the partition record's 5"),
             (same, [Some(9), Some(5), Some(1)], "offset of rekey is 1, ahead of the partition record's 0"),

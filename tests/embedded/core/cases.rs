@@ -322,3 +322,23 @@ fn sums_are_whole_however_many_amounts_they_are_of() {
     partition.install();
     assert_eq!(amount_of(&partition), 0);
 }
+
+#[test]
+fn a_generation_that_decides_no_output_judges_nobody_anew_and_the_next_one_knows_the_names_from_before_it() {
+    let mut first = partition(settings(Rules::default()));
+    handle(&mut first, &payment(1, day(0)), &mut Vec::new());
+    first.install();
+    let mut second = restored(&first, settings(Rules { generation: 2, ..Rules::default() }));
+    let mut effects = Vec::new();
+    second.handle_time(None, &mut effects).unwrap();
+    assert_eq!((effects.len(), second.changes().count()), (0, 0), "nobody is judged anew");
+    second.install();
+    let mut rungs = Rules::default().rungs;
+    rungs[0].name = "base".to_owned();
+    let mut third = restored(&second, settings(Rules { generation: 3, rungs, ..Rules::default() }));
+    third.handle_time(None, &mut effects).unwrap();
+    let announced: Vec<_> = effects.into_iter().filter_map(Effect::announcement).collect();
+    assert_eq!(tiers(&announced), [(OutputReason::RuleChange, Tier::rung(0))]);
+    let AnnouncementKind::TierChanged { previous, .. } = &announced[0].kind else { panic!("{announced:?}") };
+    assert_eq!(previous, &Some(Previous::Retired("low".into())));
+}
