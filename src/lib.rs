@@ -6,6 +6,7 @@
 
 #![warn(clippy::unwrap_used)]
 
+pub mod chain;
 #[cfg(feature = "shell")]
 mod nearest;
 #[cfg(feature = "shell")]

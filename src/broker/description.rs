@@ -1,8 +1,8 @@
-//! What a cluster says of a topic: which topic it is, and how many partitions it has.
+//! What a cluster says of itself: of a topic, of the ends of a log, of the time.
 
 use std::sync::Arc;
 
-use crate::domain::TopicId;
+use crate::domain::{Timestamp, TopicId};
 use crate::record::Offset;
 
 /// A topic as it is now.
@@ -28,4 +28,15 @@ impl TopicDescription {
     pub fn is_gone(&self) -> bool {
         self.partitions == 0
     }
+}
+
+/// What a broker says of the time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BrokerTime {
+    /// Its clock, at some moment of the call.
+    At(Timestamp),
+    /// It has no clock of its own: it is a part of this process.
+    Ours,
+    /// It can't be had from this broker, or this topic; and why.
+    Untold(String),
 }

@@ -1,8 +1,14 @@
 //! Broker errors, sorted once into what a lane does about them.
+//!
+//! `Display` tells what was tried; why it failed is the source, which [`Chain`](crate::chain::Chain) shows with it.
 
+use std::error::Error;
 use std::time::Duration;
 
 use super::rights::Lacking;
+
+/// Why something failed: an error of the client, of a file, or words of ours where nobody else has any.
+pub type Cause = Box<dyn Error + Send + Sync + 'static>;
 
 /// What is to be done about an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -11,7 +17,8 @@ pub enum ErrorClass {
     Retriable,
     /// Abort the transaction, rewind, go on with the same producer.
     Abortable,
-    /// The producer is done for: a new one with the same id, then the committed offsets tell what became of the transaction.
+    /// The producer is fenced or failed and must be replaced: a new one with the same id, then the committed offsets tell
+    /// what became of the transaction.
     Fatal,
 }
 
@@ -19,16 +26,35 @@ pub enum ErrorClass {
 #[derive(Debug, thiserror::Error)]
 pub enum BrokerError {
     /// `what` names what was tried and on what.
-    #[error("{what}: {reason}")]
-    Client { what: String, reason: String, class: ErrorClass },
-    #[error("{what}: no progress for {waited:?}: {cause}")]
-    NoProgress { what: String, waited: Duration, cause: String },
-    /// What was to be read next is gone: the log was cut. Reading anew begins where it begins now.
+    #[error("{what}")]
+    Client {
+        what: String,
+        class: ErrorClass,
+        #[source]
+        source: Cause,
+    },
+    /// Another producer initialised the transactional id while this one did.
+    #[error("{what}: another producer takes the id at the same time")]
+    Fenced {
+        what: String,
+        #[source]
+        source: Cause,
+    },
+    /// Nothing came of it for as long as the settings allow.
+    #[error("{what}: no progress for {waited:?}")]
+    NoProgress {
+        what: String,
+        waited: Duration,
+        #[source]
+        source: Cause,
+    },
+    /// What was to be read next is gone: the log was cut. Reading again begins where it begins now.
     #[error("{what}: cut while it was read, what came next is gone")]
     Truncated { what: String },
     /// Partition p of all inputs must belong to one member; only the `range` assignor keeps that.
     #[error("the assignment is split: {0}; set the group's assignor to range")]
     SplitAssignment(String),
+    /// Topics that can't be worked with.
     #[error("topics: {0}")]
     Topics(String),
     /// Two processes with one transactional id would fence each other in turn.
@@ -43,10 +69,16 @@ pub enum BrokerError {
 }
 
 impl BrokerError {
+    /// An error of the client, or of what stands for it; `what` names what was tried and on what.
+    pub fn client(what: impl ToString, class: ErrorClass, source: impl Into<Cause>) -> Self {
+        Self::Client { what: what.to_string(), class, source: source.into() }
+    }
+
+    /// What a lane does about it.
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::Client { class, .. } => *class,
-            Self::NoProgress { .. } | Self::Truncated { .. } => ErrorClass::Retriable,
+            Self::Fenced { .. } | Self::NoProgress { .. } | Self::Truncated { .. } => ErrorClass::Retriable,
             Self::SplitAssignment(_) | Self::Topics(_) | Self::NameTaken { .. } | Self::Denied { .. } => {
                 ErrorClass::Fatal
             }
@@ -54,33 +86,68 @@ impl BrokerError {
     }
 }
 
-/// An error inside of a transaction: what became of it, and so what memory must do.
+/// An error inside of a transaction: what became of it, and so what memory must do. `call` names the call that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum TransactionError {
     /// Nothing of it will ever be seen; abort it, drop the overlay, rewind.
-    #[error("{call}: {reason}")]
-    Abortable { call: &'static str, reason: String },
-    /// What was sent was not taken within the bound, and nothing of it will ever be seen: less of it by a new producer, after
-    /// `wait` at least, may get through.
-    #[error("{call}: {reason}")]
-    TimedOut { call: &'static str, reason: String, wait: Duration },
-    /// The producer can't go on (another holds its id, or it failed for good). Nothing of an uncommitted transaction will be seen.
-    #[error("{call}: fenced or fatal: {reason}")]
-    Fatal { call: &'static str, reason: String },
+    #[error("{call}")]
+    Abortable {
+        call: &'static str,
+        #[source]
+        source: Cause,
+    },
+    /// What was sent was not taken within the bound, and nothing of it will ever be seen: less of it by a new producer may
+    /// get through, after `throttled` at least, for which a quota keeps the broker from answering.
+    #[error("{call}")]
+    TimedOut {
+        call: &'static str,
+        throttled: Option<Duration>,
+        #[source]
+        source: Cause,
+    },
+    /// Another producer holds the transactional id now. Nothing of an uncommitted transaction will be seen.
+    #[error("{call}: fenced")]
+    Fenced {
+        call: &'static str,
+        #[source]
+        source: Cause,
+    },
+    /// The producer failed for good. Nothing of an uncommitted transaction will be seen.
+    #[error("{call}: fatal")]
+    Fatal {
+        call: &'static str,
+        #[source]
+        source: Cause,
+    },
     /// A commit was sent and its outcome was not learnt: committed or aborted, and only a new producer can settle which.
-    #[error("{call}: outcome unknown: {reason}")]
-    OutcomeUnknown { call: &'static str, reason: String },
+    #[error("{call}: outcome unknown")]
+    OutcomeUnknown {
+        call: &'static str,
+        #[source]
+        source: Cause,
+    },
     /// The broker refuses. Nothing of it will ever be seen, and nothing of the next.
     #[error("{call}: {lacking}")]
     Denied { call: &'static str, lacking: Lacking },
 }
 
 impl TransactionError {
+    /// The transaction can only be aborted.
+    pub fn abortable(call: &'static str, source: impl Into<Cause>) -> Self {
+        Self::Abortable { call, source: source.into() }
+    }
+
+    /// The producer can't go on.
+    pub fn fatal(call: &'static str, source: impl Into<Cause>) -> Self {
+        Self::Fatal { call, source: source.into() }
+    }
+
+    /// What metrics and logs call it. Fenced counts as fatal: the same is done about both.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Abortable { .. } => "abortable",
             Self::TimedOut { .. } => "timed_out",
-            Self::Fatal { .. } => "fatal",
+            Self::Fenced { .. } | Self::Fatal { .. } => "fatal",
             Self::OutcomeUnknown { .. } => "outcome_unknown",
             Self::Denied { .. } => "denied",
         }

@@ -94,3 +94,19 @@ impl Topics {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_partition_of_a_compacted_topic_is_touched_by_one_owner() {
+        for (count, all) in [(8, 8), (3, 8), (20, 8), (1, 1), (0, 4)] {
+            let topics = Topics::of(&["rekey"], all);
+            let touched = (0..all).flat_map(|own| topics.touched_by(PartitionId(own), count));
+            let mut touched: Vec<i32> = touched.map(|place| place.0).collect();
+            touched.sort_unstable();
+            assert_eq!(touched, (0..count).collect::<Vec<_>>(), "{count} of {all}");
+        }
+    }
+}

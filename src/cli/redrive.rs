@@ -232,7 +232,7 @@ impl Redrive {
 fn commit(producer: &mut KafkaProducer, records: impl Iterator<Item = Outgoing>) -> Result<(), TransactionError> {
     let mut transaction = producer.begin()?;
     for record in records {
-        transaction.send(record)?;
+        record.lend(|it| transaction.send(it))?;
     }
     transaction.commit()
 }

@@ -32,7 +32,7 @@ pub enum LaneError {
     },
     #[error("partition {partition} is refused: {refusal}")]
     Refused { partition: PartitionId, refusal: Refusal },
-    #[error("partition {partition}: its deadlines can't be fired: {source}")]
+    #[error("partition {partition}: its deadlines can't be fired")]
     TimersPanicked {
         partition: PartitionId,
         #[source]

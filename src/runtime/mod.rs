@@ -47,11 +47,13 @@ pub use lane::{Lane, StepOutcome};
 pub use operator::examine;
 pub use recovery::identity::{Identities, Identity};
 pub use recovery::refusal::{Place, Refusal};
+pub use recovery::{entries, takeover};
 pub use settings::{LaneSettings, Mode};
 pub use watch::topic_watch::TopicWatch;
 pub use watch::watchdog::Watchdog;
 
 use crate::broker::Broker;
+use crate::chain::Chain;
 
 /// Runs `lanes` lanes, each on a thread of its own, until they are done, asked to stop, or one of them fails; then all
 /// stop, and the first failure is returned.
@@ -182,7 +184,7 @@ fn run_lane<B: Broker>(
             Ok(StepOutcome::Continue) => {}
             Ok(StepOutcome::Done) => break,
             Err(error) => {
-                tracing::error!(lane = index, error = &error as &(dyn std::error::Error + 'static), "the lane ends");
+                tracing::error!(lane = index, error = %Chain(&error), "the lane ends");
                 return Err(error);
             }
         }

@@ -5,6 +5,7 @@
 mod affected;
 pub mod codec;
 mod deadlines;
+mod entry;
 pub mod facts;
 pub mod keep;
 pub mod partition_record;
@@ -15,6 +16,7 @@ mod varint;
 
 pub use affected::Affected;
 pub use deadlines::{Deadlines, UserDeadline};
+pub use entry::ChangelogEntry;
 pub use facts::{DayBucket, Facts, History, Loan, Loans};
 pub use partition_record::{InputPosition, Ladder, PartitionRecord, SectionDigest};
 pub use population::{Cells, Dimension, Population};

@@ -191,7 +191,10 @@ pub fn note(number: u64) -> CommitMetadata {
 }
 
 pub fn assert_fatal<T: Debug>(outcome: Result<T, TransactionError>) {
-    assert!(matches!(outcome, Err(TransactionError::Fatal { .. })), "must be fatal: {outcome:?}");
+    assert!(
+        matches!(outcome, Err(TransactionError::Fenced { .. } | TransactionError::Fatal { .. })),
+        "must be fatal: {outcome:?}"
+    );
 }
 
 pub fn assert_abortable<T: Debug>(outcome: Result<T, TransactionError>) {

@@ -126,7 +126,9 @@ impl World {
         let mut transaction = producer.begin().unwrap();
         let (key, value) = (Some(b"k".to_vec()), Some(b"v".to_vec()));
         let (topic, partition) = (topic.into(), Some(partition));
-        transaction.send(Outgoing { topic, partition, key, value, headers: Vec::new(), timestamp: None }).unwrap();
+        Outgoing { topic, partition, key, value, headers: Vec::new(), timestamp: None }
+            .lend(|it| transaction.send(it))
+            .unwrap();
         self.broker.inject(Fault::LeftOpen);
         drop(transaction);
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tideline::broker::memory::{Fault, Memory, MemoryProducer, MemorySettings};
 use tideline::broker::{Broker, Polled, Producer, Source, Transaction, TransactionError};
+use tideline::runtime::takeover;
 
 use testkit::memory::{I0, P0, commit_of, committed_offset, committed_values, member, memory, record};
 
@@ -12,7 +13,7 @@ fn attempt(memory: &Memory, producer: &mut MemoryProducer, number: u64) -> Resul
     let source = member(memory);
     let generation = source.generation().expect("generation");
     let mut transaction = producer.begin()?;
-    transaction.send(record("changelog", "k", &format!("state {number}")))?;
+    record("changelog", "k", &format!("state {number}")).lend(|it| transaction.send(it))?;
     transaction.send_offsets(&[commit_of(number as i64, number)], &generation)?;
     transaction.commit()
 }
@@ -57,7 +58,7 @@ fn an_unknown_outcome_that_was_lost_stays_open_until_its_id_is_taken() {
     attempt(&memory, &mut producer, 1).expect_err("outcome unknown");
     assert!(memory.committed(P0).is_err());
     assert_eq!(memory.last_stable_offset("changelog", P0).expect("offset"), 0);
-    memory.fence("lane").expect("fence");
+    takeover::fence(&memory, "lane").expect("fence");
     assert_eq!(committed_offset(&memory), None);
     assert_eq!(memory.last_stable_offset("changelog", P0).expect("offset"), 2);
 }
@@ -67,12 +68,12 @@ fn a_transaction_left_open_hides_what_follows_until_its_id_is_taken() {
     let memory = memory(MemorySettings::default());
     let mut producer = memory.producer("lane").expect("producer");
     let mut transaction = producer.begin().expect("begin");
-    transaction.send(record("changelog", "k", "of a killed process")).expect("send");
+    record("changelog", "k", "of a killed process").lend(|it| transaction.send(it)).expect("send");
     memory.inject(Fault::LeftOpen);
     drop(transaction);
     memory.produce(record("changelog", "k", "behind it")).expect("produce");
     assert_eq!(committed_values(&memory, "changelog"), Vec::<String>::new());
-    memory.fence("lane").expect("fence");
+    takeover::fence(&memory, "lane").expect("fence");
     assert_eq!(committed_values(&memory, "changelog"), ["behind it"]);
 }
 

@@ -45,8 +45,8 @@ fn history(directory: &Path) -> Vec<(u64, Contents)> {
     for (number, is_kept) in [(1, true), (2, false), (3, true)] {
         let source = member(&memory);
         let mut transaction = producer.begin().expect("begin");
-        transaction.send(record("changelog", "a", &format!("a{number}"))).expect("send");
-        transaction.send(record("changelog", "b", &format!("b{number}"))).expect("send");
+        record("changelog", "a", &format!("a{number}")).lend(|it| transaction.send(it)).expect("send");
+        record("changelog", "b", &format!("b{number}")).lend(|it| transaction.send(it)).expect("send");
         let generation = source.generation().expect("generation");
         transaction.send_offsets(&[commit_of(number, number as u64)], &generation).expect("send_offsets");
         if is_kept {
@@ -57,7 +57,7 @@ fn history(directory: &Path) -> Vec<(u64, Contents)> {
         steps.push((size(), contents(&memory)));
     }
     let mut transaction = producer.begin().expect("begin");
-    transaction.send(record("changelog", "a", "open when the process ended")).expect("send");
+    record("changelog", "a", "open when the process ended").lend(|it| transaction.send(it)).expect("send");
     memory.inject(Fault::LeftOpen);
     drop(transaction);
     steps
@@ -129,7 +129,7 @@ fn a_journal_is_begun_anew_when_most_of_it_is_stale() {
         for number in 0..500 {
             memory.produce(record("input-0", "user", &number.to_string())).expect("produce");
             let mut transaction = producer.begin().expect("begin");
-            transaction.send(record("changelog", "a", &format!("{restart}/{number}"))).expect("send");
+            record("changelog", "a", &format!("{restart}/{number}")).lend(|it| transaction.send(it)).expect("send");
             // A plain record between a transaction's record and its commit: the frames are out of offset order.
             memory.produce(record("changelog", "b", &number.to_string())).expect("produce");
             transaction.commit().expect("commit");

@@ -3,6 +3,7 @@
 use tideline::broker::memory::Fault;
 use tideline::broker::{Broker as _, Ending};
 use tideline::domain::{OutputTopic, PartitionId};
+use tideline::runtime::takeover;
 
 use testkit::lane_world::{APP, DAY_MS, P0, P1, World, payment, users_on};
 
@@ -75,10 +76,10 @@ fn what_hangs_is_ended_in_all_partitions_of_all_outputs() {
             world.leave_open_in("lane-0", topic, last);
             // So that it hangs: taking the id doesn't end it.
             world.broker.inject(Fault::OutputsHang);
-            world.broker.fence("lane-0").unwrap();
+            takeover::fence(&world.broker, "lane-0").unwrap();
         }
         assert_eq!(open(&world).len(), OutputTopic::ALL.len());
-        world.broker.resolve_hanging("lane-0", &[P0].into(), ending).unwrap();
+        takeover::resolve_hanging(&world.broker, "lane-0", &[P0].into(), ending).unwrap();
         assert_eq!(open(&world), [], "{ending:?}");
         for topic in world.broker.topics().outputs.all() {
             let expected = if ending == Ending::Commit { (1, 1) } else { (OUTPUT_PARTITIONS as usize, 0) };

@@ -1,10 +1,13 @@
 //! The embedded log beyond the suite: its bounds, what it counts, and threads that wait on it.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use tideline::broker::Isolation;
+use tideline::broker::ReadProgress;
 use tideline::broker::memory::{Dropped, Memory, MemorySettings};
 use tideline::broker::{Broker, ChangelogReader, ErrorClass, Polled, Producer, Source, Transaction};
+use tideline::chain::Chain;
 use tideline::record::Outgoing;
 
 use testkit::memory::{I0, P0, commit_of, committed_values, member, memory, record, topics};
@@ -60,7 +63,7 @@ fn retention_never_takes_what_is_not_decided() {
     let mut producer = memory.producer("lane").expect("producer");
     let mut transaction = producer.begin().expect("begin");
     for value in ["a", "b", "c", "d", "e"] {
-        transaction.send(record("tier-changes", "k", value)).expect("send");
+        record("tier-changes", "k", value).lend(|it| transaction.send(it)).expect("send");
     }
     memory.produce(record("tier-changes", "k", "f")).expect("produce");
     assert_eq!(memory.dropped(), Dropped::default());
@@ -73,7 +76,7 @@ fn a_partition_that_an_open_transaction_holds_fills_up_and_says_so() {
     let memory = memory(SMALL);
     let mut producer = memory.producer("lane").expect("producer");
     let mut transaction = producer.begin().expect("begin");
-    transaction.send(record("input-0", "k", "v")).expect("send");
+    record("input-0", "k", "v").lend(|it| transaction.send(it)).expect("send");
     let refused = (0..100).find_map(|_| memory.produce(record("input-0", "k", "v")).err()).expect("a bound");
     assert_eq!(refused.class(), ErrorClass::Retriable, "{refused}");
     assert!(memory.bytes() <= SMALL.partition_bytes + SMALL.transaction_bytes + 66);
@@ -89,7 +92,7 @@ fn a_changelog_compacts_itself_and_loses_no_live_value() {
     for round in 0..100 {
         let mut transaction = producer.begin().expect("begin");
         for key in ["a", "b", "c", "d", "e"] {
-            transaction.send(record("changelog", key, &(round % 10).to_string())).expect("send");
+            record("changelog", key, &(round % 10).to_string()).lend(|it| transaction.send(it)).expect("send");
         }
         transaction.commit().expect("commit");
         let live = 5 * 66;
@@ -118,9 +121,12 @@ fn a_transaction_over_its_bound_can_only_be_aborted() {
     let mut producer = memory.producer("lane").expect("producer");
     let mut transaction = producer.begin().expect("begin");
     for _ in 0..10 {
-        transaction.send(record("tier-changes", "k", "v")).expect("send");
+        record("tier-changes", "k", "v").lend(|it| transaction.send(it)).expect("send");
     }
-    assert_eq!(transaction.send(record("tier-changes", "k", "v")).expect_err("full").as_str(), "abortable");
+    assert_eq!(
+        record("tier-changes", "k", "v").lend(|it| transaction.send(it)).expect_err("full").as_str(),
+        "abortable"
+    );
     assert_eq!(transaction.commit().expect_err("it failed").as_str(), "abortable");
     assert_eq!(committed_values(&memory, "tier-changes"), Vec::<String>::new());
     assert_eq!(memory.last_stable_offset("tier-changes", P0).expect("offset"), 12);
@@ -138,7 +144,7 @@ fn what_no_topic_can_take_is_refused() {
     for refused in no_such {
         assert!(memory.produce(refused.clone()).is_err(), "{refused:?}");
         let mut transaction = producer.begin().expect("begin");
-        assert_eq!(transaction.send(refused).expect_err("refused").as_str(), "abortable");
+        assert_eq!(refused.lend(|it| transaction.send(it)).expect_err("refused").as_str(), "abortable");
         transaction.abort().expect("abort");
     }
     assert!(memory.read("nowhere", P0, 0, Isolation::ReadCommitted, 1).is_err());
@@ -210,14 +216,19 @@ fn a_changelog_behind_an_open_transaction_names_its_cause() {
     memory.produce(record("changelog", "a", "1")).expect("produce");
     let mut producer = memory.producer("lane").expect("producer");
     let mut transaction = producer.begin().expect("begin");
-    transaction.send(record("changelog", "b", "2")).expect("send");
+    record("changelog", "b", "2").lend(|it| transaction.send(it)).expect("send");
 
     let mut changelog = memory.changelog(P0).expect("changelog");
     let mut keys = Vec::new();
-    let progress = changelog.read(Duration::ZERO, &mut |record| keys.push(record.key.to_vec())).expect("read");
-    assert_eq!((progress.done, progress.remaining, keys.len()), (false, 1, 1));
-    let stuck = changelog.read(Duration::ZERO, &mut |_| ()).expect_err("no progress");
-    assert!(stuck.to_string().contains("open transaction at offset 1"), "{stuck}");
+    let progress = changelog.read(Duration::ZERO, &mut |record| {
+        keys.push(record.key.to_vec());
+        ControlFlow::Continue(())
+    });
+    let progress = progress.expect("read");
+    assert_eq!((progress, keys.len()), (ReadProgress::Remaining(1), 1));
+    let stuck = changelog.read(Duration::ZERO, &mut |_| ControlFlow::Continue(())).expect_err("no progress");
+    let stuck = Chain(&stuck).to_string();
+    assert!(stuck.contains("open transaction at offset 1"), "{stuck}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use tideline::broker::Isolation;
 use tideline::broker::memory::{Memory, MemoryMessage, MemoryProducer, MemorySettings, MemoryTransaction};
 use tideline::broker::{Broker, Producer, Transaction};
 use tideline::record::{Message, Offset};
+use tideline::runtime::takeover;
 
 use testkit::memory::{P0, record, topics};
 
@@ -129,7 +130,7 @@ fn run(steps: &[Step], memory: &Memory) -> Model {
                 model.append(Standing::Committed);
             }
             Step::Send(at) => {
-                writers[at].open().send(record(TOPIC, "k", "sent")).expect("send");
+                record(TOPIC, "k", "sent").lend(|it| writers[at].open().send(it)).expect("send");
                 if !writers[at].is_fenced {
                     model.append(Standing::Open(at));
                 }
@@ -144,7 +145,7 @@ fn run(steps: &[Step], memory: &Memory) -> Model {
             }
             Step::Fence(at) => {
                 model.end(at, Standing::Aborted);
-                memory.fence(&writers[at].id).expect("fence");
+                takeover::fence(memory, &writers[at].id).expect("fence");
                 writers[at].is_fenced = true;
             }
         }

@@ -10,6 +10,7 @@ use tideline::config::Config;
 use tideline::domain::{CleanupPolicy, OutputTopic, PartitionId};
 use tideline::runtime::Clock;
 use tideline::runtime::operator::{Resetter, Target};
+use tideline::runtime::takeover;
 
 use super::refusals::{folded, log};
 use testkit::lane_world::{P0, World};
@@ -76,9 +77,9 @@ fn a_takeover_ends_what_hangs_in_each_topic_and_the_embedded_log_compacts_those_
         assert_eq!(world.broker.partition_count(&topic).unwrap(), 3, "{output:?}");
         world.leave_open_in("lane-0", &topic, PartitionId(2));
         world.broker.inject(tideline::broker::memory::Fault::OutputsHang);
-        world.broker.fence("lane-0").unwrap();
+        takeover::fence(&world.broker, "lane-0").unwrap();
         assert_eq!(world.broker.open_partitions(&topic).unwrap(), [PartitionId(2)], "{output:?}");
-        world.broker.resolve_hanging("lane-0", &[P0].into(), Ending::Abort).unwrap();
+        takeover::resolve_hanging(&world.broker, "lane-0", &[P0].into(), Ending::Abort).unwrap();
         assert_eq!(world.broker.open_partitions(&topic).unwrap(), [], "{output:?}");
         // A compacted log takes no record without a key, and is touched so that its segments close.
         let without_key = tideline::record::Outgoing {

@@ -192,8 +192,6 @@ impl Source for TouchySource {
     fn resume(&mut self, input: Input, partition: PartitionId) -> Result<(), BrokerError> {
         self.0.resume(input, partition)
     }
-
-    fn close(self) {}
 }
 
 /// Ten users of partition 0 pay, in both inputs and once more in the next month; the third record of `APP` there is the

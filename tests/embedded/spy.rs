@@ -102,8 +102,7 @@ impl Spy {
         match state.failing.get_mut(&at) {
             Some(times) if *times > 0 => {
                 *times -= 1;
-                let (what, reason) = (format!("{at:?}"), "told to fail".to_owned());
-                Err(BrokerError::Client { what, reason, class: ErrorClass::Retriable })
+                Err(BrokerError::client(format!("{at:?}"), ErrorClass::Retriable, "told to fail"))
             }
             _ => Ok(()),
         }
@@ -220,8 +219,6 @@ impl Source for SpySource {
     fn resume(&mut self, input: Input, partition: PartitionId) -> Result<(), BrokerError> {
         self.0.resume(input, partition)
     }
-
-    fn close(self) {}
 }
 
 impl Producer for SpyProducer {
@@ -236,8 +233,8 @@ impl Producer for SpyProducer {
 impl Transaction for SpyTransaction<'_> {
     type Generation = (MemoryGeneration, u64);
 
-    fn lend(&mut self, record: Lent<'_>) -> Result<(), TransactionError> {
-        self.0.lend(record)
+    fn send(&mut self, record: Lent<'_>) -> Result<(), TransactionError> {
+        self.0.send(record)
     }
 
     fn send_offsets(

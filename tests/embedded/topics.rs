@@ -337,7 +337,7 @@ fn forget_ids(world: &World) {
     let value = record.encode();
     let mut producer = world.broker.producer("older").unwrap();
     let mut transaction = producer.begin().unwrap();
-    transaction.lend(topics.to_changelog(P0, key, Some(&value))).unwrap();
+    transaction.send(topics.to_changelog(P0, key, Some(&value))).unwrap();
     transaction.commit().unwrap();
 }
 
@@ -348,7 +348,7 @@ fn abort(world: &World, count: usize) {
     for _ in 0..count {
         let (topic, value) = (world.broker.topics().input(APP).clone(), Some(b"aborted".to_vec()));
         let (key, partition, headers) = (Some(b"u1".to_vec()), Some(P0), Vec::new());
-        transaction.send(Outgoing { topic, partition, key, value, headers, timestamp: None }).unwrap();
+        Outgoing { topic, partition, key, value, headers, timestamp: None }.lend(|it| transaction.send(it)).unwrap();
     }
     transaction.abort().unwrap();
 }

@@ -54,9 +54,8 @@ fn the_brokers_time_is_told_whether_or_not_its_topic_keeps_it() {
     let mut producer = producer(&harness, "ahead");
     let mut transaction = producer.begin().expect("begin");
     let timestamp = Some(now_ms() + 600_000);
-    transaction
-        .send(tideline::record::Outgoing { timestamp, ..record(&topics.changelog, P0, "k", "v") })
-        .expect("send");
+    let record = tideline::record::Outgoing { timestamp, ..record(&topics.changelog, P0, "k", "v") };
+    record.lend(|record| transaction.send(record)).expect("send");
     transaction.commit().expect("commit");
     let told = harness.broker().time(P0).expect("the broker answers");
     assert!(matches!(&told, BrokerTime::Untold(why) if why.contains("stamped later")), "{told:?}");

@@ -123,6 +123,7 @@ impl Copier {
             Err(TransactionError::Abortable { .. } | TransactionError::Denied { .. }) => self.rewind(),
             Err(
                 TransactionError::TimedOut { .. }
+                | TransactionError::Fenced { .. }
                 | TransactionError::Fatal { .. }
                 | TransactionError::OutcomeUnknown { .. },
             ) => {
@@ -137,7 +138,7 @@ impl Copier {
         let note = CommitMetadata { transactional_id: self.id.as_str().into(), number: self.number };
         let mut transaction = self.producer.as_mut().expect("just made").begin()?;
         for record in self.outputs.drain(..) {
-            transaction.send(record)?;
+            record.lend(|it| transaction.send(it))?;
         }
         let offsets: Vec<_> = self
             .in_hand
@@ -228,14 +229,14 @@ fn a_member_leaves_a_dead_cluster_in_bounded_time() {
     let mut producer = harness.broker().producer(&unique("leaver")).expect("a producer");
     let reader = harness.broker().changelog(PartitionId(0)).expect("a reader");
     let mut transaction = producer.begin().expect("begin");
-    transaction.send(record(&changelog, PartitionId(0), "k", "open")).expect("send");
+    record(&changelog, PartitionId(0), "k", "open").lend(|it| transaction.send(it)).expect("send");
     cluster.kill(1);
     member.turn();
 
     let (done, is_done) = mpsc::channel();
     std::thread::spawn(move || {
         drop(reader);
-        member.source.close();
+        drop(member.source);
         done.send(()).expect("the test waits");
     });
     let bound = Duration::from_secs(30);

@@ -18,7 +18,9 @@ fn leave_open(application: &Application, id: &str, topic: &str) -> KafkaProducer
     let mut transaction = producer.begin().expect("begin");
     let (key, value) = (Some(b"k".to_vec()), Some(b"left open".to_vec()));
     let (topic, partition) = (topic.into(), Some(PartitionId(0)));
-    transaction.send(Outgoing { topic, partition, key, value, headers: Vec::new(), timestamp: None }).expect("send");
+    Outgoing { topic, partition, key, value, headers: Vec::new(), timestamp: None }
+        .lend(|it| transaction.send(it))
+        .expect("send");
     std::mem::forget(transaction);
     producer
 }

@@ -97,14 +97,11 @@ fn write_marker(
     let id = format!("{}-clock-{partition}", settings.group_id);
     let mut producer = KafkaProducer::take(settings.clone(), topics.clone(), &id)?;
     let written = producer.begin().and_then(|mut transaction| {
-        transaction.lend(topics.touch(&topics.changelog, partition, Some(stamp)))?;
+        transaction.send(topics.touch(&topics.changelog, partition, Some(stamp)))?;
         transaction.commit()
     });
-    written.map_err(|error| BrokerError::Client {
-        what: "write a marker, to learn the broker's time".to_owned(),
-        reason: error.to_string(),
-        class: ErrorClass::Retriable,
-    })
+    let what = "write a marker, to learn the broker's time";
+    written.map_err(|error| BrokerError::client(what, ErrorClass::Retriable, error))
 }
 
 /// The time of a marker behind `offset`. It is appended a little after its commit has returned.

@@ -8,6 +8,7 @@
 
 pub mod admin;
 mod client;
+mod client_error;
 mod client_properties;
 mod clock;
 mod deadline;
@@ -38,7 +39,8 @@ pub use group::source::{KafkaGeneration, KafkaSource};
 pub use message::KafkaMessage;
 pub use plain_producer::PlainProducer;
 pub use settings::{GroupProtocol, KafkaSettings};
-pub use transaction::producer::{KafkaProducer, KafkaTransaction};
+pub use transaction::open_transaction::KafkaTransaction;
+pub use transaction::producer::KafkaProducer;
 
 use client::observers::{Observers, Watermarks};
 use client::reader::Span;
@@ -61,8 +63,7 @@ impl KafkaBroker {
         let faults: Vec<_> =
             judge(&settings.client).into_iter().map(|(name, fault)| format!("kafka.client.{name}: {fault}")).collect();
         if !faults.is_empty() {
-            let (what, class) = ("set up the Kafka client".into(), ErrorClass::Fatal);
-            return Err(BrokerError::Client { what, reason: faults.join("; "), class });
+            return Err(BrokerError::client("set up the Kafka client", ErrorClass::Fatal, faults.join("; ")));
         }
         let (settings, topics) = (Arc::new(settings), Arc::new(topics));
         Ok(Self { settings, topics, observers: Arc::default(), segment_roller: Arc::default() })
@@ -130,14 +131,6 @@ impl Broker for KafkaBroker {
 
     fn producer(&self, transactional_id: &str) -> Result<KafkaProducer, BrokerError> {
         KafkaProducer::take(self.settings.clone(), self.topics.clone(), transactional_id)
-    }
-
-    /// Several owners may fence one predecessor at once: who finds that another was quicker has nothing left to do.
-    fn fence(&self, transactional_id: &str) -> Result<(), BrokerError> {
-        match self.producer(transactional_id) {
-            Ok(_) | Err(BrokerError::Client { class: ErrorClass::Retriable, .. }) => Ok(()),
-            Err(error) => Err(error),
-        }
     }
 
     fn committed(&self, partition: PartitionId) -> Result<Vec<Committed>, BrokerError> {

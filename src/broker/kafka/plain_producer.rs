@@ -50,8 +50,8 @@ impl PlainProducer {
                 Ok(()) => return Ok(()),
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), unsent)) => {
                     if bound.is_over() {
-                        let cause = "the broker takes nothing more".to_owned();
-                        return Err(BrokerError::NoProgress { what: what(), waited: bound.elapsed(), cause });
+                        let source = "the broker takes nothing more".into();
+                        return Err(BrokerError::NoProgress { what: what(), waited: bound.elapsed(), source });
                     }
                     outgoing = unsent;
                     bound.pause(PAUSE);
@@ -72,22 +72,19 @@ impl PlainProducer {
             if now != left {
                 (left, bound) = (now, Deadline::after(self.settings.no_progress_bound));
             } else if bound.is_over() {
-                let cause = format!("{left} records are not acknowledged");
-                return Err(BrokerError::NoProgress { what: what(), waited: bound.elapsed(), cause });
+                let source = format!("{left} records are not acknowledged").into();
+                return Err(BrokerError::NoProgress { what: what(), waited: bound.elapsed(), source });
             } else {
                 bound.pause(PAUSE);
             }
         }
         match self.client.context().take_failures() {
             None => Ok(()),
-            Some((count, first)) => Err(BrokerError::Client {
-                what: what(),
-                reason: format!(
-                    "{count} records were not written, the first: {}",
-                    record_limit::explain(first, &self.settings)
-                ),
-                class: ErrorClass::Fatal,
-            }),
+            Some((count, first)) => {
+                let first = record_limit::explain(first, &self.settings);
+                let source = format!("{count} records were not written, the first: {first}");
+                Err(BrokerError::client(what(), ErrorClass::Fatal, source))
+            }
         }
     }
 

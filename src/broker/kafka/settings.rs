@@ -16,6 +16,7 @@ pub use crate::broker::{GroupProtocol, KafkaSettings};
 use crate::domain::PartitionId;
 use crate::settings::Period;
 
+use super::client_error::ClientError;
 use super::client_properties;
 use super::triage;
 
@@ -51,8 +52,7 @@ impl KafkaSettings {
 
     /// Why a client couldn't be made, without the properties' values.
     pub(super) fn creation_error(&self, what: impl fmt::Display, error: &KafkaError) -> BrokerError {
-        let reason = self.client.without_values(&client_properties::plain(error));
-        BrokerError::Client { what: what.to_string(), reason, class: triage::of_client(error) }
+        BrokerError::client(what, triage::of_client(error), ClientError::hiding(error, &self.client))
     }
 
     /// Reads inputs on behalf of a member, outside of the group.

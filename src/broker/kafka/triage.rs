@@ -6,7 +6,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::broker::{BrokerError, ErrorClass};
 
-use super::client_properties;
+use super::client_error::ClientError;
 
 /// The client's own verdict on the error of a transactional call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -87,8 +87,13 @@ pub(super) fn is_transport(error: &KafkaError) -> bool {
 
 /// Whether another producer has taken the transactional id.
 pub(super) fn is_fenced(error: &KafkaError) -> bool {
+    error.rdkafka_error_code().is_some_and(is_fenced_by)
+}
+
+/// The same of a code.
+pub(super) fn is_fenced_by(code: RDKafkaErrorCode) -> bool {
     use RDKafkaErrorCode as Code;
-    matches!(error.rdkafka_error_code(), Some(Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch))
+    matches!(code, Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch)
 }
 
 /// Whether what was to be read next is there no longer.
@@ -123,7 +128,7 @@ pub(super) fn denied_by(code: RDKafkaErrorCode) -> Option<Denied> {
 
 /// A client's error with what was tried; of one that couldn't be made see [`super::KafkaSettings::creation_error`].
 pub(super) fn client_error(what: impl fmt::Display, error: &KafkaError) -> BrokerError {
-    BrokerError::Client { what: what.to_string(), reason: client_properties::plain(error), class: of_client(error) }
+    BrokerError::client(what, of_client(error), ClientError::of(error))
 }
 
 #[cfg(test)]

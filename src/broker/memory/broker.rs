@@ -69,7 +69,7 @@ impl Broker for Memory {
             return Err(BrokerError::NoProgress {
                 what: format!("committed offsets of partition {partition}"),
                 waited: patience,
-                cause: format!("an open transaction of {holder} holds them"),
+                source: format!("an open transaction of {holder} holds them").into(),
             });
         }
         Ok(committed_in(&state, partition))

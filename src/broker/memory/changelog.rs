@@ -1,5 +1,6 @@
 //! Reads one partition of the changelog from its start to the high watermark that it had when it was opened.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,8 +30,7 @@ impl MemoryChangelog {
     }
 
     fn progress(&self) -> ReadProgress {
-        let remaining = self.end.saturating_sub(self.position).max(0) as u64;
-        ReadProgress { done: remaining == 0, remaining }
+        ReadProgress::of(self.end.saturating_sub(self.position).max(0).unsigned_abs())
     }
 }
 
@@ -46,9 +46,9 @@ impl ChangelogReader for MemoryChangelog {
     fn read(
         &mut self,
         timeout: Duration,
-        each: &mut dyn FnMut(ChangelogRecord<'_>),
+        each: &mut dyn FnMut(ChangelogRecord<'_>) -> ControlFlow<()>,
     ) -> Result<ReadProgress, BrokerError> {
-        if self.progress().done {
+        if self.progress() == ReadProgress::Done {
             return Ok(self.progress());
         }
         let (id, position) = (self.id, self.position);
@@ -63,7 +63,8 @@ impl ChangelogReader for MemoryChangelog {
                 return Err(BrokerError::NoProgress {
                     what: format!("changelog of partition {}", id.partition),
                     waited: self.waited,
-                    cause: format!("an open transaction at offset {position} hides the rest up to {}", self.end),
+                    source: format!("an open transaction at offset {position} hides the rest up to {}", self.end)
+                        .into(),
                 });
             }
             return Ok(self.progress());
@@ -73,7 +74,10 @@ impl ChangelogReader for MemoryChangelog {
         for message in fetched.messages.iter().take_while(|message| message.offset < self.end) {
             // A compacted topic takes no record without a key.
             let key = message.key().unwrap_or_default();
-            each(ChangelogRecord { key, value: message.value() });
+            if each(ChangelogRecord { key, value: message.value() }).is_break() {
+                self.position = message.offset + 1;
+                break;
+            }
         }
         Ok(self.progress())
     }

@@ -49,11 +49,9 @@ impl Memory {
         let mut state = self.shared.lock();
         let (id, contents) = record.lend(|record| state.logs.place(record))?;
         if state.is_stuffed(id) {
-            return Err(BrokerError::Client {
-                what: format!("embedded log, {}", state.logs.name(id)),
-                reason: "the partition is full, and an open transaction holds all of it".to_owned(),
-                class: ErrorClass::Retriable,
-            });
+            let what = format!("embedded log, {}", state.logs.name(id));
+            let source = "the partition is full, and an open transaction holds all of it";
+            return Err(BrokerError::client(what, ErrorClass::Retriable, source));
         }
         let offset = state.append_plain(id, contents).map_err(journal_failed)?;
         drop(state);

@@ -256,7 +256,7 @@ mod tests {
         };
         let mut producer = memory.producer("lane").expect("producer");
         let mut transaction = producer.begin().expect("begin");
-        transaction.send(record.clone()).expect("send");
+        record.lend(|record| transaction.send(record)).expect("send");
         // A handle that can't be written to stands for a full disk.
         let read_only = File::open(directory.path().join(Journal::FILE)).expect("journal");
         memory.shared.lock().journal.as_mut().expect("a journal").file = read_only;

@@ -143,5 +143,5 @@ impl std::ops::IndexMut<LogId> for Logs {
 }
 
 fn refused(topic: &str, reason: String) -> BrokerError {
-    BrokerError::Client { what: format!("embedded log, topic {topic}"), reason, class: ErrorClass::Fatal }
+    BrokerError::client(format_args!("embedded log, topic {topic}"), ErrorClass::Fatal, reason)
 }

@@ -4,7 +4,6 @@
 //! local to the client, and `send` only queues. What it sent goes nowhere.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::fault::{Fault, Operation};
 use super::frame::StoredOffset;
@@ -12,6 +11,7 @@ use super::group::MemoryGeneration;
 use super::shared::{Shared, journal_failed};
 use super::transaction::{Epoch, Fenced, LogState};
 use crate::broker::{BrokerError, OffsetCommit, Producer, Transaction, TransactionError};
+use crate::chain::Chain;
 use crate::record::Lent;
 
 /// The holder of a transactional id.
@@ -20,39 +20,37 @@ pub struct MemoryProducer {
     shared: Arc<Shared>,
     id: Arc<str>,
     epoch: Epoch,
-    /// Why this producer is done for.
-    dead: Option<&'static str>,
+    /// Why this producer must be replaced, if it must.
+    retired: Option<Retired>,
 }
 
 impl MemoryProducer {
     pub(super) fn take(shared: Arc<Shared>, id: Arc<str>) -> Result<Self, BrokerError> {
         let epoch = shared.lock().take(&id).map_err(journal_failed)?;
         shared.changed.notify_all();
-        Ok(Self { shared, id, epoch, dead: None })
+        Ok(Self { shared, id, epoch, retired: None })
     }
 
-    fn die(&mut self, call: &'static str, why: &'static str) -> TransactionError {
-        self.dead = Some(why);
-        fatal(call, why)
+    fn retire(&mut self, call: &'static str, why: Retired) -> TransactionError {
+        self.retired = Some(why);
+        why.error(call)
     }
 
     /// Another takes the id.
     fn be_fenced(&mut self, state: &mut LogState, call: &'static str) -> TransactionError {
         // The journal's failure, if any, shows at whoever writes next: this holder is done for either way.
         let _ = state.take(&self.id);
-        self.die(call, FENCED)
+        self.retire(call, Retired::Fenced)
     }
 }
-
-const FENCED: &str = "another producer has taken the id";
 
 impl Producer for MemoryProducer {
     type Generation = MemoryGeneration;
     type Transaction<'a> = MemoryTransaction<'a>;
 
     fn begin(&mut self) -> Result<MemoryTransaction<'_>, TransactionError> {
-        match self.dead {
-            Some(why) => Err(fatal("begin", why)),
+        match self.retired {
+            Some(why) => Err(why.error("begin")),
             None => Ok(MemoryTransaction { producer: self, failed: None, is_over: false }),
         }
     }
@@ -71,15 +69,15 @@ impl MemoryTransaction<'_> {
     /// Only abort is left.
     fn fail(&mut self, call: &'static str, reason: String) -> TransactionError {
         self.failed = Some(reason.clone());
-        TransactionError::Abortable { call, reason }
+        TransactionError::abortable(call, reason)
     }
 
     fn check_standing(&mut self, state: &LogState, call: &'static str) -> Result<(), TransactionError> {
         if !state.holds(&self.producer.id, self.producer.epoch) {
-            return Err(self.producer.die(call, FENCED));
+            return Err(self.producer.retire(call, Retired::Fenced));
         }
         match &self.failed {
-            Some(reason) => Err(TransactionError::Abortable { call, reason: reason.clone() }),
+            Some(reason) => Err(TransactionError::abortable(call, reason.clone())),
             None => Ok(()),
         }
     }
@@ -87,8 +85,8 @@ impl MemoryTransaction<'_> {
     /// Ends it in the log. After a failure of the journal it is still open, and can only be aborted by a new holder.
     fn end(&mut self, state: &mut LogState, call: &'static str, commit: bool) -> Result<(), TransactionError> {
         state.end(&self.producer.id, commit).map_err(|error| {
-            self.producer.dead = Some("the journal failed");
-            TransactionError::Fatal { call, reason: format!("journal: {error}") }
+            self.producer.retired = Some(Retired::JournalFailed);
+            TransactionError::fatal(call, JournalFailed(error))
         })
     }
 
@@ -103,15 +101,15 @@ impl MemoryTransaction<'_> {
         match state.faults.take(Operation::Commit) {
             Some(Fault::AbortOnCommit) => {
                 self.end(state, CALL, false)?;
-                Err(TransactionError::Abortable { call: CALL, reason: injected(Fault::AbortOnCommit) })
+                Err(TransactionError::abortable(CALL, injected(Fault::AbortOnCommit)))
             }
             Some(Fault::FencedOnCommit) => Err(self.producer.be_fenced(state, CALL)),
             Some(fault @ Fault::OutcomeUnknown { applied }) => {
                 if applied {
                     self.end(state, CALL, true)?;
                 }
-                self.producer.dead = Some("the outcome of its last commit is not known");
-                Err(TransactionError::OutcomeUnknown { call: CALL, reason: injected(fault) })
+                self.producer.retired = Some(Retired::OutcomeUnknown);
+                Err(TransactionError::OutcomeUnknown { call: CALL, source: injected(fault).into() })
             }
             _ => self.end(state, CALL, true),
         }
@@ -121,19 +119,19 @@ impl MemoryTransaction<'_> {
 impl Transaction for MemoryTransaction<'_> {
     type Generation = MemoryGeneration;
 
-    fn lend(&mut self, record: Lent<'_>) -> Result<(), TransactionError> {
+    fn send(&mut self, record: Lent<'_>) -> Result<(), TransactionError> {
         const CALL: &str = "send";
         let shared = self.producer.shared.clone();
         let mut state = shared.lock();
         if let Some(reason) = &self.failed {
-            return Err(TransactionError::Abortable { call: CALL, reason: reason.clone() });
+            return Err(TransactionError::abortable(CALL, reason.clone()));
         }
         if let Some(fault) = state.faults.take(Operation::Send) {
             return Err(self.fail(CALL, injected(fault)));
         }
         let (id, contents) = match state.logs.place(record) {
             Ok(placed) => placed,
-            Err(error) => return Err(self.fail(CALL, error.to_string())),
+            Err(error) => return Err(self.fail(CALL, Chain(&error).to_string())),
         };
         let limit = state.settings.transaction_bytes;
         match state.append((&self.producer.id, self.producer.epoch), id, contents) {
@@ -156,8 +154,8 @@ impl Transaction for MemoryTransaction<'_> {
             Some(fault @ Fault::TimedOut) => {
                 // It stays open until its id is taken anew.
                 self.is_over = true;
-                self.producer.dead = Some("it was left behind");
-                return Err(TransactionError::TimedOut { call: CALL, reason: injected(fault), wait: Duration::ZERO });
+                self.producer.retired = Some(Retired::LeftBehind);
+                return Err(TransactionError::TimedOut { call: CALL, throttled: None, source: injected(fault).into() });
             }
             Some(fault) => return Err(self.fail(CALL, injected(fault))),
             None => {}
@@ -173,7 +171,7 @@ impl Transaction for MemoryTransaction<'_> {
             ((commit.partition, commit.input), StoredOffset { offset: commit.offset, metadata })
         });
         let held = state.hold_offsets((&self.producer.id, self.producer.epoch), stored);
-        held.map_err(|Fenced| self.producer.die(CALL, FENCED))
+        held.map_err(|Fenced| self.producer.retire(CALL, Retired::Fenced))
     }
 
     fn join_offsets(&mut self) -> Result<(), TransactionError> {
@@ -182,7 +180,7 @@ impl Transaction for MemoryTransaction<'_> {
         let mut state = shared.lock();
         self.check_standing(&state, CALL)?;
         let held = state.hold_offsets((&self.producer.id, self.producer.epoch), []);
-        held.map_err(|Fenced| self.producer.die(CALL, FENCED))
+        held.map_err(|Fenced| self.producer.retire(CALL, Retired::Fenced))
     }
 
     fn commit(mut self) -> Result<(), TransactionError> {
@@ -214,18 +212,43 @@ impl Drop for MemoryTransaction<'_> {
         let mut state = self.producer.shared.lock();
         let is_held = state.holds(&self.producer.id, self.producer.epoch);
         if state.faults.take(Operation::Drop) == Some(Fault::LeftOpen) {
-            self.producer.dead = Some("its process is gone");
+            self.producer.retired = Some(Retired::ProcessGone);
         } else if is_held && state.end(&self.producer.id, false).is_err() {
-            self.producer.dead = Some("the journal failed");
+            self.producer.retired = Some(Retired::JournalFailed);
         }
         drop(state);
         self.producer.shared.changed.notify_all();
     }
 }
 
-fn fatal(call: &'static str, reason: &str) -> TransactionError {
-    TransactionError::Fatal { call, reason: reason.to_owned() }
+/// Why a producer must be replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Retired {
+    Fenced,
+    JournalFailed,
+    OutcomeUnknown,
+    LeftBehind,
+    ProcessGone,
 }
+
+impl Retired {
+    fn error(self, call: &'static str) -> TransactionError {
+        let why = match self {
+            Self::Fenced => {
+                return TransactionError::Fenced { call, source: "another producer has taken the id".into() };
+            }
+            Self::JournalFailed => "the journal failed",
+            Self::OutcomeUnknown => "the outcome of its last commit is not known",
+            Self::LeftBehind => "it was left behind",
+            Self::ProcessGone => "its process is gone",
+        };
+        TransactionError::fatal(call, why)
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("journal")]
+struct JournalFailed(#[source] std::io::Error);
 
 fn injected(fault: Fault) -> String {
     format!("injected: {}", fault.as_str())

@@ -49,9 +49,5 @@ impl Shared {
 
 /// An error of the journal, as a caller of the log sees it.
 pub(super) fn journal_failed(error: std::io::Error) -> BrokerError {
-    BrokerError::Client {
-        what: "the journal of the embedded log".to_owned(),
-        reason: error.to_string(),
-        class: ErrorClass::Fatal,
-    }
+    BrokerError::client("the journal of the embedded log", ErrorClass::Fatal, error)
 }

@@ -205,9 +205,6 @@ impl Source for MemorySource {
         flow.told_end = None;
         Ok(())
     }
-
-    /// Dropping it does the same.
-    fn close(self) {}
 }
 
 impl Drop for MemorySource {
@@ -218,5 +215,5 @@ impl Drop for MemorySource {
 }
 
 fn refused(what: String, reason: &str) -> BrokerError {
-    BrokerError::Client { what, reason: reason.to_owned(), class: ErrorClass::Fatal }
+    BrokerError::client(what, ErrorClass::Fatal, reason)
 }

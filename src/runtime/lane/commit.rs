@@ -77,7 +77,7 @@ impl<B: Broker> Lane<B> {
                 self.roll_back(&partitions, now_ms)?;
                 self.failed(Activity::Commit, error.into(), now_ms)
             }
-            Failed::Begun(error @ TransactionError::TimedOut { wait, .. }) => {
+            Failed::Begun(error @ TransactionError::TimedOut { throttled, .. }) => {
                 self.count(|transactions| transactions.aborted += 1);
                 let tasks = partitions.iter().filter_map(|&partition| self.partitions.task(partition));
                 let held = tasks.fold(BatchSize::default(), |sum, task| sum.plus(task.batch_size()));
@@ -86,7 +86,7 @@ impl<B: Broker> Lane<B> {
                 self.writer.retire_producer();
                 self.roll_back(&partitions, now_ms)?;
                 self.failed(Activity::Commit, error.into(), now_ms)?;
-                self.rest_at_least(wait, now_ms);
+                self.rest_at_least(throttled.unwrap_or_default(), now_ms);
                 Ok(())
             }
             Failed::Begun(error @ (TransactionError::Abortable { .. } | TransactionError::Denied { .. })) => {
@@ -110,7 +110,7 @@ impl<B: Broker> Lane<B> {
 
     /// The transaction itself; how many records it wrote.
     fn write(&mut self, partitions: &BTreeSet<PartitionId>, note: &CommitMetadata) -> Result<u64, Failed> {
-        let lacking = |what: &str| TransactionError::Abortable { call: "begin", reason: what.to_owned() };
+        let lacking = |what: &str| TransactionError::abortable("begin", what);
         let generation = self.membership.generation().ok_or_else(|| lacking("no generation was captured"))?;
         let producer = self.writer.producer_mut().ok_or_else(|| lacking("no producer"))?;
         let LaneContext { board, clock, .. } = &self.context;
@@ -129,7 +129,7 @@ impl<B: Broker> Lane<B> {
             }
             let write = |record: Lent<'_>| {
                 let timestamp = record.timestamp.or(believed_ms);
-                transaction.lend(Lent { timestamp, ..record })
+                transaction.send(Lent { timestamp, ..record })
             };
             match task.write(note, &self.job, stamp, write) {
                 Ok(count) => writes += count,

@@ -7,6 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::broker::{BrokerError, ErrorClass, TransactionError};
+use crate::chain::Chain;
 use crate::domain::PartitionId;
 use crate::runtime::error::LaneError;
 
@@ -84,7 +85,7 @@ impl Failures {
         let since = *since;
         *times += 1;
         let waited = Duration::from_millis(now_ms.saturating_sub(since));
-        let cause = format!("{activity}: {error}");
+        let cause = format!("{activity}: {}", Chain(&error));
         if waited > patience {
             return Err(LaneError::GaveUp { waited, cause, advice: activity.advice() });
         }
@@ -122,7 +123,7 @@ mod tests {
     use crate::broker::rights::{Lacking, Right};
 
     fn error(class: ErrorClass) -> LaneError {
-        LaneError::Broker(BrokerError::Client { what: "w".to_owned(), reason: "r".to_owned(), class })
+        LaneError::Broker(BrokerError::client("w", class, "r"))
     }
 
     #[test]

@@ -39,7 +39,7 @@ impl<B: Broker> Membership<B> {
 
     /// Leaves the group.
     pub fn leave(self) {
-        self.source.close();
+        drop(self.source);
     }
 
     /// See [`Source::poll`].

@@ -4,6 +4,7 @@
 //! Must not know: how the topics are watched.
 
 use crate::broker::{Broker, BrokerError};
+use crate::chain::Chain;
 use crate::domain::{Input, PartitionId};
 use crate::record::Offset;
 use crate::runtime::board::status::{InputStatus, Phase, Status, UnservedInput};
@@ -115,7 +116,7 @@ impl<B: Broker> Lane<B> {
         for input in (0u8..).map(Input).take(self.job.topics.inputs.len()) {
             // One that doesn't flow needs no pause.
             if let Err(error) = self.membership.pause(input, partition) {
-                tracing::debug!(partition = partition.0, "{error}");
+                tracing::debug!(partition = partition.0, "{}", Chain(&error));
             }
         }
         self.hold_unserved(partition, &refusal);

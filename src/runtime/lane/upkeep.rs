@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use crate::broker::Broker;
+use crate::chain::Chain;
 use crate::domain::PartitionId;
 use crate::runtime::board::calls::Call;
 use crate::runtime::error::LaneError;
@@ -34,8 +35,7 @@ impl<B: Broker> Upkeep<B> {
             Ok(None) => return true,
             Ok(Some(())) => {}
             Err(error) => {
-                let error = &error as &(dyn std::error::Error + 'static);
-                tracing::warn!(lane, error, "upkeep failed; it is due again later");
+                tracing::warn!(lane, error = %Chain(&error), "upkeep failed; it is due again later");
             }
         }
         self.task = None;
@@ -83,7 +83,8 @@ impl<B: Broker> Task for UpkeepTask<B> {
         if let Err(error) = broker.touch(partition) {
             tracing::warn!(
                 partition = partition.0,
-                "what was erased stays on disk for longer: nothing could be appended to its log: {error}"
+                "what was erased stays on disk for longer: nothing could be appended to its log: {}",
+                Chain(&error)
             );
         }
         Ok(None)

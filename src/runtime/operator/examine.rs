@@ -2,18 +2,18 @@
 
 use std::time::Duration;
 
-use crate::broker::{Broker, BrokerError, ChangelogReader as _};
+use crate::broker::{Broker, BrokerError};
 use crate::domain::PartitionId;
+use crate::runtime::recovery::entries::read_all;
 use crate::runtime::recovery::identity::{self, Identities};
 use crate::runtime::recovery::{refusal::Refusal, start::in_order};
-use crate::state::PartitionRecord;
+use crate::state::{ChangelogEntry, PartitionRecord};
 
 /// What is wrong with the topics under a partition, beside what its record says of them. Reads all of its changelog, a
 /// look at a time for at most `timeout`, and keeps the record alone.
 ///
 /// # Errors
-///
-/// The changelog, the topics or the bounds of the inputs can't be read.
+/// Where the changelog can't be read to its end, or the topics can't be asked about.
 pub fn examine<B: Broker>(
     broker: &B,
     partition: PartitionId,
@@ -21,12 +21,12 @@ pub fn examine<B: Broker>(
 ) -> Result<Option<Refusal>, BrokerError> {
     let mut record = None;
     let mut changelog = broker.changelog(partition)?;
-    let mut take = |it: crate::broker::ChangelogRecord<'_>| {
-        if it.key == PartitionRecord::KEY {
-            record = it.value.map(<[u8]>::to_vec);
+    read_all(&mut changelog, timeout, |entry| {
+        if let ChangelogEntry::Partition(value) = entry {
+            record = value.map(<[u8]>::to_vec);
         }
-    };
-    while !changelog.read(timeout, &mut take)?.done {}
+        Ok::<_, BrokerError>(())
+    })?;
     let Some(record) = record else { return Ok(None) };
     let record = match PartitionRecord::decode(&record) {
         Ok(record) => record,

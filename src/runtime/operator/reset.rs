@@ -27,6 +27,7 @@ use crate::runtime::operator::skip::{Plan, Skip};
 use crate::runtime::operator::survey::{Survey, Target};
 use crate::runtime::recovery::identity::Identities;
 use crate::runtime::recovery::start::in_order;
+use crate::runtime::recovery::takeover;
 use crate::runtime::settings::millis;
 use crate::state::{InputPosition, PartitionRecord};
 
@@ -64,7 +65,7 @@ impl<B: Broker> Resetter<B> {
         let since_ms = clock.monotonic_ms();
         while owned.len() < all {
             if clock.monotonic_ms().saturating_sub(since_ms) > millis(wait) {
-                source.close();
+                drop(source);
                 return Err(ResetError::OthersLive { owned: owned.len(), all, waited: wait });
             }
             source.poll(job.settings.poll_timeout.duration(), &mut polled)?;
@@ -114,7 +115,7 @@ impl<B: Broker> Resetter<B> {
         for writer in self.broker.open_writers(partition)? {
             if *writer != *self.id {
                 tracing::warn!(partition = partition.0, predecessor = &*writer, "fence what was left open");
-                self.broker.fence(&writer)?;
+                takeover::fence(&self.broker, &writer)?;
             }
         }
         Ok(Survey::of(&self.broker, partition, self.job.settings.restore_timeout.duration())?)
@@ -143,7 +144,7 @@ impl<B: Broker> Resetter<B> {
 
     /// Leaves the group.
     pub fn close(self) {
-        self.source.close();
+        drop(self.source);
     }
 
     /// Stays a member, and sees whether it still has everything.
@@ -206,20 +207,17 @@ impl<B: Broker> Resetter<B> {
     ) -> Result<(), TransactionError> {
         let topics = &self.job.topics;
         // What was captured when the transaction begins is what fences: nothing is polled until it has ended.
-        let generation = self
-            .source
-            .generation()
-            .map_err(|error| TransactionError::Abortable { call: "generation", reason: error.to_string() })?;
+        let generation = self.source.generation().map_err(|error| TransactionError::abortable("generation", error))?;
         let mut transaction = self.producer.begin()?;
-        transaction.lend(topics.to_changelog(partition, PartitionRecord::KEY, Some(&record.encode())))?;
+        transaction.send(topics.to_changelog(partition, PartitionRecord::KEY, Some(&record.encode())))?;
         for user in forgotten {
-            transaction.lend(topics.to_changelog(partition, user, None))?;
+            transaction.send(topics.to_changelog(partition, user, None))?;
             for output in topics.compacted_outputs() {
-                transaction.lend(topics.tombstone(output, user))?;
+                transaction.send(topics.tombstone(output, user))?;
             }
         }
         if let Some(letter) = letter {
-            letter.lend(|letter| transaction.lend(letter))?;
+            letter.lend(|letter| transaction.send(letter))?;
         }
         let positions: Vec<_> = record.inputs.iter().map(|input| input.next_offset).collect();
         // What it must forward is not known before somebody reads it.

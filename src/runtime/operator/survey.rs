@@ -6,14 +6,15 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::broker::{Broker, BrokerError, ChangelogReader, Committed, LogRange, TopicDescription, Topics};
+use crate::broker::{Broker, BrokerError, Committed, LogRange, TopicDescription, Topics};
 use crate::domain::{Input, PartitionId};
 use crate::record::Offset;
 use crate::runtime::operator::error::Impossible;
+use crate::runtime::recovery::entries::read_all;
 use crate::runtime::recovery::identity::{self, Identities, Sameness};
 use crate::runtime::recovery::refusal::Place;
 use crate::runtime::recovery::start::in_order;
-use crate::state::codec::{Header, Kind};
+use crate::state::ChangelogEntry;
 use crate::state::{InputPosition, PartitionRecord};
 
 /// How partitions go on after a reset.
@@ -70,18 +71,14 @@ impl Survey {
         let earliest = (0u8..).map(Input).zip(bounds.iter().map(|bounds| bounds.earliest)).collect();
         let (mut users, mut record) = (HashSet::new(), None);
         let mut changelog = broker.changelog(partition)?;
-        while !changelog
-            .read(timeout, &mut |read| {
-                if read.key == PartitionRecord::KEY {
-                    record = read.value.map(<[u8]>::to_vec);
-                } else if read.value.is_some_and(is_users) {
-                    users.insert(read.key.into());
-                } else {
-                    users.remove(read.key);
-                }
-            })?
-            .done
-        {}
+        read_all(&mut changelog, timeout, |entry| {
+            match entry {
+                ChangelogEntry::Partition(value) => record = value.map(<[u8]>::to_vec),
+                ChangelogEntry::User { key, .. } => _ = users.insert(key.into()),
+                ChangelogEntry::Erasure { key, .. } | ChangelogEntry::Tombstone { key } => _ = users.remove(key),
+            }
+            Ok::<_, BrokerError>(())
+        })?;
         let record = record.as_deref().map(PartitionRecord::decode).transpose().map_err(|error| error.to_string());
         Ok(Self { partition, users, record, committed, earliest, ends, topics, bounds })
     }
@@ -229,9 +226,4 @@ impl GoesOn {
             _ => Ok(self.at),
         }
     }
-}
-
-/// What can't be read is taken for a user's, so that a reset gets rid of it.
-fn is_users(value: &[u8]) -> bool {
-    Header::read(value).map_or(true, |header| header.kind == Kind::User)
 }

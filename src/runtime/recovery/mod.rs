@@ -4,9 +4,11 @@
 //! they rest on, `refusal` what comes of them. Must not know: lanes. May break it: a step taken before whoever could
 //! still write is fenced.
 
+pub mod entries;
 pub(crate) mod identity;
 pub(super) mod outcome;
 pub(super) mod recover;
 pub(super) mod refusal;
 pub(super) mod restore;
 pub(super) mod start;
+pub mod takeover;

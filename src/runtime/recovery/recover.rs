@@ -11,14 +11,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::broker::{Broker, BrokerError, ChangelogReader as _, ChangelogRecord, CommitMetadata, Committed, Ending};
+use crate::broker::{Broker, BrokerError, CommitMetadata, Committed, Ending};
 use crate::domain::PartitionId;
 use crate::runtime::board::calls::Call;
 use crate::runtime::error::LaneError;
+use crate::runtime::recovery::entries::read_all;
 use crate::runtime::recovery::outcome::{Verdict, note_of, verdict};
+use crate::runtime::recovery::takeover;
 use crate::runtime::task_context::TaskContext;
 use crate::runtime::tasks::Task;
-use crate::state::PartitionRecord;
+use crate::state::{ChangelogEntry, PartitionRecord};
 
 /// A transaction whose outcome must be learnt before anything of its partitions is handled.
 #[derive(Debug)]
@@ -114,7 +116,7 @@ impl<B: Broker> Recovery<B> {
         {
             self.was_pending = Some(broker.partition_offsets(partition)?.is_pending);
         }
-        broker.abort_pending_offsets(&mut producer)?;
+        takeover::abort_pending_offsets(&mut producer)?;
         Ok(producer)
     }
 
@@ -192,12 +194,12 @@ impl<B: Broker> Recovery<B> {
         let mut changelog = self.context.broker.changelog(partition)?;
         let timeout = self.context.clock.wait(self.context.job.settings.restore_timeout.duration());
         let mut record = None;
-        let mut take = |it: ChangelogRecord<'_>| {
-            if it.key == PartitionRecord::KEY {
-                record = it.value.map(PartitionRecord::decode);
+        read_all(&mut changelog, timeout, |entry| {
+            if let ChangelogEntry::Partition(value) = entry {
+                record = value.map(PartitionRecord::decode);
             }
-        };
-        while !changelog.read(timeout, &mut take)?.done {}
+            Ok::<_, LaneError>(())
+        })?;
         // One that can't be read is the restore's to name.
         Ok(record.and_then(Result::ok).map(|record| note_of(&record)))
     }
@@ -205,6 +207,6 @@ impl<B: Broker> Recovery<B> {
     fn end(&self, partitions: &BTreeSet<PartitionId>, ending: Ending) -> Result<(), LaneError> {
         tracing::info!(?partitions, ?ending, "end what may be hanging under our id, as its coordinator has");
         let _calling = self.context.calling(None, Call::Fence);
-        Ok(self.context.broker.resolve_hanging(&self.context.own_id, partitions, ending)?)
+        Ok(takeover::resolve_hanging(&self.context.broker, &self.context.own_id, partitions, ending)?)
     }
 }

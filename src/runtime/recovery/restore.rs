@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::broker::{
-    Broker, BrokerError, ChangelogReader, ChangelogRecord, Committed, ErrorClass, LogRange, TopicDescription,
+    Broker, BrokerError, ChangelogReader, Committed, ErrorClass, LogRange, ReadProgress, TopicDescription,
 };
 use crate::domain::{Input, PartitionId};
 use crate::engine::Partition;
@@ -24,14 +24,16 @@ use crate::record::Message;
 use crate::runtime::board::calls::Call;
 use crate::runtime::board::status::RestoreStage;
 use crate::runtime::error::LaneError;
+use crate::runtime::recovery::entries::read_entries;
 use crate::runtime::recovery::identity;
 use crate::runtime::recovery::outcome;
 use crate::runtime::recovery::refusal::Refusal;
 use crate::runtime::recovery::start::{self, Now};
+use crate::runtime::recovery::takeover;
 use crate::runtime::task_context::TaskContext;
 use crate::runtime::tasks::{Permit, Task};
 use crate::state::partition_record::UnreadableRecord;
-use crate::state::{PartitionRecord, StateError};
+use crate::state::{ChangelogEntry, PartitionRecord, StateError};
 
 pub(in crate::runtime) struct Restore<B: Broker> {
     context: TaskContext<B>,
@@ -161,13 +163,13 @@ impl<B: Broker> Restore<B> {
             if let Some(record) = &self.stalled_after {
                 let ending = outcome::ending_of_hanging(record.as_ref(), &writer, &self.committed);
                 tracing::warn!(partition, predecessor, ?ending, "end a hanging transaction as its coordinator has");
-                self.context.broker.resolve_hanging(&writer, &BTreeSet::from([self.partition]), ending)?;
+                takeover::resolve_hanging(&self.context.broker, &writer, &BTreeSet::from([self.partition]), ending)?;
             } else if self.offsets_are_pending {
                 tracing::warn!(partition, predecessor, "abort pending offsets");
-                self.context.broker.abort_pending_offsets(&mut self.context.broker.producer(&writer)?)?;
+                takeover::abort_pending_offsets(&mut self.context.broker.producer(&writer)?)?;
             } else {
                 tracing::warn!(partition, predecessor, "fence what was left open");
-                self.context.broker.fence(&writer)?;
+                takeover::fence(&self.context.broker, &writer)?;
             }
             self.context.board.lane(self.context.lane, |lane| lane.fenced += 1);
         }
@@ -194,24 +196,19 @@ impl<B: Broker> Restore<B> {
     fn read(&mut self) -> Result<Step, LaneError> {
         let Some(PartialRead { changelog, found, .. }) = &mut self.partial else { return Ok(Step::AskWriters) };
         let timeout = self.context.clock.wait(self.context.job.settings.restore_timeout.duration());
-        let (mut records, mut damage) = (0, None);
-        let calling = self.context.calling(Some(self.partition), Call::ReadChangelog);
-        let read = changelog.read(timeout, &mut |record| {
+        let (partition, mut records) = (self.partition, 0);
+        let calling = self.context.calling(Some(partition), Call::ReadChangelog);
+        let read = read_entries(changelog, timeout, |entry| {
             records += 1;
-            if damage.is_none() {
-                damage = found.take(record).err();
-            }
+            found.take(entry).map_err(|source| LaneError::State { partition, source })
         });
         drop(calling);
-        if let Some(source) = damage {
-            return Err(LaneError::State { partition: self.partition, source });
-        }
         let read = read?;
         self.shared.tell(|it| {
             it.records += records;
-            it.remaining = read.remaining;
+            it.remaining = read.remaining();
         });
-        Ok(if read.done { Step::Judge } else { Step::Read })
+        Ok(if read == ReadProgress::Done { Step::Judge } else { Step::Read })
     }
 
     /// The topics as they are, and what they hold. One that is gone is asked for twice.
@@ -220,8 +217,8 @@ impl<B: Broker> Restore<B> {
         let topics = self.context.broker.describe_topics()?;
         if let Some(gone) = topics.iter().find(|topic| topic.is_gone()) {
             if !std::mem::replace(&mut self.was_gone, true) {
-                let (what, reason) = (format!("find the topic {}", gone.topic), "there is none".to_owned());
-                return Err(BrokerError::Client { what, reason, class: ErrorClass::Retriable }.into());
+                let what = format!("find the topic {}", gone.topic);
+                return Err(BrokerError::client(what, ErrorClass::Retriable, "there is none").into());
             }
             // It holds nothing that could be asked for.
             return Ok((topics, Vec::new()));
@@ -369,12 +366,17 @@ impl<B: Broker> Task for Restore<B> {
 }
 
 impl RestoredState {
-    fn take(&mut self, record: ChangelogRecord<'_>) -> Result<(), StateError> {
-        if record.key == PartitionRecord::KEY {
-            self.record = record.value.map(<[u8]>::to_vec);
-            return Ok(());
+    fn take(&mut self, entry: ChangelogEntry<'_>) -> Result<(), StateError> {
+        match entry {
+            ChangelogEntry::Partition(record) => {
+                self.record = record.map(<[u8]>::to_vec);
+                Ok(())
+            }
+            ChangelogEntry::User { key, value } | ChangelogEntry::Erasure { key, value } => {
+                self.engine.restore_user(key, Some(value))
+            }
+            ChangelogEntry::Tombstone { key } => self.engine.restore_user(key, None),
         }
-        self.engine.restore_user(record.key, record.value)
     }
 
     fn record(&self) -> Result<Option<PartitionRecord>, UnreadableRecord> {

@@ -9,10 +9,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::broker::{Broker, BrokerError, PartitionOffsets};
+use crate::chain::Chain;
 use crate::domain::PartitionId;
 use crate::runtime::board::status::{Board, Phase};
 use crate::runtime::context::LaneContext;
 use crate::runtime::error::LaneError;
+use crate::runtime::recovery::takeover;
 use crate::runtime::tasks::Task;
 use crate::runtime::watch::stall::{LeftOpen, left_open};
 
@@ -49,13 +51,13 @@ impl<B: Broker> Task for Inquiry<B> {
         let partition = question.partition;
         let mut answer = Answer { partition, offsets: None, has_fenced: false };
         match self.broker.partition_offsets(partition) {
-            Err(error) => tracing::warn!(partition = partition.0, "the watchdog gets no answer: {error}"),
+            Err(error) => tracing::warn!(partition = partition.0, "the watchdog gets no answer: {}", Chain(&error)),
             Ok(offsets) => {
                 let open = left_open([Some(&offsets), question.before.as_ref()]);
                 if question.may_fence && open.is_some_and(LeftOpen::is_ours_to_end) {
                     answer.has_fenced = true;
                     if let Err(error) = self.fence_writers(&question, &offsets) {
-                        tracing::warn!(partition = partition.0, "what was left open can't be ended: {error}");
+                        tracing::warn!(partition = partition.0, "what was left open can't be ended: {}", Chain(&error));
                     }
                 }
                 answer.offsets = Some(offsets);
@@ -93,7 +95,7 @@ impl<B: Broker> Inquiry<B> {
                 self.context.board.write(|status| status.interventions.renewed += 1);
             } else {
                 tracing::warn!(partition, writer = &*writer, "fence what was left open");
-                self.broker.fence(&writer)?;
+                takeover::fence(&self.broker, &writer)?;
                 self.context.board.write(|status| status.interventions.fenced += 1);
             }
         }

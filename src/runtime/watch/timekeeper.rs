@@ -10,6 +10,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::broker::{Broker, BrokerTime};
+use crate::chain::Chain;
 use crate::domain::{PartitionId, Timestamp};
 use crate::runtime::board::clock_agreement::ClockAgreement;
 use crate::runtime::board::status::Board;
@@ -89,7 +90,7 @@ impl Timekeeper {
                 self.note(Comparison { wall: after, at_ms, agreement }, board);
             }
             // What is known stays true for a while; without anything known nothing follows the clock.
-            Err(error) => tracing::warn!("the broker's clock can't be asked for now: {error}; trying again"),
+            Err(error) => tracing::warn!("the broker's clock can't be asked for now: {}; trying again", Chain(&error)),
         }
     }
 

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::broker::{Broker, LogRange, TopicDescription};
+use crate::chain::Chain;
 use crate::domain::{Input, PartitionId};
 use crate::record::Offset;
 use crate::runtime::board::status::{PartitionStatus, Phase, UnservedInput};
@@ -92,7 +93,7 @@ impl<B: Broker> TopicWatch<B> {
                 Ok(None) if self.execution == Execution::Inline => continue,
                 Ok(None) => return,
                 Ok(Some(seen)) => self.take_in(seen),
-                Err(error) => self.say_blind(&error.to_string()),
+                Err(error) => self.say_blind(&Chain(&error).to_string()),
             }
             self.look = None;
         }
@@ -255,7 +256,7 @@ impl<B: Broker> Task for TopicQuery<B> {
                 Ok(bounds) => _ = self.bounds.insert(partition, bounds),
                 // The ids count for more: the next look at them must not wait for bounds that can't be had.
                 Err(error) => {
-                    tracing::debug!(partition = partition.0, "its bounds can't be had: {error}");
+                    tracing::debug!(partition = partition.0, "its bounds can't be had: {}", Chain(&error));
                     self.unasked.clear();
                 }
             }

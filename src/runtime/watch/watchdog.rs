@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::broker::{Broker, PartitionOffsets};
+use crate::chain::Chain;
 use crate::domain::PartitionId;
 use crate::runtime::board::calls::OpenCall;
 use crate::runtime::board::stall::{Cause, Stall};
@@ -242,7 +243,7 @@ impl<B: Broker> Watchdog<B> {
                 Ok(None) => return,
                 Ok(Some(answers)) => answers,
                 Err(error) => {
-                    tracing::warn!(error = &error as &(dyn std::error::Error + 'static), "the watchdog can't ask");
+                    tracing::warn!(error = %Chain(&error), "the watchdog can't ask");
                     Vec::new()
                 }
             };

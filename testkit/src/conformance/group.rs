@@ -66,7 +66,7 @@ pub fn a_leaving_member_leaves_its_partitions_to_the_other<H: Harness>() {
     let mut first = Member::alone(&harness);
     let mut second = Member::join(&harness, "second");
     wait_for(&mut [&mut first, &mut second], "two each", |m| m[0].owned.len() == 2 && m[1].owned.len() == 2);
-    second.source.close();
+    drop(second.source);
     first.until("all four", |member| member.owned.len() == 4);
     feed_everywhere(&harness);
     first.until("all eight", |member| member.seen.len() == 8);
@@ -82,7 +82,7 @@ pub fn the_next_owner_goes_on_from_what_was_committed<H: Harness>() {
     let mut transaction = producer.begin().expect("begin");
     transaction.send_offsets(&[commit_of(I0, P0, seen[1].offset + 1, 1)], &generation).expect("send_offsets");
     transaction.commit().expect("commit");
-    first.source.close();
+    drop(first.source);
 
     let mut second = Member::alone(&harness);
     feed(&harness, I0, P0, &["d"]);

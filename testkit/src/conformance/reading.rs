@@ -1,6 +1,9 @@
 //! Laws of reading: what a reader is shown, where it stands, how it is moved.
 
+use std::ops::ControlFlow;
+
 use std::collections::BTreeMap;
+use tideline::broker::ReadProgress;
 
 use tideline::broker::{Broker, ChangelogReader, Producer, Source, Transaction};
 use tideline::record::text_header;
@@ -13,7 +16,7 @@ pub fn a_reader_stops_at_an_open_transaction_and_goes_on_when_it_ends<H: Harness
     let mut member = Member::alone(&harness);
     let mut producer = producer(&harness, "neighbour");
     let mut transaction = producer.begin().expect("begin");
-    transaction.send(record(&rekey, P0, "k", "open")).expect("send");
+    record(&rekey, P0, "k", "open").lend(|it| transaction.send(it)).expect("send");
     wait_until_stored(&harness, &rekey, 1);
     feed(&harness, I1, P0, &["behind it"]);
     let elsewhere = feed(&harness, I0, P0, &["elsewhere"])[0];
@@ -42,7 +45,7 @@ pub fn aborted_records_never_reach_a_reader<H: Harness>() {
     let mut member = Member::alone(&harness);
     let mut producer = producer(&harness, "neighbour");
     let mut transaction = producer.begin().expect("begin");
-    transaction.send(record(&rekey, P0, "k", "aborted")).expect("send");
+    record(&rekey, P0, "k", "aborted").lend(|it| transaction.send(it)).expect("send");
     wait_until_stored(&harness, &rekey, 1);
     transaction.abort().expect("abort");
     let plain = feed(&harness, I1, P0, &["plain"])[0];
@@ -65,7 +68,7 @@ pub fn the_end_is_told_after_the_last_record_and_again_after_more<H: Harness>() 
     let rekey = harness.broker().topics().rekey().clone();
     let mut producer = producer(&harness, "neighbour");
     let mut transaction = producer.begin().expect("begin");
-    transaction.send(record(&rekey, P0, "k", "committed")).expect("send");
+    record(&rekey, P0, "k", "committed").lend(|it| transaction.send(it)).expect("send");
     transaction.commit().expect("commit");
     let committed = member.takes(&["committed"])[0].offset;
     member.reaches(I1, P0, committed + 2);
@@ -78,7 +81,7 @@ pub fn an_end_offset_is_a_position_to_go_on_from<H: Harness>() {
     let mut member = Member::alone(&harness);
     let mut producer = producer(&harness, "neighbour");
     let mut transaction = producer.begin().expect("begin");
-    transaction.send(record(&rekey, P0, "k", "before")).expect("send");
+    record(&rekey, P0, "k", "before").lend(|it| transaction.send(it)).expect("send");
     transaction.commit().expect("commit");
     let end = member.takes(&["before"])[0].offset + 2;
     member.reaches(I1, P0, end);
@@ -159,16 +162,16 @@ pub fn a_changelog_is_read_to_the_high_watermark_it_had<H: Harness>() {
     let mut producer = producer(&harness, "lane");
     let mut transaction = producer.begin().expect("begin");
     for key in 0..100 {
-        transaction.send(record(&changelog, P0, &format!("k{key}"), "state")).expect("send");
+        record(&changelog, P0, &format!("k{key}"), "state").lend(|it| transaction.send(it)).expect("send");
     }
     transaction.commit().expect("commit");
     let mut transaction = producer.begin().expect("begin");
-    transaction.send(record(&changelog, P0, "k0", "aborted")).expect("send");
+    record(&changelog, P0, "k0", "aborted").lend(|it| transaction.send(it)).expect("send");
     wait_until_stored(&harness, &changelog, 101);
     transaction.abort().expect("abort");
 
     let mut transaction = producer.begin().expect("begin");
-    transaction.send(record(&changelog, P0, "k100", "state")).expect("send");
+    record(&changelog, P0, "k100", "state").lend(|it| transaction.send(it)).expect("send");
     wait_until_stored(&harness, &changelog, 102);
     let opened_before = patiently::<H, _>("a changelog", || harness.broker().changelog(P0));
     transaction.commit().expect("commit");
@@ -186,15 +189,15 @@ pub fn compaction_keeps_the_last_committed_value<H: Harness>() {
     for round in 0..5 {
         let mut transaction = producer.begin().expect("begin");
         for key in ["a", "b", "gone"] {
-            transaction.send(record(&changelog, P0, key, &format!("{key}{round}"))).expect("send");
+            record(&changelog, P0, key, &format!("{key}{round}")).lend(|it| transaction.send(it)).expect("send");
         }
         transaction.commit().expect("commit");
     }
     let mut transaction = producer.begin().expect("begin");
-    transaction.send(Outgoing { value: None, ..record(&changelog, P0, "gone", "") }).expect("send");
+    Outgoing { value: None, ..record(&changelog, P0, "gone", "") }.lend(|it| transaction.send(it)).expect("send");
     transaction.commit().expect("commit");
     let mut transaction = producer.begin().expect("begin");
-    transaction.send(record(&changelog, P0, "a", "aborted")).expect("send");
+    record(&changelog, P0, "a", "aborted").lend(|it| transaction.send(it)).expect("send");
     wait_until_stored(&harness, &changelog, 17);
     transaction.abort().expect("abort");
 
@@ -222,10 +225,11 @@ fn read_to_end<H: Harness>(mut reader: <H::Broker as Broker>::Changelog) -> BTre
                     Some(value) => state.insert(text(Some(record.key)), text(Some(value))),
                     None => state.remove(&text(Some(record.key))),
                 };
+                ControlFlow::Continue(())
             })
             .expect("read");
-        if progress.done {
-            assert_eq!(progress.remaining, 0);
+        if progress == ReadProgress::Done {
+            assert_eq!(progress.remaining(), 0);
             return state;
         }
         assert!(Instant::now() < deadline, "the changelog never ended: {progress:?}");
@@ -257,8 +261,8 @@ pub fn an_input_ends_where_a_reader_of_committed_records_would_stop_and_rekey_be
 
     let mut producer = producer(&harness, "neighbour");
     let mut transaction = producer.begin().expect("begin");
-    transaction.send(record(topics.input(I0), P0, "k", "open")).expect("send");
-    transaction.send(record(topics.rekey(), P0, "k", "open")).expect("send");
+    record(topics.input(I0), P0, "k", "open").lend(|it| transaction.send(it)).expect("send");
+    record(topics.rekey(), P0, "k", "open").lend(|it| transaction.send(it)).expect("send");
     wait_until_stored(&harness, topics.input(I0), 3);
     wait_until_stored(&harness, topics.rekey(), 1);
     assert_eq!(ends(), [(I0, 2), (I1, 1)]);

@@ -2,6 +2,7 @@
 
 use tideline::broker::{Broker, Ending, Producer, Source, Transaction};
 use tideline::domain::{OutputTopic, PartitionId, partition_of};
+use tideline::runtime::takeover;
 
 use super::reading::wait_until_stored;
 use super::*;
@@ -16,8 +17,8 @@ pub fn records_and_offsets_of_a_transaction_appear_together<H: Harness>() {
     let mut producer = producer(&harness, "lane");
     let generation = member.source.generation().expect("generation");
     let mut transaction = producer.begin().expect("begin");
-    transaction.send(record(&topics.outputs[OutputTopic::TierChanges], P1, "k", "change")).expect("send");
-    transaction.send(record(&topics.changelog, P0, "k", "state")).expect("send");
+    record(&topics.outputs[OutputTopic::TierChanges], P1, "k", "change").lend(|it| transaction.send(it)).expect("send");
+    record(&topics.changelog, P0, "k", "state").lend(|it| transaction.send(it)).expect("send");
     transaction.send_offsets(&[commit_of(I0, P0, next, 1)], &generation).expect("send_offsets");
     assert_eq!(harness.read(&topics.outputs[OutputTopic::TierChanges], P1, Isolation::ReadCommitted), []);
     assert_eq!(harness.read(&topics.changelog, P0, Isolation::ReadCommitted), []);
@@ -42,14 +43,14 @@ pub fn an_abort_leaves_nothing<H: Harness>() {
     let mut producer = producer(&harness, "lane");
     let generation = member.source.generation().expect("generation");
     let mut transaction = producer.begin().expect("begin");
-    transaction.send(record(&topics.changelog, P0, "k", "aborted")).expect("send");
+    record(&topics.changelog, P0, "k", "aborted").lend(|it| transaction.send(it)).expect("send");
     transaction.send_offsets(&[commit_of(I0, P0, next, 1)], &generation).expect("send_offsets");
     transaction.abort().expect("abort");
     assert_eq!(harness.read(&topics.changelog, P0, Isolation::ReadCommitted), []);
     assert_eq!(committed(&harness, I0, P0), None);
 
     let mut transaction = producer.begin().expect("begin after an abort");
-    transaction.send(record(&topics.changelog, P0, "k", "kept")).expect("send");
+    record(&topics.changelog, P0, "k", "kept").lend(|it| transaction.send(it)).expect("send");
     transaction.commit().expect("commit after an abort");
     assert_eq!(values(&harness.read(&topics.changelog, P0, Isolation::ReadCommitted)), ["kept"]);
 }
@@ -59,11 +60,11 @@ pub fn a_dropped_transaction_is_aborted<H: Harness>() {
     let changelog = harness.broker().topics().changelog.clone();
     let mut producer = producer(&harness, "lane");
     let mut transaction = producer.begin().expect("begin");
-    transaction.send(record(&changelog, P0, "k", "dropped")).expect("send");
+    record(&changelog, P0, "k", "dropped").lend(|it| transaction.send(it)).expect("send");
     drop(transaction);
 
     let mut transaction = producer.begin().expect("begin after a drop");
-    transaction.send(record(&changelog, P0, "k", "kept")).expect("send");
+    record(&changelog, P0, "k", "kept").lend(|it| transaction.send(it)).expect("send");
     transaction.commit().expect("commit after a drop");
     assert_eq!(values(&harness.read(&changelog, P0, Isolation::ReadCommitted)), ["kept"]);
 }
@@ -73,17 +74,17 @@ pub fn taking_an_id_again_fences_the_earlier_holder<H: Harness>() {
     let changelog = harness.broker().topics().changelog.clone();
     let mut earlier = producer(&harness, "lane");
     let mut transaction = earlier.begin().expect("begin");
-    transaction.send(record(&changelog, P0, "k", "open")).expect("send");
+    record(&changelog, P0, "k", "open").lend(|it| transaction.send(it)).expect("send");
 
     let mut later = producer(&harness, "lane");
     // Whether the client already knows is its affair; the record must not appear either way.
-    let _ = transaction.send(record(&changelog, P0, "k", "after fencing"));
+    let _ = record(&changelog, P0, "k", "after fencing").lend(|it| transaction.send(it));
     assert_fatal(transaction.commit());
     harness.settle();
     assert_eq!(harness.read(&changelog, P0, Isolation::ReadCommitted), []);
 
     let mut transaction = later.begin().expect("begin");
-    transaction.send(record(&changelog, P0, "k", "kept")).expect("send");
+    record(&changelog, P0, "k", "kept").lend(|it| transaction.send(it)).expect("send");
     transaction.commit().expect("commit of the later holder");
     harness.settle();
     assert_eq!(values(&harness.read(&changelog, P0, Isolation::ReadCommitted)), ["kept"]);
@@ -94,11 +95,11 @@ pub fn a_fenced_holder_that_begins_anew_still_fails<H: Harness>() {
     let changelog = harness.broker().topics().changelog.clone();
     let mut earlier = producer(&harness, "lane");
     earlier.begin().expect("begin").commit().expect("an empty commit");
-    harness.broker().fence(&id(&harness, "lane")).expect("fence");
+    takeover::fence(harness.broker(), &id(&harness, "lane")).expect("fence");
 
     // `begin` is local to the client, so it may succeed.
     let outcome = earlier.begin().and_then(|mut transaction| {
-        transaction.send(record(&changelog, P0, "k", "fenced"))?;
+        record(&changelog, P0, "k", "fenced").lend(|it| transaction.send(it))?;
         transaction.commit()
     });
     assert_fatal(outcome);
@@ -112,7 +113,7 @@ pub fn each_commit_burns_an_offset<H: Harness>() {
     let mut producer = producer(&harness, "lane");
     for value in ["first", "second"] {
         let mut transaction = producer.begin().expect("begin");
-        transaction.send(record(&changelog, P0, "k", value)).expect("send");
+        record(&changelog, P0, "k", value).lend(|it| transaction.send(it)).expect("send");
         transaction.commit().expect("commit");
     }
     let records = harness.read(&changelog, P0, Isolation::ReadCommitted);
@@ -179,7 +180,7 @@ pub fn a_generation_from_before_a_partition_was_lost_is_refused<H: Harness>() {
 
     let mut producer = producer(&harness, "lane");
     let mut transaction = producer.begin().expect("begin");
-    transaction.send(record(&topics.changelog, lost, "k", "of a lost partition")).expect("send");
+    record(&topics.changelog, lost, "k", "of a lost partition").lend(|it| transaction.send(it)).expect("send");
     assert_abortable(transaction.send_offsets(&[commit_of(I0, lost, 0, 1)], &old));
     transaction.abort().expect("abort");
     assert_eq!(committed(&harness, I0, lost), None);
@@ -206,7 +207,7 @@ pub fn committed_offsets_wait_for_an_open_transaction<H: Harness>() {
     let early = harness.broker().committed(P0);
     assert!(early.is_err(), "an open transaction holds this offset: {early:?}");
 
-    harness.broker().fence(&id(&harness, "lane")).expect("fence");
+    takeover::fence(harness.broker(), &id(&harness, "lane")).expect("fence");
     assert_eq!(committed(&harness, I0, P0).map(|committed| committed.offset), Some(7));
     assert_fatal(transaction.commit());
     assert_eq!(committed(&harness, I0, P0).map(|committed| committed.offset), Some(7));
@@ -224,7 +225,7 @@ pub fn who_has_something_open_is_named_until_it_is_fenced<H: Harness>() {
     offset.note.transactional_id = holder.clone();
 
     let mut transaction = producer.begin().expect("begin");
-    transaction.send(record(&changelog, P0, "k", "committed")).expect("send");
+    record(&changelog, P0, "k", "committed").lend(|it| transaction.send(it)).expect("send");
     transaction.send_offsets(&[offset.clone()], &generation).expect("send_offsets");
     transaction.commit().expect("commit");
     assert_eq!(open_writers(P0), [], "a committed transaction is not open");
@@ -236,13 +237,13 @@ pub fn who_has_something_open_is_named_until_it_is_fenced<H: Harness>() {
     assert_eq!(open_writers(P0), [], "an aborted transaction is not open");
 
     let mut transaction = producer.begin().expect("begin");
-    transaction.send(record(&changelog, P0, "k", "open")).expect("send");
+    record(&changelog, P0, "k", "open").lend(|it| transaction.send(it)).expect("send");
     transaction.send_offsets(&[offset], &generation).expect("send_offsets");
     wait_until_stored(&harness, &changelog, 2);
     assert_eq!(open_writers(P0), std::slice::from_ref(&holder));
     assert_eq!(open_writers(P1), [], "nothing of it is there");
 
-    harness.broker().fence(&holder).expect("fence");
+    takeover::fence(harness.broker(), &holder).expect("fence");
     assert_eq!(open_writers(P0), []);
     assert_fatal(transaction.commit());
 }
@@ -260,7 +261,7 @@ pub fn what_hangs_is_ended_beside_a_living_member_and_no_offset_changes<H: Harne
     };
     let before = commit(7, 1);
     for ending in [Ending::Abort, Ending::Commit] {
-        harness.broker().resolve_hanging(&id(&harness, "lane"), &[P0].into(), ending).expect("release");
+        takeover::resolve_hanging(harness.broker(), &id(&harness, "lane"), &[P0].into(), ending).expect("release");
         assert_eq!(committed(&harness, I0, P0), before, "{ending:?}");
     }
     let after = commit(8, 2);
@@ -271,7 +272,7 @@ pub fn a_member_that_left_commits_no_offsets<H: Harness>() {
     let harness = H::fresh(1, 1);
     let member = Member::alone(&harness);
     let generation = member.source.generation().expect("generation");
-    member.source.close();
+    drop(member.source);
     let mut producer = producer(&harness, "lane");
     let mut transaction = producer.begin().expect("begin");
     assert_abortable(transaction.send_offsets(&[commit_of(I0, P0, 1, 1)], &generation));
@@ -286,8 +287,8 @@ pub fn transactions_side_by_side_in_a_partition_are_each_whole<H: Harness>() {
     let mut first = kept.begin().expect("begin");
     let mut second = dropped.begin().expect("begin");
     for value in ["a", "b", "c"] {
-        first.send(record(&output, P0, "k", value)).expect("send");
-        second.send(record(&output, P0, "k", &format!("not {value}"))).expect("send");
+        record(&output, P0, "k", value).lend(|it| first.send(it)).expect("send");
+        record(&output, P0, "k", &format!("not {value}")).lend(|it| second.send(it)).expect("send");
     }
     first.commit().expect("commit");
     second.abort().expect("abort");
@@ -301,7 +302,7 @@ pub fn a_record_without_a_partition_goes_where_its_key_belongs<H: Harness>() {
     let mut transaction = producer.begin().expect("begin");
     let keys = ["21", "foobar", "abc", "a-little-bit-long-string"];
     for key in keys {
-        transaction.send(Outgoing { partition: None, ..record(&output, P0, key, key) }).expect("send");
+        Outgoing { partition: None, ..record(&output, P0, key, key) }.lend(|it| transaction.send(it)).expect("send");
     }
     transaction.commit().expect("commit");
     for partition in (0..4).map(PartitionId) {

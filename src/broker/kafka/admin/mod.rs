@@ -24,6 +24,7 @@ use crate::broker::rights::{Lacking, Operation, Right};
 use crate::broker::{BrokerError, ErrorClass, TopicSettings};
 
 use super::client::context::PlainContext;
+use super::client_error::ClientError;
 use super::deadline::Deadline;
 use super::native;
 use super::settings::KafkaSettings;
@@ -44,14 +45,15 @@ impl Admin {
 
     /// How many brokers answer for the cluster; an error if none is reached within the call's bound.
     pub fn reach(&self) -> Result<usize, BrokerError> {
-        let metadata = self.client.inner().fetch_metadata(Some("__tideline_reach"), self.settings.call_timeout);
+        let metadata =
+            self.client.inner().fetch_metadata(Some("__tideline_reach"), self.settings.call_timeout.duration());
         let what = || format!("reach a broker of {}", self.settings.bootstrap);
         metadata.map(|metadata| metadata.brokers().len()).map_err(|error| triage::client_error(what(), &error))
     }
 
     /// Who is in a group now, as far as the broker tells: of a group under KIP-848 it may tell nothing.
     pub fn members(&self, group: &str) -> Result<Vec<String>, BrokerError> {
-        let list = self.client.inner().fetch_group_list(Some(group), self.settings.call_timeout);
+        let list = self.client.inner().fetch_group_list(Some(group), self.settings.call_timeout.duration());
         let list = list.map_err(|error| triage::client_error(format_args!("describe group {group}"), &error))?;
         let members = list.groups().iter().flat_map(rdkafka::groups::GroupInfo::members);
         Ok(members.map(|member| format!("{} at {}", member.client_id(), member.client_host())).collect())
@@ -70,7 +72,7 @@ impl Admin {
     /// settings: so an empty answer is an error. The broker says whether it is that right; if not, it is one that hasn't
     /// heard of a new topic yet, which is asked again.
     pub fn describe(&self, names: &[String]) -> Result<Vec<TopicFacts>, BrokerError> {
-        let bound = Deadline::after(self.settings.retry_bound);
+        let bound = Deadline::after(self.settings.retry_bound.duration());
         loop {
             let found = self.describe_once(names)?;
             let untold = found.iter().filter(|facts| facts.config.is_empty());
@@ -88,7 +90,7 @@ impl Admin {
                     lacking,
                 });
             }
-            bound.pause(self.settings.retry_pause);
+            bound.pause(self.settings.retry_pause.duration());
         }
     }
 
@@ -119,7 +121,8 @@ impl Admin {
 
     /// The settings of one of the brokers, defaults included; empty where the right to see them is missing.
     pub fn broker_settings(&self) -> Result<BTreeMap<String, String>, BrokerError> {
-        let metadata = self.client.inner().fetch_metadata(Some("__tideline_reach"), self.settings.call_timeout);
+        let metadata =
+            self.client.inner().fetch_metadata(Some("__tideline_reach"), self.settings.call_timeout.duration());
         let failed = |error: KafkaError| triage::client_error("describe a broker", &error);
         let metadata = metadata.map_err(failed)?;
         let Some(broker) = metadata.brokers().first() else { return Ok(BTreeMap::new()) };
@@ -152,8 +155,11 @@ impl Admin {
                     return Err(BrokerError::Denied { what: what(), lacking });
                 }
                 Err((_, code)) => {
-                    let class = ErrorClass::Fatal;
-                    return Err(BrokerError::Client { what: what(), reason: code.to_string(), class });
+                    return Err(BrokerError::client(
+                        what(),
+                        ErrorClass::Fatal,
+                        ClientError::of(&KafkaError::AdminOp(code)),
+                    ));
                 }
             }
         }
@@ -164,11 +170,8 @@ impl Admin {
     pub fn alter(&self, topic: &str, properties: &[(&str, &str)]) -> Result<(), BrokerError> {
         let altered =
             native::alter_topic(self.client.inner(), topic, properties, self.settings.call_timeout.duration());
-        altered.map_err(|failure| BrokerError::Client {
-            what: format!("set {properties:?} of topic {topic}"),
-            reason: failure.to_string(),
-            class: ErrorClass::Fatal,
-        })
+        let what = || format!("set {properties:?} of topic {topic}");
+        altered.map_err(|failure| BrokerError::client(what(), ErrorClass::Fatal, failure))
     }
 
     /// Whether the latest time in a partition can be asked for, which is how a topic without `LogAppendTime` tells the broker's;
@@ -183,7 +186,7 @@ impl Admin {
         let metadata = self
             .client
             .inner()
-            .fetch_metadata(Some(name), self.settings.call_timeout)
+            .fetch_metadata(Some(name), self.settings.call_timeout.duration())
             .map_err(|error| triage::client_error(what(), &error))?;
         let Some(topic) = metadata.topics().iter().find(|topic| topic.name() == name) else { return Ok(None) };
         match topic.error() {
@@ -210,7 +213,7 @@ impl Admin {
 
     fn options(&self) -> AdminOptions {
         // The second bound is the broker's own: it answers when the work is done there.
-        let timeout = self.settings.call_timeout;
+        let timeout = self.settings.call_timeout.duration();
         AdminOptions::new().request_timeout(Some(timeout)).operation_timeout(Some(timeout))
     }
 }

@@ -8,6 +8,7 @@ pub(super) mod dry_run;
 pub(super) mod observers;
 pub(super) mod outgoing;
 pub(super) mod reader;
+pub(super) mod retry;
 pub(super) mod scan;
 pub(super) mod throttle;
 pub(super) mod undelivered;

@@ -11,13 +11,14 @@ use rdkafka::config::FromClientConfigAndContext as _;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
-use crate::broker::{BrokerError, CommitMetadata, Committed, ErrorClass, ForwardProgress, Topics};
+use crate::broker::{BrokerError, CommitMetadata, Committed, ForwardProgress, Topics};
 use crate::domain::{Input, PartitionId, Timestamp, TopicId};
 use crate::record::Offset;
 
 use super::context::{self, PlainContext};
+use super::retry::{error_of, judge, retry};
 use crate::broker::Isolation;
-use crate::broker::kafka::deadline::Deadline;
+use crate::broker::kafka::deadline::{self, GaveUp};
 use crate::broker::kafka::native;
 use crate::broker::kafka::settings::KafkaSettings;
 use crate::broker::kafka::triage;
@@ -55,28 +56,27 @@ impl Observers {
     ) -> Result<Vec<Committed>, BrokerError> {
         let what = || format!("read the committed offsets of partition {partition} in group {}", settings.group_id);
         let client = self.client(settings, Isolation::ReadCommitted)?;
-        let bound = Deadline::after(settings.no_progress_bound);
+        let slice = COMMITTED_SLICE.min(settings.call_timeout.duration());
         let mut reads = 0;
-        loop {
-            let slice = COMMITTED_SLICE.min(settings.call_timeout.duration());
-            let failure = match read_committed(&client, settings, topics, partition, slice) {
-                Ok(committed) => {
-                    reads += 1;
-                    if reads == NOTE_READS || committed.iter().all(|it| it.note.is_some()) {
-                        return Ok(committed);
-                    }
-                    continue;
+        let read = deadline::retry(
+            settings.no_progress_bound.duration(),
+            Duration::ZERO,
+            |error, _| judge(error),
+            || loop {
+                let committed = read_committed(&client, settings, topics, partition, slice)?;
+                reads += 1;
+                if reads == NOTE_READS || committed.iter().all(|it| it.note.is_some()) {
+                    return Ok(committed);
                 }
-                Err(failure) => failure,
-            };
-            if triage::of_client(&failure) == ErrorClass::Fatal {
-                return Err(triage::client_error(what(), &failure));
+            },
+        );
+        read.map_err(|gave_up| match gave_up {
+            GaveUp::Late { error, waited, .. } => {
+                let source = self.why_not_committed(settings, topics, partition, &error).into();
+                BrokerError::NoProgress { what: what(), waited, source }
             }
-            if bound.is_over() {
-                let cause = self.why_not_committed(settings, topics, partition, &failure);
-                return Err(BrokerError::NoProgress { what: what(), waited: bound.elapsed(), cause });
-            }
-        }
+            refused => error_of(what(), refused),
+        })
     }
 
     /// The group's offsets as they last stood: what an open transaction is about to change is not in them.
@@ -108,12 +108,12 @@ impl Observers {
     ) -> Result<Vec<Option<ForwardProgress>>, BrokerError> {
         let client = self.client(settings, Isolation::ReadUncommitted)?;
         let (rekey, partitions) = (topics.rekey(), 0..topics.partitions);
-        retry(settings, &format!("read the fronts in group {}", settings.group_id), || {
+        retry(settings, format_args!("read the fronts in group {}", settings.group_id), || {
             let mut fronts = Vec::new();
             for _ in 0..NOTE_READS {
                 let mut asked = TopicPartitionList::with_capacity(partitions.len());
                 partitions.clone().for_each(|partition| _ = asked.add_partition(rekey, partition));
-                let answer = client.committed_offsets(asked, settings.call_timeout)?;
+                let answer = client.committed_offsets(asked, settings.call_timeout.duration())?;
                 let mut has_all = true;
                 fronts.clear();
                 for partition in partitions.clone() {
@@ -163,13 +163,13 @@ impl Observers {
         isolation: Isolation,
     ) -> Result<Watermarks, BrokerError> {
         let client = self.client(settings, isolation)?;
-        retry(settings, &format!("read the watermarks of partition {partition} of {topic}"), || {
-            match client.fetch_watermarks(topic, partition.0, settings.call_timeout) {
+        retry(settings, format_args!("read the watermarks of partition {partition} of {topic}"), || {
+            match client.fetch_watermarks(topic, partition.0, settings.call_timeout.duration()) {
                 Ok((low, high)) => Ok(Watermarks { low, high }),
                 Err(error) => {
                     // The client may go by what it heard when a leader had just died, for a quarter of an hour, and say
                     // that there is no such partition. Asked for the topic, it hears anew; if not, the next attempt tells.
-                    let _ = client.fetch_metadata(Some(topic), settings.call_timeout);
+                    let _ = client.fetch_metadata(Some(topic), settings.call_timeout.duration());
                     Err(error)
                 }
             }
@@ -179,8 +179,8 @@ impl Observers {
     /// How many partitions a topic has; none if there is no such topic.
     pub fn partitions(&self, settings: &KafkaSettings, topic: &str) -> Result<i32, BrokerError> {
         let client = self.client(settings, Isolation::ReadCommitted)?;
-        retry(settings, &format!("ask for the partitions of {topic}"), || {
-            let metadata = client.fetch_metadata(Some(topic), settings.call_timeout)?;
+        retry(settings, format_args!("ask for the partitions of {topic}"), || {
+            let metadata = client.fetch_metadata(Some(topic), settings.call_timeout.duration())?;
             let Some(found) = metadata.topics().first() else { return Ok(0) };
             match found.error().map(RDKafkaErrorCode::from) {
                 None => Ok(found.partitions().len() as i32),
@@ -225,12 +225,12 @@ impl Observers {
         at: Timestamp,
     ) -> Result<Vec<(Input, Offset)>, BrokerError> {
         let client = self.client(settings, Isolation::ReadCommitted)?;
-        retry(settings, &format!("ask for the offsets of {at} in partition {partition}"), || {
+        retry(settings, format_args!("ask for the offsets of {at} in partition {partition}"), || {
             let mut asked = TopicPartitionList::with_capacity(topics.inputs.len());
             for topic in topics.inputs.iter().filter(|topic| settings.has(topic, partition)) {
                 asked.add_partition_offset(topic, partition.0, rdkafka::Offset::Offset(at.millis()))?;
             }
-            let answer = client.offsets_for_times(asked, settings.call_timeout)?;
+            let answer = client.offsets_for_times(asked, settings.call_timeout.duration())?;
             let mut found = Vec::new();
             for (input, topic) in (0u8..).map(Input).zip(&topics.inputs) {
                 let Some(element) = answer.find_partition(topic, partition.0) else { continue };
@@ -304,28 +304,6 @@ fn serve(client: &BaseConsumer<PlainContext>) {
         if polled.is_none() && watch.served() == served {
             return;
         }
-    }
-}
-
-fn retry<T>(
-    settings: &KafkaSettings,
-    what: &str,
-    mut attempt: impl FnMut() -> Result<T, KafkaError>,
-) -> Result<T, BrokerError> {
-    let bound = Deadline::after(settings.retry_bound);
-    loop {
-        let error = match attempt() {
-            Ok(value) => return Ok(value),
-            Err(error) => error,
-        };
-        if triage::of_client(&error) == ErrorClass::Fatal {
-            return Err(triage::client_error(what, &error));
-        }
-        if bound.is_over() {
-            let (waited, cause) = (bound.elapsed(), error.to_string());
-            return Err(BrokerError::NoProgress { what: what.to_owned(), waited, cause });
-        }
-        bound.pause(settings.retry_pause);
     }
 }
 

@@ -4,6 +4,7 @@
 //! the first open transaction, without a hint. So whoever may have one open is fenced first, and the end of the partition
 //! counts only at or past that watermark.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message as _};
 
 use crate::broker::{BrokerError, ChangelogReader, ChangelogRecord, ErrorClass, ReadProgress};
+use crate::chain::Chain;
 use crate::domain::PartitionId;
 use crate::record::Offset;
 
@@ -50,12 +52,24 @@ impl ChangelogReader for KafkaChangelog {
     fn read(
         &mut self,
         timeout: Duration,
-        each: &mut dyn FnMut(ChangelogRecord<'_>),
+        each: &mut dyn FnMut(ChangelogRecord<'_>) -> ControlFlow<()>,
     ) -> Result<ReadProgress, BrokerError> {
         self.0.read(timeout, &mut |message| {
-            each(ChangelogRecord { key: message.key().unwrap_or_default(), value: message.payload() });
+            each(ChangelogRecord { key: message.key().unwrap_or_default(), value: message.payload() })
         })
     }
+}
+
+/// Is handed each message, and may break the reading off.
+pub(in crate::broker::kafka) type EachMessage<'a> = dyn FnMut(&BorrowedMessage<'_>) -> ControlFlow<()> + 'a;
+
+/// What one poll of the client brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Record,
+    /// A record after which no more is wanted.
+    BrokenOff,
+    Nothing,
 }
 
 /// From the first offset to before the end.
@@ -144,7 +158,7 @@ impl LogReader {
             self.partition,
             Isolation::ReadCommitted,
         ) {
-            Err(error) => format!("the broker gives no answer ({error})"),
+            Err(error) => format!("the broker gives no answer ({})", Chain(&error)),
             Ok(marks) if marks.high < self.end => format!(
                 "an open transaction hides what comes after offset {}; it ends when its producer is fenced, or times \
                      out",
@@ -152,35 +166,31 @@ impl LogReader {
             ),
             Ok(marks) => format!("nothing came at {} although the log reaches {}", self.next, marks.high),
         };
-        BrokerError::NoProgress { what: self.what(), waited: self.progress.elapsed(), cause }
+        BrokerError::NoProgress { what: self.what(), waited: self.progress.elapsed(), source: cause.into() }
     }
 
-    /// One step of the client; says whether it brought a record.
-    fn step(&mut self, wait: Duration, each: &mut dyn FnMut(&BorrowedMessage<'_>)) -> Result<bool, BrokerError> {
+    /// One step of the client.
+    fn step(&mut self, wait: Duration, each: &mut EachMessage<'_>) -> Result<Step, BrokerError> {
         match self.client.poll(wait) {
-            None => return Ok(false),
+            None => Ok(Step::Nothing),
             Some(Ok(message)) => {
                 self.next = message.offset() + 1;
-                if message.offset() < self.end {
-                    each(&message);
-                }
+                let flow = if message.offset() < self.end { each(&message) } else { ControlFlow::Continue(()) };
                 self.done = self.next >= self.end;
+                Ok(if flow.is_break() { Step::BrokenOff } else { Step::Record })
             }
             Some(Err(KafkaError::PartitionEOF(_))) => {
                 let position = self.position().unwrap_or(self.next);
                 self.next = self.next.max(position);
                 self.done = self.next >= self.end;
-                return Ok(false);
+                Ok(Step::Nothing)
             }
-            Some(Err(error)) if triage::is_out_of_range(&error) => {
-                return Err(BrokerError::Truncated { what: self.what() });
-            }
+            Some(Err(error)) if triage::is_out_of_range(&error) => Err(BrokerError::Truncated { what: self.what() }),
             Some(Err(error)) if triage::of_client(&error) == ErrorClass::Fatal => {
-                return Err(triage::client_error(self.what(), &error));
+                Err(triage::client_error(self.what(), &error))
             }
-            Some(Err(_)) => return Ok(false),
+            Some(Err(_)) => Ok(Step::Nothing),
         }
-        Ok(true)
     }
 
     /// Moves the end to where the log ends now, as a read_uncommitted client sees it.
@@ -193,21 +203,19 @@ impl LogReader {
         Ok(())
     }
 
-    pub fn read(
-        &mut self,
-        timeout: Duration,
-        each: &mut dyn FnMut(&BorrowedMessage<'_>),
-    ) -> Result<ReadProgress, BrokerError> {
+    /// Hands over the next records of the span, until `each` breaks it off.
+    pub fn read(&mut self, timeout: Duration, each: &mut EachMessage<'_>) -> Result<ReadProgress, BrokerError> {
         let bound = Deadline::after(timeout);
         let before = self.next;
         let mut read = 0;
         while !self.done && read < RECORDS_A_READ {
             // Waits for the first record only; what has come with it is taken along.
             let wait = if read == 0 { bound.left() } else { Duration::ZERO };
-            if self.step(wait, each)? {
-                read += 1;
-            } else if read > 0 || bound.is_over() {
-                break;
+            match self.step(wait, each)? {
+                Step::Record => read += 1,
+                Step::BrokenOff => break,
+                Step::Nothing if read > 0 || bound.is_over() => break,
+                Step::Nothing => {}
             }
         }
         if self.next > before || self.done {
@@ -215,7 +223,8 @@ impl LogReader {
         } else if self.progress.is_over() {
             return Err(self.no_progress());
         }
-        let remaining = if self.done { 0 } else { self.end.saturating_sub(self.next).unsigned_abs() };
-        Ok(ReadProgress { done: self.done, remaining })
+        // What is left may hold no record at all: only the client knows when the end is reached.
+        let remaining = self.end.saturating_sub(self.next).unsigned_abs();
+        Ok(if self.done { ReadProgress::Done } else { ReadProgress::Remaining(remaining) })
     }
 }

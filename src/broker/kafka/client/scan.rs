@@ -6,10 +6,10 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::broker::BrokerError;
 use crate::broker::Isolation;
 use crate::broker::kafka::message::KafkaMessage;
 use crate::broker::kafka::settings::KafkaSettings;
+use crate::broker::{BrokerError, ReadProgress};
 use crate::domain::PartitionId;
 
 use super::observers::Observers;
@@ -46,9 +46,10 @@ pub(in crate::broker::kafka) fn first_of(
     let mut first = None;
     loop {
         let progress = reader.read(settings.call_timeout.duration(), &mut |message| {
-            first.get_or_insert_with(|| KafkaMessage::copy(message));
+            first = Some(KafkaMessage::copy(message));
+            ControlFlow::Break(())
         })?;
-        if first.is_some() || progress.done {
+        if first.is_some() || progress == ReadProgress::Done {
             return Ok(first);
         }
     }
@@ -69,11 +70,10 @@ pub fn scan_partition(
     let mut flow = ControlFlow::Continue(());
     while flow.is_continue() {
         let progress = reader.read(Duration::from_millis(100), &mut |message| {
-            if flow.is_continue() {
-                flow = each(KafkaMessage::copy(message));
-            }
+            flow = each(KafkaMessage::copy(message));
+            flow
         })?;
-        if progress.done {
+        if progress == ReadProgress::Done {
             break;
         }
     }

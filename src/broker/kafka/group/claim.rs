@@ -24,9 +24,10 @@ use rdkafka::groups::{GroupInfo, GroupMemberInfo};
 
 use crate::broker::rights::{Operation, Right};
 use crate::broker::{BrokerError, ErrorClass, Topics};
+use crate::chain::Chain;
 
 use crate::broker::kafka::client::context::{MemberContext, RebalanceKind};
-use crate::broker::kafka::deadline::Deadline;
+use crate::broker::kafka::client::retry::retry;
 use crate::broker::kafka::native;
 use crate::broker::kafka::settings::KafkaSettings;
 use crate::broker::kafka::triage::{self, Denied};
@@ -71,10 +72,8 @@ impl Claim {
         let (is_over, (tell, outcome)) = (Arc::new(AtomicBool::new(false)), mpsc::sync_channel(1));
         let over = is_over.clone();
         let thread = std::thread::Builder::new().name("claim".to_owned());
-        let thread = thread.spawn(move || keeper.keep(&over, &tell, &lost)).map_err(|error| BrokerError::Client {
-            what: format!("start a thread that keeps the name {name}"),
-            reason: error.to_string(),
-            class: ErrorClass::Fatal,
+        let thread = thread.spawn(move || keeper.keep(&over, &tell, &lost)).map_err(|error| {
+            BrokerError::client(format_args!("start a thread that keeps the name {name}"), ErrorClass::Fatal, error)
         })?;
         let claim = Self { is_over, outcome, thread: Some(thread) };
         if !known.is_empty() {
@@ -124,11 +123,7 @@ impl Drop for Claim {
 }
 
 fn thread_died(name: &str) -> BrokerError {
-    BrokerError::Client {
-        what: format!("keep the name {name}"),
-        reason: "its thread ended".to_owned(),
-        class: ErrorClass::Fatal,
-    }
+    BrokerError::client(format_args!("keep the name {name}"), ErrorClass::Fatal, "its thread ended")
 }
 
 /// Somebody else in the group.
@@ -169,9 +164,11 @@ impl ClaimMember {
                 Ok(None) => {}
                 // Nobody may be waiting for it.
                 Ok(Some(())) => _ = tell.try_send(Ok(())),
-                Err(error) if self.is_settled => tracing::warn!(%error, name = self.name, "keeping the name"),
+                Err(error) if self.is_settled => {
+                    tracing::warn!(error = %Chain(&error), name = self.name, "keeping the name");
+                }
                 Err(error) => {
-                    tracing::error!(%error, name = self.name, "the name is not ours");
+                    tracing::error!(error = %Chain(&error), name = self.name, "the name is not ours");
                     let _ = tell.try_send(Err(error));
                     lost();
                     break;
@@ -219,29 +216,15 @@ impl ClaimMember {
 
     /// Who else is in the group, alive or not yet known to be dead.
     fn others(&self) -> Result<Vec<OtherMember>, BrokerError> {
-        let bound = Deadline::after(self.settings.retry_bound);
-        let what = || format!("describe group {}", self.group);
-        loop {
-            let error = match self.consumer.fetch_group_list(Some(&self.group), self.settings.call_timeout) {
-                Ok(list) => {
-                    let members = list.groups().iter().flat_map(GroupInfo::members);
-                    let named = |it: &GroupMemberInfo| OtherMember {
-                        client: it.client_id().to_owned(),
-                        host: it.client_host().trim_start_matches('/').to_owned(),
-                    };
-                    return Ok(members.map(named).filter(|member| member.client != self.own).collect());
-                }
-                Err(error) => error,
+        retry(&self.settings, format_args!("describe group {}", self.group), || {
+            let list = self.consumer.fetch_group_list(Some(&self.group), self.settings.call_timeout)?;
+            let named = |it: &GroupMemberInfo| OtherMember {
+                client: it.client_id().to_owned(),
+                host: it.client_host().trim_start_matches('/').to_owned(),
             };
-            if triage::of_client(&error) == ErrorClass::Fatal {
-                return Err(triage::client_error(what(), &error));
-            }
-            if bound.is_over() {
-                let (waited, cause) = (bound.elapsed(), error.to_string());
-                return Err(BrokerError::NoProgress { what: what(), waited, cause });
-            }
-            bound.pause(self.settings.retry_pause);
-        }
+            let members = list.groups().iter().flat_map(GroupInfo::members).map(named);
+            Ok(members.filter(|member| member.client != self.own).collect())
+        })
     }
 }
 

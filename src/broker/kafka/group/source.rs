@@ -16,6 +16,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerGroupMetadata};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::broker::{BrokerError, ErrorClass, Polled, Source, Topics};
+use crate::chain::Chain;
 use crate::domain::{Input, PartitionId};
 use crate::record::Offset;
 
@@ -26,7 +27,8 @@ use super::poll_signal::PollSignal;
 use super::read_ahead::{self, ReadAhead};
 use super::ungrouped_reader::UngroupedReader;
 use crate::broker::kafka::client::context::{self, MemberContext, Rebalance, RebalanceKind, TopicPartition};
-use crate::broker::kafka::deadline::Deadline;
+use crate::broker::kafka::client::retry;
+use crate::broker::kafka::deadline::{self, Deadline, Next};
 use crate::broker::kafka::message::KafkaMessage;
 use crate::broker::kafka::native;
 use crate::broker::kafka::settings::KafkaSettings;
@@ -166,7 +168,7 @@ impl KafkaSource {
                 }
             }
         };
-        let bound = Deadline::after(self.settings.no_progress_bound);
+        let bound = Deadline::after(self.settings.no_progress_bound.duration());
         self.split = self.assignment.split().and(self.split.or(Some(bound)));
         // In steps, the rest may still come.
         if self.split.is_some() && !incremental {
@@ -258,22 +260,18 @@ impl KafkaSource {
             let (topic, partition) = &positions[0].0;
             format!("seek in partition {partition} of {topic} and its like")
         };
-        let bound = Deadline::after(self.settings.retry_bound);
-        loop {
-            let failure = match self.try_seek(client, positions) {
-                Ok(()) => return Ok(()),
-                Err(error) => error,
-            };
-            if triage::of_client(&failure) == ErrorClass::Fatal {
-                return Err(triage::client_error(what(), &failure));
+        let judge = |error: &KafkaError, waited| match retry::judge(error) {
+            Next::Retry
+                if error.rdkafka_error_code() == Some(RDKafkaErrorCode::State)
+                    && waited > self.settings.call_timeout.duration() =>
+            {
+                Next::GiveUp
             }
-            let stands_still = failure.rdkafka_error_code() == Some(RDKafkaErrorCode::State);
-            if bound.is_over() || (stands_still && bound.elapsed() > self.settings.call_timeout.duration()) {
-                let (what, waited, cause) = (what(), bound.elapsed(), failure.to_string());
-                return Err(BrokerError::NoProgress { what, waited, cause });
-            }
-            bound.pause(self.settings.retry_pause);
-        }
+            next => next,
+        };
+        let (limit, pause) = (self.settings.retry_bound.duration(), self.settings.retry_pause.duration());
+        let sought = deadline::retry(limit, pause, judge, || self.try_seek(client, positions));
+        sought.map_err(|gave_up| retry::error_of(what(), gave_up))
     }
 
     fn try_seek(&self, client: &Client, positions: &[(TopicPartition, Offset)]) -> Result<(), KafkaError> {
@@ -281,7 +279,7 @@ impl KafkaSource {
         for ((topic, partition), offset) in positions {
             list.add_partition_offset(topic, *partition, rdkafka::Offset::Offset(*offset))?;
         }
-        let sought = client.seek_partitions(list, self.settings.call_timeout)?;
+        let sought = client.seek_partitions(list, self.settings.call_timeout.duration())?;
         sought.elements().iter().try_for_each(rdkafka::topic_partition_list::TopicPartitionListElem::error)
     }
 
@@ -316,12 +314,10 @@ impl KafkaSource {
             return Ok(());
         }
         let topic = self.topics.input(input).clone();
-        let mut queue =
-            self.client(input).split_partition_queue(&topic, partition.0).ok_or_else(|| BrokerError::Client {
-                what: format!("read partition {partition} of {topic}"),
-                reason: "the client doesn't know it".into(),
-                class: ErrorClass::Retriable,
-            })?;
+        let mut queue = self.client(input).split_partition_queue(&topic, partition.0).ok_or_else(|| {
+            let what = format!("read partition {partition} of {topic}");
+            BrokerError::client(what, ErrorClass::Retriable, "the client doesn't know it")
+        })?;
         queue.set_nonempty_callback(self.wake.caller());
         self.flows.push(InputQueue {
             input,
@@ -360,20 +356,16 @@ impl Source for KafkaSource {
     }
 
     fn generation(&self) -> Result<KafkaGeneration, BrokerError> {
-        self.consumer.group_metadata().map(|it| KafkaGeneration(Arc::new(it))).ok_or_else(|| BrokerError::Client {
-            what: format!("ask for our generation in group {}", self.settings.group_id),
-            reason: "the client belongs to no group".into(),
-            class: ErrorClass::Fatal,
+        self.consumer.group_metadata().map(|it| KafkaGeneration(Arc::new(it))).ok_or_else(|| {
+            let what = format!("ask for our generation in group {}", self.settings.group_id);
+            BrokerError::client(what, ErrorClass::Fatal, "the client belongs to no group")
         })
     }
 
     fn start(&mut self, partition: PartitionId, positions: &[(Input, Offset)]) -> Result<(), BrokerError> {
         if !self.assignment.is_whole(partition) {
-            return Err(BrokerError::Client {
-                what: format!("start partition {partition}"),
-                reason: "it isn't ours".into(),
-                class: ErrorClass::Retriable,
-            });
+            let what = format!("start partition {partition}");
+            return Err(BrokerError::client(what, ErrorClass::Retriable, "it isn't ours"));
         }
         let has = |input| self.settings.has(self.topics.input(input), partition);
         let (positions, absent): (Vec<_>, Vec<_>) = positions.iter().copied().partition(|&(input, _)| has(input));
@@ -400,10 +392,6 @@ impl Source for KafkaSource {
         }
         Ok(())
     }
-
-    fn close(self) {
-        drop(self);
-    }
 }
 
 impl Drop for KafkaSource {
@@ -412,11 +400,11 @@ impl Drop for KafkaSource {
     fn drop(&mut self) {
         self.consumer.context().close();
         if let Err(error) = self.let_go() {
-            tracing::warn!(%error, "leaving the group");
+            tracing::warn!(error = %Chain(&error), "leaving the group");
         }
         while let Some(rebalance) = self.consumer.context().next_rebalance() {
             if let Err(error) = context::answer(&self.consumer, &rebalance, None) {
-                tracing::warn!(%error, "leaving the group");
+                tracing::warn!(error = %Chain(&error), "leaving the group");
             }
         }
         self.flows.clear();

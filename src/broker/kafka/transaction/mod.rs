@@ -4,4 +4,5 @@
 
 pub(super) mod failure;
 pub(super) mod producer;
+pub(super) mod open_transaction;
 pub(super) mod writers;

@@ -11,48 +11,82 @@
 //!    broker that stopped may have ended the last one without its markers: the outcome stands, but the next transaction is a
 //!    new producer's.
 //!
-//! Must not know: what is written, or what memory makes of an error.
+//! Must not know: what is written, or what memory makes of an error. The order of its calls is `open_transaction.rs`.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::TopicPartitionList;
 use rdkafka::config::FromClientConfigAndContext as _;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::error::KafkaError;
 use rdkafka::producer::{BaseProducer, Producer as _};
 
-use crate::broker::rights::{Lacking, Operation, Right};
-use crate::broker::{BrokerError, ErrorClass, OffsetCommit, Producer, Topics, Transaction, TransactionError};
-use crate::record::Lent;
-
-use super::failure::{Failure, Refusal, right};
-use super::writers::{WRITER_HEADER, WriterHeaders};
-use crate::broker::Isolation;
-use crate::broker::kafka::admin::record_limit;
-use crate::broker::kafka::client::context::{self, PlainContext, ProducerWatch};
+use super::failure::{AttemptError, CallError, right};
+use crate::broker::error::Cause;
+use crate::broker::kafka::admin::{record_limit, rights};
+use crate::broker::kafka::client::context::ProducerWatch;
 use crate::broker::kafka::client::detached_call;
-use crate::broker::kafka::client::outgoing::base_record;
 use crate::broker::kafka::client::undelivered::Undelivered;
-use crate::broker::kafka::deadline::Deadline;
+use crate::broker::kafka::client_error::ClientError;
+use crate::broker::kafka::deadline::{self, Deadline, GaveUp, Next};
 use crate::broker::kafka::group::source::KafkaGeneration;
 use crate::broker::kafka::settings::KafkaSettings;
-use crate::broker::kafka::triage;
+use crate::broker::kafka::triage::{self, Denied};
+use crate::broker::rights::{Lacking, Operation, Right};
+use crate::broker::{BrokerError, ErrorClass, Topics, TransactionError};
+use crate::chain::Chain;
+use crate::record::Lent;
 
 /// Between two looks at how many records are unacknowledged. Waiting inside of the client spins for up to 1 ms instead.
-const DRAIN_PAUSE: Duration = Duration::from_micros(200);
+pub(super) const DRAIN_PAUSE: Duration = Duration::from_micros(200);
 /// An abort first lets what is on its way arrive: a purge of it costs the next transaction up to 2 s.
 const ABORT_DRAIN_BOUND: Duration = Duration::from_millis(500);
 
+/// Why a producer must be replaced by a new one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum RetireReason {
+    /// The client is busy with a call that was given up.
+    #[error("{0} never returned")]
+    NeverReturned(&'static str),
+    /// The error, with its causes.
+    #[error("after {0}")]
+    After(String),
+}
+
+impl RetireReason {
+    pub fn after(error: &TransactionError) -> Self {
+        Self::After(Chain(error).to_string())
+    }
+}
+
+/// Records that were not written, in words.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Unwritten(String);
+
+#[derive(Debug, thiserror::Error)]
+#[error("no thread to call the client on")]
+struct NoThread(#[source] io::Error);
+
+/// A commit may or may not have arrived. None: the client says that it was committed.
+#[derive(Debug, thiserror::Error)]
+#[error("a connection failed during the commit{}", if source.is_none() { "; the client says it was committed" } else { "" })]
+struct LostConnection {
+    #[source]
+    source: Option<Cause>,
+}
+
+/// A transactional id of ours: at most one open transaction, and at most one holder in the cluster.
 pub struct KafkaProducer {
-    client: Arc<BaseProducer<ProducerWatch>>,
-    transactional_id: Arc<str>,
-    settings: Arc<KafkaSettings>,
-    topics: Arc<Topics>,
-    /// Why this producer must not begin another transaction.
-    unsafe_since: Option<String>,
+    pub(super) client: Arc<BaseProducer<ProducerWatch>>,
+    pub(super) transactional_id: Arc<str>,
+    pub(super) settings: Arc<KafkaSettings>,
+    pub(super) topics: Arc<Topics>,
+    /// Why this producer must not begin another transaction, if it must not.
+    pub(super) retired: Option<RetireReason>,
     /// Connections that had failed when the id was taken.
-    failures: u64,
+    pub(super) failures: u64,
 }
 
 impl KafkaProducer {
@@ -71,32 +105,42 @@ impl KafkaProducer {
         .map_err(|error| settings.creation_error(what(), &error))?;
         let client = Arc::new(client);
         let transactional_id = transactional_id.into();
-        let mut producer = Self { client, transactional_id, settings, topics, unsafe_since: None, failures: 0 };
-        let bound = Deadline::after(producer.settings.retry_bound);
-        loop {
-            let Err(error) = producer.client.init_transactions(producer.settings.call_timeout) else {
+        let mut producer = Self { client, transactional_id, settings, topics, retired: None, failures: 0 };
+        let (limit, pause, timeout) = (
+            producer.settings.retry_bound.duration(),
+            producer.settings.retry_pause.duration(),
+            producer.settings.call_timeout.duration(),
+        );
+        let judge = |error: &KafkaError, _| match triage::of_transaction(error) {
+            ErrorClass::Retriable if triage::denied(error).is_none() => Next::Retry,
+            _ => Next::Refuse,
+        };
+        let initialised = deadline::retry(limit, pause, judge, || {
+            producer.client.init_transactions(timeout).inspect_err(|_| producer.serve())
+        });
+        match initialised {
+            Ok(()) => {
                 producer.failures = producer.transport_failures();
-                return Ok(producer);
-            };
-            producer.serve();
-            if let Some(denied) = triage::denied(&error) {
-                let lacking = producer.settings.lacking(vec![right(
-                    denied,
-                    &producer.transactional_id,
-                    &producer.settings.group_id,
-                )]);
-                return Err(BrokerError::Denied { what: what(), lacking });
+                Ok(producer)
             }
-            if triage::of_transaction(&error) != ErrorClass::Retriable {
-                let class = if triage::is_fenced(&error) { ErrorClass::Retriable } else { ErrorClass::Fatal };
-                let (what, reason) = (what(), error.to_string());
-                return Err(BrokerError::Client { what, reason, class });
+            Err(GaveUp::Late { error, waited, .. }) => {
+                Err(BrokerError::NoProgress { what: what(), waited, source: Box::new(ClientError::of(&error)) })
             }
-            if bound.is_over() {
-                let (what, waited, cause) = (what(), bound.elapsed(), error.to_string());
-                return Err(BrokerError::NoProgress { what, waited, cause });
-            }
-            bound.pause(producer.settings.retry_pause);
+            Err(GaveUp::Refused { error, .. }) => Err(producer.refused_id(what(), &error)),
+        }
+    }
+
+    /// Why the id can't be had.
+    fn refused_id(&self, what: String, error: &KafkaError) -> BrokerError {
+        if let Some(denied) = triage::denied(error) {
+            let right = right(denied, &self.transactional_id, &self.settings.group_id);
+            return BrokerError::Denied { what, lacking: self.settings.lacking(vec![right]) };
+        }
+        let source = Box::new(ClientError::of(error));
+        if triage::is_fenced(error) {
+            BrokerError::Fenced { what, source }
+        } else {
+            BrokerError::Client { what, class: ErrorClass::Fatal, source }
         }
     }
 
@@ -119,128 +163,140 @@ impl KafkaProducer {
         }
     }
 
-    fn transport_failures(&self) -> u64 {
+    pub(super) fn transport_failures(&self) -> u64 {
         self.serve();
         self.client.context().watch.transport_failures()
     }
 
     /// The same call again while it is retriable and within the bound.
-    fn insist<R: Into<Refusal>>(
+    pub(super) fn insist<E: Into<AttemptError>>(
         &self,
         call: &'static str,
-        mut attempt: impl FnMut() -> Result<(), R>,
-    ) -> Result<(), Failure> {
-        let bound = Deadline::after(self.settings.retry_bound);
-        for attempts in 1.. {
-            let one = Deadline::after(2 * self.settings.call_timeout.duration());
-            let outcome = attempt();
-            if one.is_over() {
-                tracing::warn!(call, took = ?one.elapsed(), id = &*self.transactional_id, "the client overran its time-out");
+        mut attempt: impl FnMut() -> Result<(), E>,
+    ) -> Result<(), CallError> {
+        let id = &*self.transactional_id;
+        let judge = |error: &AttemptError, _| {
+            if error.class != ErrorClass::Retriable || error.denied.is_some() {
+                return Next::Refuse;
             }
-            self.serve();
-            let Err(refusal) = outcome else { break };
-            let Refusal { class, reason, denied } = refusal.into();
-            if let Some(denied) = denied {
-                let right = right(denied, &self.transactional_id, &self.settings.group_id);
-                let lacking = self.denied_topics().unwrap_or_else(|| self.settings.lacking(vec![right]));
-                let denied = Some(Box::new(lacking));
-                return Err(Failure { call, class, attempts, took: bound.elapsed(), reason, denied });
-            }
-            if class != ErrorClass::Retriable || bound.is_over() {
-                return Err(Failure { call, class, attempts, took: bound.elapsed(), reason, denied: None });
-            }
-            tracing::debug!(call, reason, id = &*self.transactional_id, "again");
-            bound.pause(self.settings.retry_pause);
-        }
-        Ok(())
+            tracing::debug!(call, reason = %error, id, "it failed, and may be tried again");
+            Next::Retry
+        };
+        let outcome =
+            deadline::retry(self.settings.retry_bound.duration(), self.settings.retry_pause.duration(), judge, || {
+                let one = Deadline::after(2 * self.settings.call_timeout.duration());
+                let outcome = attempt();
+                if one.is_over() {
+                    tracing::warn!(call, took = ?one.elapsed(), id, "the client overran its time-out");
+                }
+                self.serve();
+                outcome.map_err(Into::into)
+            });
+        outcome.map_err(|gave_up| {
+            let (GaveUp::Refused { error, attempts, waited } | GaveUp::Late { error, attempts, waited }) = gave_up;
+            let AttemptError { class, is_fenced, denied, source } = error;
+            let denied = denied.map(|denied| Box::new(self.lacking_for(denied)));
+            CallError { call, class, is_fenced, attempts, waited, source, denied }
+        })
+    }
+
+    /// The rights that a denied call lacked.
+    fn lacking_for(&self, denied: Denied) -> Lacking {
+        let right = right(denied, &self.transactional_id, &self.settings.group_id);
+        self.denied_topics().unwrap_or_else(|| self.settings.lacking(vec![right]))
     }
 
     /// The client's time-out for this call holds for none of its waits, and a broker that left the cluster while
     /// the call waits for it makes that last for minutes (librdkafka's issues 5456 and 5511). The transaction is lost by then:
     /// the broker aborts it when its time has passed.
-    fn try_send_list(
+    pub(super) fn try_send_list(
         &self,
         list: &TopicPartitionList,
         generation: &KafkaGeneration,
         hangs: &mut bool,
-    ) -> Result<(), Refusal> {
-        let (list, generation, timeout) = (list.clone(), generation.0.clone(), self.settings.call_timeout);
+    ) -> Result<(), AttemptError> {
+        let (list, generation, timeout) = (list.clone(), generation.0.clone(), self.settings.call_timeout.duration());
         let (client, tended) = (self.client.clone(), self.client.clone());
         let send = move || client.send_offsets_to_transaction(&list, &generation, timeout);
-        let bound = self.settings.transaction_timeout;
-        match detached_call::call(bound.duration(), send, move || serve(&tended)) {
+        let bound = self.settings.transaction_timeout.duration();
+        match detached_call::call(bound, send, move || serve(&tended)) {
             Ok(Some(outcome)) => Ok(outcome?),
             Ok(None) => {
                 *hangs = true;
-                let reason = format!("the client did not return in {bound:?}; it is left behind");
-                Err(Refusal { class: ErrorClass::Fatal, reason, denied: None })
+                let source = format!("the client did not return in {bound:?}; it is left behind");
+                Err(AttemptError::of(ErrorClass::Fatal, source))
             }
-            Err(error) => Err(Refusal {
-                class: ErrorClass::Abortable,
-                reason: format!("no thread to call the client on: {error}"),
-                denied: None,
-            }),
+            Err(error) => Err(AttemptError::of(ErrorClass::Abortable, NoThread(error))),
         }
     }
 
-    fn abort(&self) -> Result<(), TransactionError> {
+    pub(super) fn abort(&self) -> Result<(), TransactionError> {
         let call = "abort";
         let failures = self.transport_failures();
-        if let Some((_, reason)) = self.client.client().fatal_error() {
-            return Err(TransactionError::Fatal { call, reason });
+        if let Some(error) = self.fatal_error(call) {
+            return Err(error);
         }
         self.drain(ABORT_DRAIN_BOUND);
-        self.insist(call, || self.client.abort_transaction(self.settings.call_timeout))?;
+        self.insist(call, || self.client.abort_transaction(self.settings.call_timeout.duration()))?;
         // What failed with it is none of the next transaction's.
         self.drain(ABORT_DRAIN_BOUND);
         self.client.context().take_failures();
         if self.transport_failures() != failures {
             // As with a commit: an abort still on its way could end a part of the next transaction.
-            return Err(TransactionError::Fatal { call, reason: "a connection failed during the abort".into() });
+            return Err(TransactionError::fatal(call, "a connection failed during the abort"));
         }
         Ok(())
     }
 
     /// Commits what is drained. The outcome as such; whether anything may go on is `commit`'s to say.
-    fn commit_drained(&self) -> Result<(), TransactionError> {
+    pub(super) fn commit_drained(&self) -> Result<(), TransactionError> {
         let call = "commit";
         let failures = self.transport_failures();
-        let outcome = self.insist(call, || self.client.commit_transaction(self.settings.call_timeout));
-        let unknown = |reason: String| Err(TransactionError::OutcomeUnknown { call, reason });
+        let outcome = self.insist(call, || self.client.commit_transaction(self.settings.call_timeout.duration()));
+        let unknown = |source: Cause| Err(TransactionError::OutcomeUnknown { call, source });
         if self.transport_failures() != failures {
-            let told = outcome.map_or_else(|failure| failure.reason, |()| "the client says it was committed".into());
-            return unknown(format!("a connection failed during the commit; {told}"));
+            let source = outcome.err().map(|error| error.source);
+            return unknown(Box::new(LostConnection { source }));
         }
         match outcome {
             // The bound has passed, or an earlier attempt may have got through.
-            Err(failure @ Failure { class: ErrorClass::Retriable, .. }) => unknown(failure.reason),
-            Err(failure @ Failure { class: ErrorClass::Fatal, .. }) if failure.attempts > 1 => unknown(failure.reason),
+            Err(error @ CallError { class: ErrorClass::Retriable, .. }) => unknown(error.source),
+            Err(error @ CallError { class: ErrorClass::Fatal, .. }) if error.attempts > 1 => unknown(error.source),
             outcome => Ok(outcome?),
         }
     }
 
     /// Why what was sent can't be committed, if any of it wasn't written.
-    fn check_written(&self, call: &'static str) -> Result<(), TransactionError> {
+    pub(super) fn check_written(&self, call: &'static str) -> Result<(), TransactionError> {
         if !self.drain(self.settings.transaction_timeout.duration()) {
             let unsent = self.client.in_flight_count();
             let throttled = self.client.context().throttled();
             let quota = throttled.map_or_else(String::new, |throttled| {
                 format!("; the broker throttles this client by {throttled:?} (a quota on what it may write)")
             });
-            let waited = self.settings.transaction_timeout;
-            let reason = format!("{unsent} records unacknowledged after {waited:?}{quota}");
-            return Err(TransactionError::TimedOut { call, reason, wait: throttled.unwrap_or_default() });
+            let waited = self.settings.transaction_timeout.duration();
+            let source = format!("{unsent} records unacknowledged after {waited:?}{quota}").into();
+            return Err(TransactionError::TimedOut { call, throttled, source });
         }
         let denied = self.denied_topics();
         let Some((count, first)) = self.client.context().take_failures() else { return Ok(()) };
         if let Some(lacking) = denied {
             return Err(TransactionError::Denied { call, lacking });
         }
-        let reason =
-            format!("{count} records were not written, the first: {}", record_limit::explain(first, &self.settings));
+        let first = record_limit::explain(first, &self.settings);
+        let unwritten = Unwritten(format!("{count} records were not written, the first: {first}"));
         Err(match self.client.client().fatal_error() {
-            Some((_, fatal)) => TransactionError::Fatal { call, reason: format!("{fatal}; {reason}") },
-            None => TransactionError::Abortable { call, reason },
+            Some((_, fatal)) => TransactionError::fatal(call, format!("{fatal}; {unwritten}")),
+            None => TransactionError::abortable(call, unwritten),
+        })
+    }
+
+    /// That the client can't go on, if it can't.
+    fn fatal_error(&self, call: &'static str) -> Option<TransactionError> {
+        let (code, text) = self.client.client().fatal_error()?;
+        Some(match triage::is_fenced_by(code) {
+            true => TransactionError::Fenced { call, source: text.into() },
+            false => TransactionError::fatal(call, text),
         })
     }
 
@@ -248,7 +304,7 @@ impl KafkaProducer {
     fn denied_topics(&self) -> Option<Lacking> {
         let failed = self.client.context().take_unexplained();
         let needed: Vec<_> = failed.iter().map(|topic| Right::on_topic(Operation::Write, topic)).collect();
-        match crate::broker::kafka::admin::rights::lacking(self.client.client(), &self.settings, &needed) {
+        match rights::lacking(self.client.client(), &self.settings, &needed) {
             Ok(lacking) => lacking,
             Err(error) => {
                 tracing::debug!(%error, "the broker doesn't say what is allowed");
@@ -258,44 +314,21 @@ impl KafkaProducer {
     }
 
     /// An error that came without a verdict, as `send` gives it: fatal if the client is done for, else abortable.
-    fn sort_send_error(&self, record: Lent<'_>, error: &KafkaError) -> TransactionError {
+    pub(super) fn sort_send_error(&self, record: Lent<'_>, error: &KafkaError) -> TransactionError {
         let call = "send";
         if let Some(lacking) = self.denied_topics() {
             return TransactionError::Denied { call, lacking };
         }
-        match self.client.client().fatal_error() {
-            Some((_, reason)) => TransactionError::Fatal { call, reason },
-            None => {
-                let reason = Undelivered::by_client(record, error, self.settings.max_message.bytes()).to_string();
-                TransactionError::Abortable { call, reason }
-            }
-        }
+        self.fatal_error(call).unwrap_or_else(|| {
+            let refused = Undelivered::by_client(record, error, self.settings.max_message.bytes());
+            TransactionError::abortable(call, Unwritten(refused.to_string()))
+        })
     }
 
     /// Gives up what is open without a word to the broker, which would have to wait for what it doesn't take: whoever takes the
     /// id next ends it.
-    fn leave(&mut self, error: &TransactionError) {
-        self.unsafe_since = Some(format!("after {error}"));
-    }
-}
-
-impl Producer for KafkaProducer {
-    type Generation = KafkaGeneration;
-    type Transaction<'a> = KafkaTransaction<'a>;
-
-    fn begin(&mut self) -> Result<KafkaTransaction<'_>, TransactionError> {
-        let call = "begin";
-        if let Some(reason) = &self.unsafe_since {
-            return Err(TransactionError::Fatal { call, reason: reason.clone() });
-        }
-        if self.transport_failures() != self.failures {
-            let reason = "a connection has failed since the transactional id was taken".to_owned();
-            return Err(TransactionError::Fatal { call, reason });
-        }
-        // Whatever it is: nothing is open that could be aborted.
-        self.insist(call, || self.client.begin_transaction())
-            .map_err(|failure| TransactionError::Fatal { call, reason: failure.reason })?;
-        Ok(KafkaTransaction { producer: self, open: true, writer_headers: WriterHeaders::default() })
+    pub(super) fn leave(&mut self, error: &TransactionError) {
+        self.retired = Some(RetireReason::after(error));
     }
 }
 
@@ -308,187 +341,5 @@ fn serve(client: &BaseProducer<ProducerWatch>) {
         if watch.served() == served {
             return;
         }
-    }
-}
-
-pub struct KafkaTransaction<'a> {
-    producer: &'a mut KafkaProducer,
-    open: bool,
-    writer_headers: WriterHeaders,
-}
-
-impl KafkaTransaction<'_> {
-    fn send_list(
-        &mut self,
-        call: &'static str,
-        list: &TopicPartitionList,
-        generation: &KafkaGeneration,
-    ) -> Result<(), TransactionError> {
-        // So that a pending offset never stands without the signature of its writer.
-        self.check_written(call)?;
-        let mut hangs = false;
-        let outcome = self.producer.insist(call, || self.producer.try_send_list(list, generation, &mut hangs));
-        if hangs {
-            // The client would refuse the abort for as long as its other call goes on.
-            self.open = false;
-            self.producer.unsafe_since = Some(format!("{call} never returned"));
-        }
-        Ok(outcome?)
-    }
-
-    fn check_written(&mut self, call: &'static str) -> Result<(), TransactionError> {
-        let written = self.producer.check_written(call);
-        if let Err(error @ TransactionError::TimedOut { .. }) = &written {
-            self.open = false;
-            self.producer.leave(error);
-        }
-        written
-    }
-
-    fn abort_open(&mut self) -> Result<(), TransactionError> {
-        self.open = false;
-        let aborted = self.producer.abort();
-        if let Err(error) = &aborted {
-            self.producer.unsafe_since = Some(format!("after {error}"));
-        }
-        aborted
-    }
-}
-
-impl Transaction for KafkaTransaction<'_> {
-    type Generation = KafkaGeneration;
-
-    fn lend(&mut self, record: Lent<'_>) -> Result<(), TransactionError> {
-        let producer = &*self.producer;
-        let id = Some(producer.transactional_id.as_bytes());
-        let writer = self.writer_headers.wants(record, &producer.topics).then_some((WRITER_HEADER.as_bytes(), id));
-        let mut outgoing = base_record(record, writer);
-        // This is called for every record: the clock is looked at where it must be only.
-        let mut full_since = None;
-        loop {
-            let Err((error, unsent)) = producer.client.send(outgoing) else { return Ok(()) };
-            let is_full = error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull);
-            let bound = *full_since.get_or_insert_with(|| Deadline::after(producer.settings.retry_bound));
-            if !is_full || bound.is_over() {
-                return Err(producer.sort_send_error(record, &error));
-            }
-            outgoing = unsent;
-            producer.client.poll(Duration::ZERO);
-            bound.pause(DRAIN_PAUSE);
-        }
-    }
-
-    fn send_offsets(&mut self, offsets: &[OffsetCommit], generation: &KafkaGeneration) -> Result<(), TransactionError> {
-        let producer = &*self.producer;
-        let call = "send_offsets";
-        if offsets.is_empty() {
-            return Ok(());
-        }
-        let list = offset_list(&producer.settings, &producer.topics, offsets)
-            .map_err(|error| TransactionError::Abortable { call, reason: error.to_string() })?;
-        self.send_list(call, &list, generation)
-    }
-
-    /// The client adds the group's offsets to a transaction with an offset only: that of a topic which nobody reads by them,
-    /// by nobody of the group.
-    fn join_offsets(&mut self) -> Result<(), TransactionError> {
-        let call = "join_offsets";
-        let settings = &self.producer.settings;
-        let nobody = BaseConsumer::from_config_and_context(
-            &settings.observer(Isolation::ReadCommitted),
-            PlainContext::of(settings),
-        )
-        .map_err(|error| {
-            let reason = settings.creation_error("make a client of no group", &error).to_string();
-            TransactionError::Abortable { call, reason }
-        })?;
-        let generation = nobody
-            .group_metadata()
-            .ok_or_else(|| TransactionError::Abortable { call, reason: "the client belongs to no group".into() })?;
-        let unread = (self.producer.topics.changelog.to_string(), 0);
-        let list = context::list_of(&[unread], rdkafka::Offset::Offset(0))
-            .map_err(|error| TransactionError::Abortable { call, reason: error.to_string() })?;
-        self.send_list(call, &list, &KafkaGeneration(Arc::new(generation)))
-    }
-
-    fn commit(mut self) -> Result<(), TransactionError> {
-        let outcome = self.check_written("commit").and_then(|()| self.producer.commit_drained());
-        // What can be aborted, the drop aborts.
-        self.open = matches!(outcome, Err(TransactionError::Abortable { .. }));
-        if let Err(error @ (TransactionError::Fatal { .. } | TransactionError::OutcomeUnknown { .. })) = &outcome {
-            self.producer.unsafe_since = Some(format!("after {error}"));
-        }
-        outcome
-    }
-
-    fn abort(mut self) -> Result<(), TransactionError> {
-        self.abort_open()
-    }
-}
-
-impl Drop for KafkaTransaction<'_> {
-    fn drop(&mut self) {
-        if self.open
-            && let Err(error) = self.abort_open()
-        {
-            tracing::warn!(%error, id = &*self.producer.transactional_id, "a dropped transaction could not be aborted");
-        }
-    }
-}
-
-/// Without those of partitions that an input doesn't have.
-fn offset_list(settings: &KafkaSettings, topics: &Topics, offsets: &[OffsetCommit]) -> KafkaResult<TopicPartitionList> {
-    let mut list = TopicPartitionList::with_capacity(offsets.len());
-    for commit in offsets.iter().filter(|it| settings.has(topics.input(it.input), it.partition)) {
-        let mut element = list.add_partition(topics.input(commit.input), commit.partition.0);
-        element.set_offset(rdkafka::Offset::Offset(commit.offset))?;
-        element.set_metadata(commit.metadata());
-    }
-    Ok(list)
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::settings::Period;
-    use rdkafka::mocking::{MockCluster, MockCoordinator};
-
-    use super::*;
-    use crate::broker::{CommitMetadata, ForwardProgress};
-    use crate::domain::{Input, PartitionId};
-
-    /// The coordinator of the group goes away and is not replaced.
-    #[test]
-    fn a_call_that_never_returns_is_given_up_with_its_producer() {
-        let cluster = MockCluster::new(2).expect("a cluster");
-        let settings = Arc::new(KafkaSettings {
-            bootstrap: cluster.bootstrap_servers(),
-            transaction_timeout: Period::of_secs(2),
-            call_timeout: Period::of_millis(100),
-            retry_bound: Period::of_secs(1),
-            ..KafkaSettings::default()
-        });
-        let topics = Arc::new(Topics::of(&["rekey"], 1));
-        cluster.coordinator(MockCoordinator::Transaction("lane".into()), 1).expect("a coordinator");
-        cluster.coordinator(MockCoordinator::Group(settings.group_id.clone()), 2).expect("a coordinator");
-        let member: BaseConsumer = settings.observer(Isolation::ReadCommitted).create().expect("a consumer");
-        let generation = KafkaGeneration(Arc::new(member.group_metadata().expect("of a group")));
-        let note = CommitMetadata { transactional_id: "lane".into(), number: 1 };
-        let offsets = [OffsetCommit {
-            input: Input(0),
-            partition: PartitionId(0),
-            offset: 1,
-            note,
-            front: ForwardProgress::default(),
-        }];
-
-        let mut producer = KafkaProducer::take(settings, topics, "lane").expect("a producer");
-        let mut transaction = producer.begin().expect("begin");
-        cluster.broker_down(2).expect("broker 2 goes");
-        let outcome = transaction.send_offsets(&offsets, &generation);
-        let is_left = matches!(&outcome, Err(TransactionError::Fatal { reason, .. }) if reason.contains("left behind"));
-        assert!(is_left, "{outcome:?}");
-        drop(transaction);
-        let Err(TransactionError::Fatal { reason, .. }) = producer.begin() else { panic!("its client is busy") };
-        assert_eq!(reason, "send_offsets never returned", "nothing was tried meanwhile");
     }
 }

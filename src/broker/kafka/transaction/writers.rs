@@ -6,12 +6,13 @@
 //! committed offsets don't do: they name who committed last, not who died in its first transaction after that.)
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::message::BorrowedMessage;
 
-use crate::broker::{BrokerError, Topics};
+use crate::broker::{BrokerError, ReadProgress, Topics};
 use crate::domain::{PartitionId, partition_of};
 use crate::record::{Lent, Offset};
 
@@ -22,13 +23,13 @@ use crate::broker::kafka::deadline::Deadline;
 use crate::broker::kafka::native;
 use crate::broker::kafka::settings::KafkaSettings;
 
-/// The header that carries a signature.
+/// The header that names the transactional id of a record's writer.
 pub(in crate::broker::kafka) const WRITER_HEADER: &str = "tideline-writer";
 /// A commit returns a little before its markers are written. What is still open after that is taken for open.
 const MARKER_GRACE: Duration = Duration::from_millis(300);
 const MARKER_PAUSE: Duration = Duration::from_millis(10);
-/// The last signature of a log is looked for that far back first, then twice as far, and so on.
-const SIGNED_WITHIN: Offset = 1_000;
+/// The last writer header of a log is looked for that far back first, then twice as far, and so on.
+const HEADER_WITHIN: Offset = 1_000;
 
 /// WriterHeaders are for the first changelog record of each partition in one transaction.
 #[derive(Debug, Default)]
@@ -54,18 +55,17 @@ pub(in crate::broker::kafka) fn open_writers(
     topics: &Topics,
     partition: PartitionId,
 ) -> Result<Vec<Arc<str>>, BrokerError> {
-    let read =
-        |span, each: &mut dyn FnMut(Arc<str>)| read_signatures(settings, observers, topics, partition, span, each);
+    let read = |span, each: &mut dyn FnMut(Arc<str>)| read_writers(settings, observers, topics, partition, span, each);
     let mut found = BTreeSet::new();
     if let Some(span) = open_span(settings, observers, &topics.changelog, partition)? {
-        read(span, &mut |signature| _ = found.insert(signature))?;
+        read(span, &mut |writer| _ = found.insert(writer))?;
     } else if observers.is_pending(settings, topics, partition)? {
         // Offsets alone are open. Whoever sent them had signed before.
         let marks = observers.watermarks(settings, &topics.changelog, partition, Isolation::ReadUncommitted)?;
-        let (mut last, mut from, mut back) = (None, marks.high, SIGNED_WITHIN);
+        let (mut last, mut from, mut back) = (None, marks.high, HEADER_WITHIN);
         while last.is_none() && from > marks.low {
             from = marks.low.max(marks.high - back);
-            read(Span { from, end: marks.high }, &mut |signature| last = Some(signature))?;
+            read(Span { from, end: marks.high }, &mut |writer| last = Some(writer))?;
             back *= 2;
         }
         found.extend(last);
@@ -131,7 +131,7 @@ pub(in crate::broker::kafka) fn open_partitions(
     }
 }
 
-fn read_signatures(
+fn read_writers(
     settings: &Arc<KafkaSettings>,
     observers: &Arc<Observers>,
     topics: &Topics,
@@ -142,14 +142,16 @@ fn read_signatures(
     let (settings_, observers_) = (Arc::clone(settings), Arc::clone(observers));
     let mut reader =
         LogReader::open(settings_, observers_, topics.changelog.clone(), partition, Isolation::ReadUncommitted, span)?;
-    while !reader
-        .read(settings.call_timeout.duration(), &mut |message| signature(message).into_iter().for_each(&mut *each))?
-        .done
-    {}
+    let mut take = |message: &BorrowedMessage<'_>| {
+        writer_of(message).into_iter().for_each(&mut *each);
+        ControlFlow::Continue(())
+    };
+    while reader.read(settings.call_timeout.duration(), &mut take)? != ReadProgress::Done {}
     Ok(())
 }
 
-fn signature(message: &BorrowedMessage<'_>) -> Option<Arc<str>> {
+/// Whose transaction a record begins.
+fn writer_of(message: &BorrowedMessage<'_>) -> Option<Arc<str>> {
     let headers = native::headers(message).ok()?;
     let (_, id) = headers.into_iter().find(|(name, _)| *name == WRITER_HEADER.as_bytes())?;
     std::str::from_utf8(id?).ok().map(Into::into)
