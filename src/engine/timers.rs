@@ -198,7 +198,8 @@ mod tests {
             for (place, to, now) in moves {
                 world.arm(place, to.map(|to| t(to * STEP)));
                 let until = t(now * STEP);
-                let mut expected: Vec<Timer> = world.keys.iter().filter_map(|(key, at)| at.map(|at| (at, *key))).collect();
+                let armed = world.keys.iter();
+                let mut expected: Vec<Timer> = armed.filter_map(|(key, at)| at.map(|at| (at, *key))).collect();
                 prop_assert_eq!(world.timers.len(), expected.len());
                 expected.retain(|(at, _)| *at <= until);
                 expected.sort_unstable();

@@ -161,7 +161,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_dimension_counts_every_user_once(users in prop::collection::vec((0..9u8, 0..4usize), 0..40), gone: u8) {
+        fn every_dimension_counts_every_user_once(
+            users in prop::collection::vec((0..9u8, 0..4usize), 0..40),
+            gone: u8,
+        ) {
             let mut population = Population::new(3);
             users.iter().for_each(|&(tier, stage)| population.add(Cells::of(&user(tier, stage))));
             prop_assert_eq!(population.users(), Some(users.len() as u64));

@@ -26,6 +26,13 @@ fn labels() -> LabelValues {
     }
 }
 
+fn population() -> Population {
+    let mut population = Population::default();
+    population.set(Dimension::Tier, vec![1, 2, 3]);
+    population.set(Dimension::Stage, vec![3, 2, 1, 0]);
+    population
+}
+
 /// One lane that serves partition 0, restores 1, leaves 2 alone and has lost 3.
 fn status() -> Status {
     let mut dead = [0; ingest::RejectReason::ALL.len()];
@@ -51,14 +58,11 @@ fn status() -> Status {
         waiting: 5,
         ..InputStatus::default()
     };
-    let mut population = Population::default();
-    population.set(Dimension::Tier, vec![1, 2, 3]);
-    population.set(Dimension::Stage, vec![3, 2, 1, 0]);
     let served = PartitionStatus {
         phase: Phase::Serving,
         stream_time: Some(NOW.minus_millis(1_500)),
         watermark: Some(NOW.minus_millis(3_601_500)),
-        population,
+        population: population(),
         idle_wait: Some(IdleWait::ClockUnknown),
         timers: 6,
         timers_fired: 9,

@@ -272,7 +272,8 @@ mod tests {
                 (from_ms, offset_ms)
             });
             let zone = Zone::with_changes("any", 0, changes);
-            let mut instants: Vec<_> = (-50..600).map(|hours| Timestamp::of_millis(hours * HOUR_MS)).chain(around(&zone)).collect();
+            let hours = (-50..600).map(|hours| Timestamp::of_millis(hours * HOUR_MS));
+            let mut instants: Vec<_> = hours.chain(around(&zone)).collect();
             instants.sort_unstable();
             check_days(&zone, &instants);
         }

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! core:  flags varint (bit 0: newest, bit 1: incarnation, bit 2 + n: the deadline n) | outputs made | newest |
-//!        incarnation | each deadline, in ms after the header's | ids remembered: how many, then (id 8 LE, when it came)
+//!        incarnation | each deadline, in ms after the header's |
+//!        ids remembered: how many, then (id 8 LE, when it came) each
 //! ```
 
 use super::header::{HEADER_BYTES, Header, Kind, VERSION_1};
