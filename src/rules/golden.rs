@@ -1,6 +1,6 @@
 //! The golden window: the first months of a user who has not done anything yet, and of whom no model knows.
 
-use super::version::Fields;
+use super::fields::Fields;
 use super::{Rules, Ruleset, silence};
 use crate::domain::{DAY_MS, Stage, Timestamp};
 use crate::settings::Faults;

@@ -1,6 +1,6 @@
 //! The ladder: its keys, their check, and the bytes that stand for them. `tier` judges by it.
 
-use super::version::Fields;
+use super::fields::Fields;
 use super::{Rules, Ruleset};
 use crate::settings::{Faults, settings};
 

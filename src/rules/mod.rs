@@ -10,6 +10,7 @@ mod ladder;
 mod model;
 mod silence;
 pub mod tier;
+mod fields;
 mod version;
 
 pub use ladder::Rung;

@@ -1,7 +1,7 @@
 //! The model that forecasts dormancy: its parameters, their check, and the bytes that stand for them. `dormancy` asks
 //! it.
 
-use super::version::Fields;
+use super::fields::Fields;
 use crate::settings::{Faults, settings};
 
 settings! {

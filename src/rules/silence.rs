@@ -1,7 +1,7 @@
 //! The silence: its keys, their check, and the bytes that stand for them. `dormancy` judges by it.
 
 use super::Rules;
-use super::version::Fields;
+use super::fields::Fields;
 use crate::settings::Faults;
 
 /// A silence's stages at the most, in days.

@@ -13,6 +13,7 @@
 
 use sha2::{Digest, Sha256};
 
+use super::fields::Fields;
 use super::{Rules, golden, ladder, silence};
 
 /// By which rules are turned into the digest of a partition record. Digests of different schemes can't be compared.
@@ -82,49 +83,6 @@ impl Sections {
     /// By [`Section::ALL`]: its name and eight hex digits.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
         Section::ALL.iter().map(|section| section.as_str()).zip(self.0.iter().map(String::as_str))
-    }
-}
-
-/// Tagged fields, in order of tags.
-#[derive(Default)]
-pub(super) struct Fields(Vec<u8>);
-
-impl Fields {
-    fn put(&mut self, tag: u8, value: &[u8]) {
-        self.0.push(tag);
-        self.0.extend((value.len() as u32).to_le_bytes());
-        self.0.extend(value);
-    }
-
-    pub(super) fn number(&mut self, tag: u8, value: impl Into<i64>, absent: i64) {
-        let value = value.into();
-        if value != absent {
-            self.put(tag, &value.to_le_bytes());
-        }
-    }
-
-    pub(super) fn real(&mut self, tag: u8, value: f64, absent: f64) {
-        if value != absent {
-            // There are two zeros, which mean the same.
-            self.put(tag, &(value + 0.0).to_bits().to_le_bytes());
-        }
-    }
-
-    pub(super) fn text(&mut self, tag: u8, value: &str, absent: &str) {
-        if value != absent {
-            self.put(tag, value.as_bytes());
-        }
-    }
-
-    /// Fields within a field; there also where there are none.
-    pub(super) fn part(&mut self, tag: u8, part: &Self) {
-        self.put(tag, &part.0);
-    }
-
-    fn section(&mut self, tag: u8, section: &Self) {
-        if !section.0.is_empty() {
-            self.put(tag, &section.0);
-        }
     }
 }
 
