@@ -194,7 +194,7 @@ impl Entry {
     }
 
     pub fn header(&self) -> Result<Header, StateError> {
-        Header::read(self.value())
+        Header::read_stored(self.value())
     }
 
     fn replace(&mut self, value: &[u8]) {

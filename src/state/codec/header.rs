@@ -39,11 +39,23 @@ pub struct Header {
 }
 
 impl Header {
-    /// Reads the header of a value of either version.
+    /// Reads the header of a value of either version, and looks whether all its sections are known.
     ///
     /// # Errors
     /// The version or a section is unknown, or the bytes are none that this program or an earlier one writes.
     pub fn read(bytes: &[u8]) -> Result<Self, StateError> {
+        let header = Self::read_stored(bytes)?;
+        if bytes[0] == VERSION && header.kind == Kind::User {
+            known_sections(bytes)?;
+        }
+        Ok(header)
+    }
+
+    /// Reads the header of a value that [`Self::read`] has read before: one that the store holds.
+    ///
+    /// # Errors
+    /// As [`Self::read`], but for sections, which are not looked at again.
+    pub fn read_stored(bytes: &[u8]) -> Result<Self, StateError> {
         let version = *bytes.first().ok_or(StateError::Damaged("empty value"))?;
         if !matches!(version, VERSION_1 | VERSION) {
             return Err(StateError::UnknownVersion(version));
@@ -56,9 +68,6 @@ impl Header {
             1 => Kind::Erasure,
             _ => return Err(StateError::Damaged("unknown kind")),
         };
-        if version == VERSION && kind == Kind::User {
-            known_sections(bytes)?;
-        }
         let deadline = i64::from_le_bytes(*deadline);
         Ok(Self {
             kind,
