@@ -1,8 +1,8 @@
 //! What the core takes, counted: instructions, which are repeatable where times are not, and allocations.
 //!
-//! `cargo bench --bench instructions -- SECTION` does the work of one section and prints how many items it was; only
-//! what happens in [`measured`] counts. `./instructions` runs each section under callgrind, beside what is kept in
-//! `instructions.txt`. `-- allocations` counts allocations instead.
+//! `cargo bench -p tideline-counted --bench instructions -- SECTION` does the work of one section and prints how many
+//! items it was; only what happens in [`measured`] counts. `./instructions` runs each section under callgrind, beside
+//! what is kept in `instructions.txt`. `-- allocations` counts allocations instead.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark stops at what is amiss")]
 

@@ -11,16 +11,26 @@
     reason = "tests read clocks to bound their waits, and stop at what is amiss"
 )]
 
+#[cfg(feature = "shell")]
 pub mod message;
+#[cfg(feature = "shell")]
 pub mod cases;
+#[cfg(feature = "shell")]
 pub mod journey;
+#[cfg(feature = "shell")]
 pub mod memory;
+#[cfg(feature = "shell")]
 pub mod conformance;
+#[cfg(feature = "shell")]
 pub mod lane_world;
+#[cfg(feature = "shell")]
 pub mod schedule;
+#[cfg(feature = "shell")]
 pub mod fuzzer;
 pub mod workload;
+#[cfg(feature = "shell")]
 pub mod usage;
+#[cfg(feature = "shell")]
 pub mod places;
 #[cfg(feature = "kafka")]
 pub mod application;

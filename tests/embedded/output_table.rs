@@ -7,7 +7,7 @@ use std::time::Duration;
 use tideline::broker::Isolation;
 use tideline::broker::{Broker as _, Ending};
 use tideline::config::Config;
-use tideline::domain::{CleanupPolicy, OutputTopic, PartitionId};
+use tideline::domain::{OutputTopic, PartitionId};
 use tideline::runtime::Clock;
 use tideline::runtime::operator::{Resetter, Target};
 use tideline::runtime::takeover;
@@ -47,6 +47,7 @@ fn the_administration_creates_each_topic_as_its_row_says() {
     use tideline::broker::TopicSettings;
     use tideline::broker::kafka::admin::wishes;
     use tideline::broker::rights::{Operation, Right, to_serve, to_survey};
+    use tideline::domain::CleanupPolicy;
 
     let topics = Config::default().topic_names();
     let wished = wishes(&topics, &TopicSettings::default());

@@ -1,0 +1,1 @@
+//! Nothing but the bench of this package: a package must have a target of its own.
