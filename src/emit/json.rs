@@ -15,12 +15,10 @@ impl Emitter {
     }
 
     pub(super) fn write_object(&self, announcement: &Announcement, name: &Name, out: &mut Vec<u8>) {
-        out.push(b'{');
-        self.write_members(announcement, name, out);
-        out.push(b'}');
+        JsonWriter(out).braced(|out| self.describe(announcement, name, out));
     }
 
-    /// Appends the members without the braces. What stands before them is the object's brace, or another member.
+    /// Appends the members without the braces, each with the comma before it.
     pub(super) fn write_members(&self, announcement: &Announcement, name: &Name, out: &mut Vec<u8>) {
         self.describe(announcement, name, &mut JsonWriter(out));
     }
@@ -28,18 +26,30 @@ impl Emitter {
 
 /// Appends `{"topic":…,"partition":…,"offset":…}`.
 pub(super) fn coordinates(out: &mut Vec<u8>, at: &Coordinates) {
-    out.push(b'{');
-    announcement::coordinates(at, &mut JsonWriter(out));
-    out.push(b'}');
+    JsonWriter(out).braced(|out| announcement::coordinates(at, out));
 }
 
-/// Appends members to an object that was begun.
+/// Appends members. Inlined where a member is described, so that its name is a constant there.
 struct JsonWriter<'a>(&'a mut Vec<u8>);
 
 impl JsonWriter<'_> {
+    #[inline(always)]
     fn name(&mut self, member: Member) {
-        let is_first = self.0.last() == Some(&b'{');
-        self.0.extend_from_slice(&member.json.as_bytes()[usize::from(is_first)..]);
+        raw(self.0, member.json);
+    }
+
+    /// Appends an object of members, of which it has some. The first one's comma becomes the brace: so each name is
+    /// written with a length that is known when this is compiled (asked whether it is the first, an output took a quarter
+    /// more instructions).
+    #[inline(always)]
+    fn braced(&mut self, members: impl FnOnce(&mut Self)) {
+        let begin = self.0.len();
+        members(self);
+        debug_assert_eq!(self.0.get(begin), Some(&b','), "an object has members");
+        if let Some(comma) = self.0.get_mut(begin) {
+            *comma = b'{';
+        }
+        self.0.push(b'}');
     }
 
     fn null(&mut self) {
@@ -60,16 +70,19 @@ impl JsonWriter<'_> {
 impl MemberWriter for JsonWriter<'_> {
     const BY_TAG: bool = false;
 
+    #[inline(always)]
     fn plain(&mut self, member: Member, value: &str) {
         self.name(member);
         self.quoted(value);
     }
 
+    #[inline(always)]
     fn text(&mut self, member: Member, value: &str) {
         self.name(member);
         text(self.0, value);
     }
 
+    #[inline(always)]
     fn optional_text(&mut self, member: Member, value: Option<&str>) {
         self.name(member);
         match value {
@@ -78,6 +91,7 @@ impl MemberWriter for JsonWriter<'_> {
         }
     }
 
+    #[inline(always)]
     fn code(&mut self, member: Member, value: Code) {
         self.name(member);
         match value.name {
@@ -86,11 +100,13 @@ impl MemberWriter for JsonWriter<'_> {
         }
     }
 
+    #[inline(always)]
     fn number(&mut self, member: Member, value: impl WholeNumber) {
         self.name(member);
         self.whole(value);
     }
 
+    #[inline(always)]
     fn optional_number(&mut self, member: Member, value: Option<impl WholeNumber>) {
         self.name(member);
         match value {
@@ -100,6 +116,7 @@ impl MemberWriter for JsonWriter<'_> {
     }
 
     /// However long. Nearly all have 64 bits, which are written sooner.
+    #[inline(always)]
     fn amount(&mut self, member: Member, value: i128) {
         self.name(member);
         match i64::try_from(value) {
@@ -108,10 +125,12 @@ impl MemberWriter for JsonWriter<'_> {
         }
     }
 
+    #[inline(always)]
     fn time(&mut self, member: Member, _: Timestamp, text: &TimeText) {
         self.plain(member, text);
     }
 
+    #[inline(always)]
     fn optional_time(&mut self, member: Member, value: Option<Timestamp>) {
         self.name(member);
         match value {
@@ -121,6 +140,7 @@ impl MemberWriter for JsonWriter<'_> {
     }
 
     /// JSON has no numbers that aren't finite.
+    #[inline(always)]
     fn real(&mut self, member: Member, value: Option<f64>) {
         self.name(member);
         match value.filter(|value| value.is_finite()) {
@@ -130,6 +150,7 @@ impl MemberWriter for JsonWriter<'_> {
     }
 
     /// With one decimal, also where that is a zero.
+    #[inline(always)]
     fn days(&mut self, member: Member, value: Option<f64>) {
         self.name(member);
         match value.filter(|value| value.is_finite()) {
@@ -138,17 +159,18 @@ impl MemberWriter for JsonWriter<'_> {
         }
     }
 
+    #[inline(always)]
     fn object(&mut self, member: Member, content: impl FnOnce(&mut Self)) {
         self.name(member);
-        self.0.push(b'{');
-        content(self);
-        self.0.push(b'}');
+        self.braced(content);
     }
 
+    #[inline(always)]
     fn type_name(&mut self, value: OutputType) {
         self.plain(Member { tag: 0, json: ",\"type\":" }, value.name());
     }
 
+    #[inline(always)]
     fn body(&mut self, _: OutputType, content: impl FnOnce(&mut Self)) {
         content(self);
     }
@@ -174,6 +196,7 @@ pub(super) fn text(out: &mut Vec<u8>, value: &str) {
     out.push(b'"');
 }
 
+#[inline(always)]
 fn raw(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(text.as_bytes());
 }
