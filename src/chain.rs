@@ -1,4 +1,5 @@
-//! An error with all its causes on one line, for whoever shows one: `Display` of an error itself tells only what was tried.
+//! An error with all its causes on one line, for whoever shows one: `Display` of an error itself tells only what was
+//! tried.
 //!
 //! Must not know: any error of ours.
 

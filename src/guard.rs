@@ -1,7 +1,7 @@
 //! Keeps a panic to the one record that it came over.
 //!
-//! Only its place is kept: what a panic says may quote the record, and no log may. Whoever guards throws away what the work
-//! may have left half changed.
+//! Only its place is kept: what a panic says may quote the record, and no log may. Whoever guards throws away what the
+//! work may have left half changed.
 
 use std::cell::{Cell, RefCell};
 use std::panic::{self, AssertUnwindSafe};

@@ -7,7 +7,8 @@ use crate::domain::PartitionId;
 /// The position of a record in a partition. Offsets have gaps: a commit and an abort each burn one.
 pub type Offset = i64;
 
-/// A header as it was read: name and value. Kafka's names are text by convention only, and a null value is no empty one.
+/// A header as it was read: name and value. Kafka's names are text by convention only, and a null value is no empty
+/// one.
 pub type Header<'a> = (&'a [u8], Option<&'a [u8]>);
 
 /// A header to be written.

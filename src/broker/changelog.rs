@@ -20,12 +20,12 @@ pub trait ChangelogReader: Send {
     /// Where the high watermark can't be asked for.
     fn extend(&mut self) -> Result<(), BrokerError>;
 
-    /// Hands over the next committed records; waits for at most `timeout`. `each` may break it off: then no more is handed
-    /// over, and the next read goes on behind that record.
+    /// Hands over the next committed records; waits for at most `timeout`. `each` may break it off: then no more is
+    /// handed over, and the next read goes on behind that record.
     ///
     /// # Errors
-    /// [`BrokerError::NoProgress`] when nothing came for the no-progress bound of the settings, [`BrokerError::Truncated`] when
-    /// what comes next was deleted meanwhile, or what the client says.
+    /// [`BrokerError::NoProgress`] when nothing came for the no-progress bound of the settings,
+    /// [`BrokerError::Truncated`] when what comes next was deleted meanwhile, or what the client says.
     fn read(
         &mut self,
         timeout: Duration,

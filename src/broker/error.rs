@@ -17,8 +17,8 @@ pub enum ErrorClass {
     Retriable,
     /// Abort the transaction, rewind, go on with the same producer.
     Abortable,
-    /// The producer is fenced or failed and must be replaced: a new one with the same id, then the committed offsets tell
-    /// what became of the transaction.
+    /// The producer is fenced or failed and must be replaced: a new one with the same id, then the committed offsets
+    /// tell what became of the transaction.
     Fatal,
 }
 
@@ -59,8 +59,8 @@ pub enum BrokerError {
     Topics(String),
     /// Two processes with one transactional id would fence each other in turn.
     #[error(
-        "another process runs as {name} (application.id and .instance): {holder}. It goes on, this one ends: give it an \
-         application.instance of its own, or stop the other first"
+        "another process runs as {name} (application.id and .instance): {holder}. It goes on, this one ends: give it \
+         an application.instance of its own, or stop the other first"
     )]
     NameTaken { name: String, holder: String },
     /// The broker refuses.
@@ -96,8 +96,8 @@ pub enum TransactionError {
         #[source]
         source: Cause,
     },
-    /// What was sent was not taken within the bound, and nothing of it will ever be seen: less of it by a new producer may
-    /// get through, after `throttled` at least, for which a quota keeps the broker from answering.
+    /// What was sent was not taken within the bound, and nothing of it will ever be seen: less of it by a new producer
+    /// may get through, after `throttled` at least, for which a quota keeps the broker from answering.
     #[error("{call}")]
     TimedOut {
         call: &'static str,
@@ -119,7 +119,8 @@ pub enum TransactionError {
         #[source]
         source: Cause,
     },
-    /// A commit was sent and its outcome was not learnt: committed or aborted, and only a new producer can settle which.
+    /// A commit was sent and its outcome was not learnt: committed or aborted, and only a new producer can settle
+    /// which.
     #[error("{call}: outcome unknown")]
     OutcomeUnknown {
         call: &'static str,

@@ -13,8 +13,8 @@ pub trait Producer {
     fn begin(&mut self) -> Result<Self::Transaction<'_>, TransactionError>;
 }
 
-/// An open transaction. It borrows its producer and is consumed by commit or abort, so a half-open one can't be written.
-/// Dropped without either, it is aborted.
+/// An open transaction. It borrows its producer and is consumed by commit or abort, so a half-open one can't be
+/// written. Dropped without either, it is aborted.
 pub trait Transaction {
     type Generation;
 
@@ -25,7 +25,8 @@ pub trait Transaction {
     fn send_offsets(&mut self, offsets: &[OffsetCommit], generation: &Self::Generation)
     -> Result<(), TransactionError>;
 
-    /// Changes no offset of the group; but what hangs of its offsets (see [`Broker::abort_pending_offsets`]) ends as this transaction does.
+    /// Changes no offset of the group; but what hangs of its offsets (see [`Broker::abort_pending_offsets`]) ends as
+    /// this transaction does.
     fn join_offsets(&mut self) -> Result<(), TransactionError>;
 
     fn commit(self) -> Result<(), TransactionError>;

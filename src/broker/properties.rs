@@ -14,7 +14,8 @@ pub struct ClientProperties(BTreeMap<String, String>);
 /// Stands where a value stood.
 const HIDDEN: &str = "[hidden]";
 
-/// Values that say nothing of anybody: those of librdkafka's own vocabulary. What the client logs is full of these words.
+/// Values that say nothing of anybody: those of librdkafka's own vocabulary. What the client logs is full of these
+/// words.
 const VOCABULARY: [&str; 33] = [
     "all",
     "broker",

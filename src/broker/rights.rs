@@ -136,8 +136,8 @@ mod tests {
         let lacking = Lacking { rights, principal: "User:ANONYMOUS".to_owned() };
         assert_eq!(
             lacking.to_string(),
-            "rights are missing for User:ANONYMOUS: DescribeConfigs on topic t, Read on group g, Write on transactional id i; \
-             grant them with kafka-acls.sh --add"
+            "rights are missing for User:ANONYMOUS: DescribeConfigs on topic t, Read on group g, Write on \
+             transactional id i; grant them with kafka-acls.sh --add"
         );
         let one = Lacking { rights: vec![Right::on_topic(Operation::Write, "t")], principal: "User:a".to_owned() };
         assert!(one.to_string().starts_with("a right is missing for User:a: Write on topic t; grant it"), "{one}");

@@ -20,10 +20,11 @@ pub enum Polled<M> {
         partition: PartitionId,
         offset: Offset,
     },
-    /// The lane now owns exactly these partitions besides those it kept. None flows before [`Source::start`]. Maybe none:
-    /// after a revocation it says that the group has settled, and what did not come back is another's.
+    /// The lane now owns exactly these partitions besides those it kept. None flows before [`Source::start`]. Maybe
+    /// none: after a revocation it says that the group has settled, and what did not come back is another's.
     Assigned(Vec<PartitionId>),
-    /// The input's position lies outside of what the log holds: what comes next can't be read, and nothing more comes of it.
+    /// The input's position lies outside of what the log holds: what comes next can't be read, and nothing more comes
+    /// of it.
     OutOfRange {
         input: Input,
         partition: PartitionId,
@@ -43,13 +44,15 @@ pub trait Source {
     /// Proof of membership at one moment; a commit with an old one is refused by the broker.
     type Generation;
 
-    /// Appends what came to `into`; waits for at most `timeout` if there is nothing. Bounded by the settings of the source.
+    /// Appends what came to `into`; waits for at most `timeout` if there is nothing. Bounded by the settings of the
+    /// source.
     fn poll(&mut self, timeout: Duration, into: &mut Vec<Polled<Self::Message>>) -> Result<(), BrokerError>;
 
     /// Must be taken when the transaction begins: one taken at commit protects nothing.
     fn generation(&self) -> Result<Self::Generation, BrokerError>;
 
-    /// Lets an owned partition flow, each input from its offset; also rewinds one that flows. What was read before is void.
+    /// Lets an owned partition flow, each input from its offset; also rewinds one that flows. What was read before is
+    /// void.
     fn start(&mut self, partition: PartitionId, positions: &[(Input, Offset)]) -> Result<(), BrokerError>;
 
     /// Stops reading one input of a partition, without losing its position.

@@ -44,8 +44,8 @@ struct UserFlags {
     /// How many days of event time they take, about
     #[arg(long, default_value_t = Settings::default().days)]
     days: u32,
-    /// The first event's time (RFC 3339). Without it events end now: the last one lies in the last 24 hours, none ahead of
-    /// this machine's clock
+    /// The first event's time (RFC 3339). Without it events end now: the last one lies in the last 24 hours, none ahead
+    /// of this machine's clock
     #[arg(long, value_name = "TIME", value_parser = time)]
     start: Option<Timestamp>,
     /// 0: all users are alike; towards 0.95: a few make most of the events

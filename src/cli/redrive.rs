@@ -1,7 +1,9 @@
-//! `tideline redrive`: dead letters go back to the topics that they came from, once, with what was wrong in their headers.
+//! `tideline redrive`: dead letters go back to the topics that they came from, once, with what was wrong in their
+//! headers.
 //!
 //! Exactly once: a slice of letters, and the note that they were sent, are one transaction of the id
-//! `<application>-redrive`. Whoever takes that id has ended what an earlier one left open, and reads the notes after that.
+//! `<application>-redrive`. Whoever takes that id has ended what an earlier one left open, and reads the notes after
+//! that.
 
 use std::collections::{BTreeMap, HashSet};
 use std::io::{Write, stdout};
@@ -34,8 +36,10 @@ const NAMED: usize = 20;
 const HELP: &str = "\
 Without --execute nothing is sent: it shows what would be.
 
-Each letter is sent once, whatever was asked for before; --again sends it once more. One that dies again is a new letter,
-and its header tideline-redriven counts on. An event that was folded already is a duplicate, as long as its id is remembered.";
+Each letter is sent once, whatever was asked for before; --again sends it once more. One that dies again is a new \
+letter,
+and its header tideline-redriven counts on. An event that was folded already is a duplicate, as long as its id is \
+remembered.";
 
 #[derive(Debug, Args)]
 #[command(after_long_help = HELP)]

@@ -28,13 +28,18 @@ const TRANSACTION_TIMEOUT: Period = Period::of_secs(300);
 const HELP: &str = "\
 Without --execute nothing is changed: it shows what would be done.
 
-Users are forgotten (what is remembered of erased ones stays), and what the inputs still hold is folded anew. So outputs are
-told again: by the same ids where the inputs hold all of a user's history, for then the same is found again. Where retention
-has taken some of it sequences begin anew, and what is told again bears other ids. With stream.emit_from older outputs are
+Users are forgotten (what is remembered of erased ones stays), and what the inputs still hold is folded anew. So \
+outputs are
+told again: by the same ids where the inputs hold all of a user's history, for then the same is found again. Where \
+retention
+has taken some of it sequences begin anew, and what is told again bears other ids. With stream.emit_from older outputs \
+are
 folded in silence; they use no sequence then, so the same holds of the ids of those that follow.
 
-With --offsets-only users stay, and nothing is told again. So it is with --skip: the record goes to the dead letters, with its
-coordinates and the reason malformed, and the partition's record and the group's offsets go on behind it, in one transaction.";
+With --offsets-only users stay, and nothing is told again. So it is with --skip: the record goes to the dead letters, \
+with its
+coordinates and the reason malformed, and the partition's record and the group's offsets go on behind it, in one \
+transaction.";
 
 #[derive(Debug, Args)]
 #[command(after_long_help = HELP)]
@@ -53,8 +58,8 @@ pub(super) struct ResetArgs {
     /// Goes on behind records that were deleted before they were read
     #[arg(long, requires = "offsets_only")]
     accept_loss: bool,
-    /// Forgets nothing: passes over one record that a run can't get past, the next to be read there. It goes to the dead
-    /// letters
+    /// Forgets nothing: passes over one record that a run can't get past, the next to be read there. It goes to the
+    /// dead letters
     #[arg(long, value_name = "TOPIC/PARTITION/OFFSET", conflicts_with_all = ["partitions", "to", "offsets_only"])]
     skip: Option<Place>,
     /// Doesn't look at the record: for one that the client can't read. The dead letter tells where it stands, no more

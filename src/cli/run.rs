@@ -18,7 +18,8 @@ pub(super) struct RunArgs {
     /// At the end every watermark moves there: what is due by then follows (RFC 3339)
     #[arg(long, value_name = "TIME", value_parser = time, requires = "until_end")]
     until: Option<Timestamp>,
-    /// --until moves watermarks over silent feeds, too (inputs[].silent_after): absences follow that may be the feed's own
+    /// --until moves watermarks over silent feeds, too (inputs[].silent_after): absences follow that may be the feed's
+    /// own
     #[arg(long, requires = "until")]
     ignore_silent: bool,
 }

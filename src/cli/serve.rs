@@ -62,7 +62,8 @@ fn warn_of_silence(config: &Config, board: &Board, until: Timestamp) {
             topic,
             partitions,
             watermark = earliest.map(tracing::field::display),
-            "a silent feed held watermarks short of --until {until}: nothing follows from absence there; --ignore-silent moves them"
+            "a silent feed held watermarks short of --until {until}: nothing follows from absence there; \
+                --ignore-silent moves them"
         );
     }
 }

@@ -1,4 +1,5 @@
-//! `tideline reset --skip`: shows the record that a run can't get past, and what skipping it comes to; with `--execute`, does it.
+//! `tideline reset --skip`: shows the record that a run can't get past, and what skipping it comes to; with
+//! `--execute`, does it.
 
 use std::io::{Write, stdout};
 use std::str::FromStr;

@@ -9,8 +9,8 @@ use super::{ConfigFlag, kafka};
 pub(super) struct TopicsArgs {
     #[command(flatten)]
     config: ConfigFlag,
-    /// Creates the topics that are missing, and sets on ours what bounds how long erased data stays on disk, and what lets the
-    /// broker tell its time. Without it nothing is changed
+    /// Creates the topics that are missing, and sets on ours what bounds how long erased data stays on disk, and what
+    /// lets the broker tell its time. Without it nothing is changed
     #[arg(long)]
     create: bool,
 }

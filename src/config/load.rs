@@ -85,7 +85,8 @@ impl Config {
         if self.application.instance.is_empty() {
             if !is_name(host) {
                 let what = format!(
-                    "the host's name, {host:?}, stands for it, and is not 1 to 100 of letters, digits, '.', '_' and '-'; set it"
+                    "the host's name, {host:?}, stands for it, and is not 1 to 100 of letters, digits, '.', '_' and \
+                        '-'; set it"
                 );
                 let faults = vec![Fault::new("application.instance", what)];
                 return Err(ConfigError::Faulty { path: "of this host".to_owned(), faults });

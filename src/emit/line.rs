@@ -17,9 +17,9 @@ impl Emitter {
     }
 }
 
-/// Appends a dead letter as a line: topic, reason, error, where it was read, and the record. Key and value are `key` and
-/// `value` where they are text, else `key_base64` and `value_base64`; a value of more than `limit` bytes is cut, and its
-/// length and SHA-256 told.
+/// Appends a dead letter as a line: topic, reason, error, where it was read, and the record. Key and value are `key`
+/// and `value` where they are text, else `key_base64` and `value_base64`; a value of more than `limit` bytes is cut,
+/// and its length and SHA-256 told.
 pub fn write_dead_letter(
     message: &impl Message,
     reject: &Reject,

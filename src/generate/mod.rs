@@ -1,7 +1,7 @@
 //! Generated users: events of a payments business, the same for the same seed on every machine.
 //!
-//! Users register, are active for weeks, go quiet, come back or don't; they pay, take refunds, draw and repay loans, get
-//! campaigns. Who is active is zipf-like. Then the world's disorder: events that arrive late, twice or damaged.
+//! Users register, are active for weeks, go quiet, come back or don't; they pay, take refunds, draw and repay loans,
+//! get campaigns. Who is active is zipf-like. Then the world's disorder: events that arrive late, twice or damaged.
 //! Records come in the order in which they arrive; all of it streams, with 24 bytes held for a user.
 //!
 //! Must not know: where records go, the clock. Only `draw` decides what is random, so that no library's update can

@@ -28,7 +28,8 @@ pub(super) fn structured(members: &mut Members) -> Result<(), Reject> {
     told_by(&mut members.envelope, members.sender)
 }
 
-/// Makes the id one within its sender. An event that names none, which the specification doesn't allow, has its id alone.
+/// Makes the id one within its sender. An event that names none, which the specification doesn't allow, has its id
+/// alone.
 fn told_by(envelope: &mut Envelope, sender: Raw<Token>) -> Result<(), Reject> {
     if let (Raw::Given(id), Some(sender)) = (envelope.id, sender.optional("source")?) {
         envelope.id = Raw::Given(id.within(sender));

@@ -136,7 +136,8 @@ impl FieldKind for Time {
     }
 }
 
-/// A channel. A name that isn't one of ours says that we don't know how the user was reached, not that the record is bad.
+/// A channel. A name that isn't one of ours says that we don't know how the user was reached, not that the record is
+/// bad.
 #[derive(Clone, Copy)]
 pub(super) struct ChannelName;
 

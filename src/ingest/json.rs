@@ -1,5 +1,5 @@
-//! Reads a JSON object in one pass into [`Members`], without building a tree and without allocating. The judge of what is
-//! JSON; [`super::plain`] is its shortcut.
+//! Reads a JSON object in one pass into [`Members`], without building a tree and without allocating. The judge of what
+//! is JSON; [`super::plain`] is its shortcut.
 //!
 //! Texts are used up where they are met, since one with escapes lives only until the next.
 //!
@@ -64,8 +64,8 @@ fn utf8(value: &[u8]) -> Result<&str, Reject> {
     std::str::from_utf8(value).map_err(|_| Reject::new(RejectReason::Malformed, "not UTF-8"))
 }
 
-/// Lets `attempt` read any JSON, and says what is wrong with what is none. It is asked once more where a number is beyond what a
-/// float can hold: that is a fault of the field alone, and only if its type has that field.
+/// Lets `attempt` read any JSON, and says what is wrong with what is none. It is asked once more where a number is
+/// beyond what a float can hold: that is a fault of the field alone, and only if its type has that field.
 fn judge(text: &str, mut attempt: impl FnMut(&str) -> Result<(), serde_json::Error>) -> Result<(), Reject> {
     match attempt(text) {
         Err(error) if is_out_of_range(&error) => attempt(&tamed(text)).map_err(reject),
@@ -119,7 +119,8 @@ fn text_length(quoted: &str) -> usize {
     quoted.len()
 }
 
-/// What serde_json found wrong. Its words hold no content of the record but for kinds of values, which are told apart here.
+/// What serde_json found wrong. Its words hold no content of the record but for kinds of values, which are told apart
+/// here.
 fn reject(error: serde_json::Error) -> Reject {
     if error.is_data() {
         return Reject::new(RejectReason::Malformed, "not a JSON object");

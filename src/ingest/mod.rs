@@ -50,8 +50,8 @@ pub struct InputSpec {
     pub format: Format,
     /// `false`: keys say nothing, every record is forwarded to `rekey`. Of no account for `rekey`.
     pub keyed: bool,
-    /// Bytes of key, headers and value together; more is `too_large`. Of `rekey` as of the inputs: what it adds to a record comes
-    /// on top.
+    /// Bytes of key, headers and value together; more is `too_large`. Of `rekey` as of the inputs: what it adds to a
+    /// record comes on top.
     pub max_record: usize,
     /// An event's own time before that is no time: seconds are told from milliseconds by it.
     pub earliest: Timestamp,

@@ -1,8 +1,8 @@
 //! The shortcut for plain JSON: one object of texts without escapes, integers, `true`, `false` and `null`, with another
 //! such object as its `data`. That is what producers send, and reading it so spares two fifths of the instructions.
 //!
-//! It never judges: at anything else (an escape, a fraction, a list, a fault) it gives up, and [`super::json`] reads the
-//! record from its start.
+//! It never judges: at anything else (an escape, a fraction, a list, a fault) it gives up, and [`super::json`] reads
+//! the record from its start.
 //!
 //! May break it: reading what is no JSON, or reading it otherwise than `json` would. A test compares the two.
 
@@ -90,8 +90,8 @@ impl<'a> PlainReader<'a> {
         self.text.get(from..to).ok_or(NotPlain)
     }
 
-    /// Where a text without escapes begins and ends within its quotes. Inlined by force: called for each name and text, and
-    /// half of what it does would be saving registers.
+    /// Where a text without escapes begins and ends within its quotes. Inlined by force: called for each name and text,
+    /// and half of what it does would be saving registers.
     #[inline(always)]
     fn quoted(&mut self) -> Result<(usize, usize), NotPlain> {
         self.expect(b'"')?;
@@ -179,8 +179,8 @@ impl Values for PlainReader<'_> {
     }
 }
 
-/// Where the first quote, backslash or control character stands, at or after `at`; or the end. Looks at eight bytes at a
-/// time (Mycroft's test for a zero byte: the lowest byte that it marks is one).
+/// Where the first quote, backslash or control character stands, at or after `at`; or the end. Looks at eight bytes at
+/// a time (Mycroft's test for a zero byte: the lowest byte that it marks is one).
 #[inline]
 fn plain_end(bytes: &[u8], mut at: usize) -> usize {
     const ONES: u64 = u64::MAX / 255;

@@ -1,6 +1,7 @@
 //! The protobuf of `proto/events/v1`, bare or in Confluent's framing.
 //!
-//! Field numbers stand here and in the schema; a test encodes every type with the generated code and reads it back here.
+//! Field numbers stand here and in the schema; a test encodes every type with the generated code and reads it back
+//! here.
 
 use super::envelope::{Data, Envelope};
 use super::field::{Amount, Count, FieldKind, Flag, Id, Name, Names, OriginalId, Raw, Time, TypeName, User};

@@ -56,7 +56,8 @@ impl RejectReason {
     }
 }
 
-/// A record that goes to dead letters, and why. The detail names the field and what was wrong with it, not whose it was.
+/// A record that goes to dead letters, and why. The detail names the field and what was wrong with it, not whose it
+/// was.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {detail}", reason.as_str())]
 pub struct Reject {

@@ -1,8 +1,8 @@
 //! The tier of a user on a day, and the first day after it with another one.
 //!
-//! `raw(d)` is the highest rung whose conditions hold for the windows that end on d; `earned(d)` is `raw(d)` on an active day,
-//! else the lower of `raw(d)` and `earned(d−1)`, so that nobody rises by being silent; the tier is the highest rung earned on any
-//! of the days `d−hold … d`, so that nobody flaps.
+//! `raw(d)` is the highest rung whose conditions hold for the windows that end on d; `earned(d)` is `raw(d)` on an
+//! active day, else the lower of `raw(d)` and `earned(d−1)`, so that nobody rises by being silent; the tier is the
+//! highest rung earned on any of the days `d−hold … d`, so that nobody flaps.
 
 use super::{Ruleset, Rung};
 use crate::domain::{Day, Tier, Timestamp};

@@ -127,7 +127,8 @@ mod tests {
         let told = faults.into_result().unwrap_err().to_string();
         assert_eq!(
             told,
-            "these settings are not sound: stream.linger: 2s must be shorter than stream.timeout, 1s; application.lanes: too many"
+            "these settings are not sound: stream.linger: 2s must be shorter than stream.timeout, 1s; \
+                application.lanes: too many"
         );
         assert_eq!(Faults::default().into_result(), Ok(()));
     }

@@ -45,9 +45,9 @@ pub trait Described {
 /// }
 /// ```
 ///
-/// It derives what reads and writes it, with unknown keys refused, and makes its `Default` and [`Described`]. In an element of
-/// a list some keys must be given: there no field has a default here, and `#[serde(default = "…")]` names those of the others.
-/// A field with `#[serde(skip)]` is set by another table, which the composing code says.
+/// It derives what reads and writes it, with unknown keys refused, and makes its `Default` and [`Described`]. In an
+/// element of a list some keys must be given: there no field has a default here, and `#[serde(default = "…")]` names
+/// those of the others. A field with `#[serde(skip)]` is set by another table, which the composing code says.
 macro_rules! settings {
     (
         $(#[doc = $about:literal])+

@@ -1,4 +1,5 @@
-//! An error of the client's as the cause of ours: its code, and its words without the values of properties that they quote.
+//! An error of the client's as the cause of ours: its code, and its words without the values of properties that they
+//! quote.
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 

@@ -1,9 +1,9 @@
 //! The broker's time, and touches of compacted logs: records of nobody's, beside all transactions.
 //!
-//! On a topic with `message.timestamp.type=LogAppendTime` the report of a record's delivery tells the clock of the partition's
-//! leader. On another one the marker of a commit bears it, and is found as what has the latest time of all, if nothing in the
-//! log is stamped later: so changelog records are stamped `max_skew` early (see `serving`), and an answer that is older than
-//! what was just written is none.
+//! On a topic with `message.timestamp.type=LogAppendTime` the report of a record's delivery tells the clock of the
+//! partition's leader. On another one the marker of a commit bears it, and is found as what has the latest time of all,
+//! if nothing in the log is stamped later: so changelog records are stamped `max_skew` early (see `serving`), and an
+//! answer that is older than what was just written is none.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

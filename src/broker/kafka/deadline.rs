@@ -1,5 +1,5 @@
-//! A wait with a bound, and trying again within one. The one place of this module that looks at a clock or lets time pass: the
-//! client's calls block by nature, and between two of them there is nothing else to wait for.
+//! A wait with a bound, and trying again within one. The one place of this module that looks at a clock or lets time
+//! pass: the client's calls block by nature, and between two of them there is nothing else to wait for.
 
 use std::time::{Duration, Instant};
 
@@ -55,8 +55,8 @@ pub(super) enum GaveUp<E> {
     Late { error: E, attempts: u32, waited: Duration },
 }
 
-/// Attempts something until it succeeds, at least once, for at most `limit`, with `pause` between two attempts. `judge` is told
-/// each failure and how long it has taken so far.
+/// Attempts something until it succeeds, at least once, for at most `limit`, with `pause` between two attempts. `judge`
+/// is told each failure and how long it has taken so far.
 ///
 /// # Errors
 /// The last failure: once `judge` doesn't say [`Next::Retry`], or the time is over.

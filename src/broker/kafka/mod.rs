@@ -1,10 +1,10 @@
 //! A real Kafka broker behind the seam: the only module that names rdkafka; `native` is the only file with `unsafe`.
 //!
-//! Every call blocks its thread for as long as its bound in [`KafkaSettings`] says, so none runs on a worker of an async
-//! runtime. Set up the log before making a [`KafkaBroker`]: the client reads its level once.
+//! Every call blocks its thread for as long as its bound in [`KafkaSettings`] says, so none runs on a worker of an
+//! async runtime. Set up the log before making a [`KafkaBroker`]: the client reads its level once.
 //!
-//! Invariants: no list of partitions outlives the client it came from (dropping it would hang); a callback only records;
-//! an error is sorted in `triage` and nowhere else.
+//! Invariants: no list of partitions outlives the client it came from (dropping it would hang); a callback only
+//! records; an error is sorted in `triage` and nowhere else.
 
 pub mod admin;
 mod client;
@@ -75,8 +75,8 @@ impl KafkaBroker {
         self.observers.last_committed(&self.settings, &self.topics, partition)
     }
 
-    /// By input, the first offset whose record was written at that time or later, by the records' own timestamps; past all
-    /// offsets where there is none.
+    /// By input, the first offset whose record was written at that time or later, by the records' own timestamps; past
+    /// all offsets where there is none.
     pub fn offsets_at(&self, partition: PartitionId, at: Timestamp) -> Result<Vec<(Input, Offset)>, BrokerError> {
         self.observers.at(&self.settings, &self.topics, partition, at)
     }

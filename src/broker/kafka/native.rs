@@ -1,8 +1,8 @@
-//! The client's own calls, for what its safe wrapper can't do: the one place with `unsafe`. Here stands what reads records
-//! and clients; what asks the cluster stands in a file a need, over one way of asking (`request.rs`).
+//! The client's own calls, for what its safe wrapper can't do: the one place with `unsafe`. Here stands what reads
+//! records and clients; what asks the cluster stands in a file a need, over one way of asking (`request.rs`).
 //!
-//! Invariants: each `unsafe` block states why it is sound; what is borrowed from the client leaves a function only with the
-//! lifetime of its owner; what must be freed is held by a guard that frees it.
+//! Invariants: each `unsafe` block states why it is sound; what is borrowed from the client leaves a function only with
+//! the lifetime of its owner; what must be freed is held by a guard that frees it.
 #![expect(unsafe_code, reason = "the client's edge: see each block")]
 
 mod administer;
@@ -33,8 +33,8 @@ use request::Guard;
 /// An error says that the client can't read them: it refuses more than 100,000, and bytes that are no headers.
 pub(super) fn headers<'m>(message: &'m BorrowedMessage<'_>) -> Result<Vec<Header<'m>>, RDKafkaErrorCode> {
     let mut list = ptr::null_mut();
-    // SAFETY: the message is valid as long as `message` is borrowed. The call only writes `list`, and parses the headers
-    // into the message, which no other thread has: it is read where it was polled.
+    // SAFETY: the message is valid as long as `message` is borrowed. The call only writes `list`, and parses the
+    // headers into the message, which no other thread has: it is read where it was polled.
     let error = unsafe { sys::rd_kafka_message_headers(message.ptr(), &raw mut list) };
     match error.into() {
         RDKafkaErrorCode::NoError => {}
@@ -90,12 +90,14 @@ pub(super) fn generation<C: ConsumerContext>(member: &BaseConsumer<C>) -> i32 {
     }
 }
 
-// ---- the length of a queue: what the client has read ahead of a partition, which it counts without keys and headers ----
+// ---- the length of a queue: what the client has read ahead of a partition, which it counts without keys and headers
+// ----
 
 /// How many records, and other events, wait in the queue of a partition of a topic.
 pub(super) fn queue_length<C: ClientContext>(client: &Client<C>, topic: &str, partition: i32) -> usize {
     let Ok(topic) = CString::new(topic) else { return 0 };
-    // SAFETY: the client lives as long as `client` is borrowed. The name is copied. What is given out is a reference of ours.
+    // SAFETY: the client lives as long as `client` is borrowed. The name is copied. What is given out is a reference of
+    // ours.
     let queue = unsafe { sys::rd_kafka_queue_get_partition(client.native_ptr(), topic.as_ptr(), partition) };
     let Ok(queue) = Guard::new(queue, sys::rd_kafka_queue_destroy) else { return 0 };
     // SAFETY: the queue is ours until it is dropped, at the end of this function, before its client can be.

@@ -1,5 +1,5 @@
-//! A journal frame as bytes: counts and lengths as u32 (of a null header value its largest), numbers as i64, little endian, in
-//! the order of the fields.
+//! A journal frame as bytes: counts and lengths as u32 (of a null header value its largest), numbers as i64, little
+//! endian, in the order of the fields.
 
 use std::sync::Arc;
 

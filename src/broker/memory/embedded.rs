@@ -142,7 +142,8 @@ impl Memory {
         self.shared.changed.notify_all();
     }
 
-    /// The members of that name are taken for dead, as after a session timeout. One that lives finds its partitions lost.
+    /// The members of that name are taken for dead, as after a session timeout. One that lives finds its partitions
+    /// lost.
     pub fn expire(&self, member: &str) {
         let mut state = self.shared.lock();
         for id in state.group.named(member) {

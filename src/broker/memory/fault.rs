@@ -29,11 +29,11 @@ pub enum Fault {
     PartitionLost,
     /// A transaction that is dropped stays open, as that of a killed process does, until its id is taken again.
     LeftOpen,
-    /// A transaction ends everywhere but in the group's offsets, as a lone broker that stops may end it. They stay pending
-    /// until the next transaction of the id that sends or touches offsets ends.
+    /// A transaction ends everywhere but in the group's offsets, as a lone broker that stops may end it. They stay
+    /// pending until the next transaction of the id that sends or touches offsets ends.
     OffsetsHang,
-    /// A transaction ends everywhere but in the outputs. There it stays open until the next transaction of the id that writes
-    /// to the same partition ends, and ends as that does.
+    /// A transaction ends everywhere but in the outputs. There it stays open until the next transaction of the id that
+    /// writes to the same partition ends, and ends as that does.
     OutputsHang,
 }
 

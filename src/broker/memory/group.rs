@@ -1,7 +1,8 @@
 //! The consumer group: members, generations, and the `range` assignment of partitions.
 //!
 //! As the classic protocol does it, eagerly: any change of members revokes everything; once each member has let go (at
-//! its next poll but one) a new generation begins, and partitions are handed out anew, whole: partition p of all inputs.
+//! its next poll but one) a new generation begins, and partitions are handed out anew, whole: partition p of all
+//! inputs.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! The journal on disk: whole frames, one a commit, replayed when it is opened.
 //!
-//! A frame is `length u32 | hash of the length u32 | xxh3 of the payload u64 | payload`, little endian. A killed process
-//! leaves at most a prefix of a frame at the end: it is cut. Anything else that doesn't fit its hash is damage, and is
-//! refused rather than guessed at: what follows it was committed.
+//! A frame is `length u32 | hash of the length u32 | xxh3 of the payload u64 | payload`, little endian. A killed
+//! process leaves at most a prefix of a frame at the end: it is cut. Anything else that doesn't fit its hash is damage,
+//! and is refused rather than guessed at: what follows it was committed.
 //!
 //! Nothing is forced to the disk at a commit: a journal outlives its process, not a power failure.
 
@@ -220,7 +220,8 @@ impl<R: Read> Replay<'_, R> {
 }
 
 /// Takes the lock of a directory. A program that another thread is just starting has a copy of every open file until it
-/// runs, so a lock that was let go a moment ago may seem held for as long as that takes: it is tried again, within a bound.
+/// runs, so a lock that was let go a moment ago may seem held for as long as that takes: it is tried again, within a
+/// bound.
 fn takes(lock: &File) -> bool {
     const TRIES: u32 = 100;
     const PAUSE: Duration = Duration::from_millis(5);

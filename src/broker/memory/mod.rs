@@ -1,8 +1,10 @@
-//! The embedded log: the seam's broker in memory, a peer of the real one. `demo`, `replay` and the simulation run on it.
+//! The embedded log: the seam's broker in memory, a peer of the real one. `demo`, `replay` and the simulation run on
+//! it.
 //!
 //! It is transactional, fences by id and by generation, hides open and aborted data, compacts, and burns an offset a
-//! commit, as the conformance suite holds it to. It keeps no time unless it is given a clock ([`Memory::keep_time`]), and
-//! starts no thread: driven by one thread it is deterministic, shared by several it waits on one condition variable.
+//! commit, as the conformance suite holds it to. It keeps no time unless it is given a clock ([`Memory::keep_time`]),
+//! and starts no thread: driven by one thread it is deterministic, shared by several it waits on one condition
+//! variable.
 //!
 //! Bounded in bytes: see [`MemorySettings`]; what retention drops is counted in [`Memory::dropped`].
 //!

@@ -1,7 +1,7 @@
 //! What an operator may do to topics under a living application, for tests: delete, make anew, add partitions, cut.
 //!
-//! As on the real broker: a topic made anew has another id, and the group's offsets of a deleted one are dropped at once. A
-//! journal is told nothing of all this, as of nothing that no commit did.
+//! As on the real broker: a topic made anew has another id, and the group's offsets of a deleted one are dropped at
+//! once. A journal is told nothing of all this, as of nothing that no commit did.
 
 use super::embedded::Memory;
 use super::log::{Dropped, PartitionLog};

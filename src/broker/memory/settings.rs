@@ -11,7 +11,8 @@ pub struct MemorySettings {
     pub transaction_bytes: u64,
     /// Records one poll brings at most, and one read of a changelog.
     pub poll_records: usize,
-    /// How long [`crate::broker::Broker::committed`] and a changelog wait for an open transaction. Zero where one thread drives all.
+    /// How long [`crate::broker::Broker::committed`] and a changelog wait for an open transaction. Zero where one
+    /// thread drives all.
     pub patience: Duration,
     /// A journal is begun anew, from what is live, once it is longer than this and has doubled since the last time.
     pub journal_bytes: u64,

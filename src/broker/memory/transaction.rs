@@ -155,7 +155,8 @@ impl LogState {
         self.producers.iter().filter(move |(_, producer)| is_open(producer)).map(|(id, _)| id)
     }
 
-    /// Commits or aborts what `id` has open, if anything, and what hangs of its offsets with it. After an error it is open still.
+    /// Commits or aborts what `id` has open, if anything, and what hangs of its offsets with it. After an error it is
+    /// open still.
     pub fn end(&mut self, id: &Arc<str>, commit: bool) -> io::Result<()> {
         let Some(producer) = self.producers.get_mut(id) else { return Ok(()) };
         let Some(mut open) = producer.open.take() else { return Ok(()) };
@@ -191,7 +192,8 @@ impl LogState {
         Ok(())
     }
 
-    /// Whether a partition holds more than its own bytes and one whole transaction: something keeps it from being tidied.
+    /// Whether a partition holds more than its own bytes and one whole transaction: something keeps it from being
+    /// tidied.
     pub fn is_stuffed(&self, id: LogId) -> bool {
         let limit = self.settings.partition_bytes.saturating_add(self.settings.transaction_bytes);
         self.logs[id].cleanup() == Cleanup::Delete && self.logs[id].bytes() > limit

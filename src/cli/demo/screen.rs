@@ -1,4 +1,5 @@
-//! The demo as a live table on the terminal. Whatever ends it (a key, a signal, an error, a panic), the terminal is restored.
+//! The demo as a live table on the terminal. Whatever ends it (a key, a signal, an error, a panic), the terminal is
+//! restored.
 
 use std::io::{IsTerminal, stdin, stdout};
 use std::time::Duration;

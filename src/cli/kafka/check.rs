@@ -72,8 +72,8 @@ fn clock(survey: &Survey, changelog: &str) -> String {
             format!("message.timestamp.type of {changelog} is {kind}: the broker's time is read off commits; {mend}")
         }
         Err(reason) => format!(
-            "message.timestamp.type of {changelog} is {kind}, and {reason}: the broker's time can't be had, stream time follows \
-             the machine's clock on trust; {mend}"
+            "message.timestamp.type of {changelog} is {kind}, and {reason}: the broker's time can't be had, stream \
+             time follows the machine's clock on trust; {mend}"
         ),
     }
 }

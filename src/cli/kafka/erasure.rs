@@ -1,16 +1,18 @@
-//! After how long erased data is gone from disk at the latest: reckoned from the topics' settings, told by `check --online`.
+//! After how long erased data is gone from disk at the latest: reckoned from the topics' settings, told by `check
+//! --online`.
 //!
-//! A compacted log: only an append closes a segment that is old enough, and only closed segments are compacted. While a member
-//! serves the partition something is appended every `topics.changelog_segment_age`. The first compaction after an erasure
-//! takes the value, and lets the tombstone live for `delete.retention.ms`; the next one after that takes the tombstone, whose
-//! key is the user's id. `docs/security.md` says the same in words.
+//! A compacted log: only an append closes a segment that is old enough, and only closed segments are compacted. While a
+//! member serves the partition something is appended every `topics.changelog_segment_age`. The first compaction after
+//! an erasure takes the value, and lets the tombstone live for `delete.retention.ms`; the next one after that takes the
+//! tombstone, whose key is the user's id. `docs/security.md` says the same in words.
 
 use crate::broker::kafka::admin::TopicFacts;
 use crate::config::Config;
 use crate::domain::OutputTopic;
 use crate::settings::Period;
 
-/// What the broker needs besides: it looks for work every `log.cleaner.backoff.ms`, and deletes replaced files a minute later.
+/// What the broker needs besides: it looks for work every `log.cleaner.backoff.ms`, and deletes replaced files a minute
+/// later.
 const SLACK: &str = "and the minutes that the broker takes to do it";
 
 pub(super) fn told(config: &Config, facts: &[TopicFacts]) -> Vec<String> {
@@ -46,14 +48,14 @@ fn of_compacted(name: &str, facts: Option<&TopicFacts>, touches: Period) -> Stri
     };
     if lag >= NEVER_MS {
         return format!(
-            "erasure: {name} compacts when it likes (max.compaction.lag.ms is not set): how long erased data stays there has no \
-             bound; `tideline topics --create` sets one"
+            "erasure: {name} compacts when it likes (max.compaction.lag.ms is not set): how long erased data stays \
+             there has no bound; `tideline topics --create` sets one"
         );
     }
     let (values, id) = after(segment, lag, tombstone, touches.millis().unsigned_abs());
     format!(
-        "erasure: from {name} what a user did is gone {} after the erasure at the latest, the id {}, {SLACK}, while its partitions \
-         are served",
+        "erasure: from {name} what a user did is gone {} after the erasure at the latest, the id {}, {SLACK}, while \
+         its partitions are served",
         period(values),
         period(id),
     )

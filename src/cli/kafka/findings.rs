@@ -1,5 +1,5 @@
-//! What a cluster's settings mean for an application, beyond the plain differences of its topics: pure, each finding one
-//! sentence that says what is so, what follows, and what to do.
+//! What a cluster's settings mean for an application, beyond the plain differences of its topics: pure, each finding
+//! one sentence that says what is so, what follows, and what to do.
 
 use std::collections::BTreeMap;
 
@@ -59,7 +59,8 @@ fn sizes(config: &Config, facts: &[TopicFacts]) -> Vec<Finding> {
         let (Some(limit), name) = (number(&facts.config, "max.message.bytes"), &facts.name) else { continue };
         let text = || {
             format!(
-                "{name}: max.message.bytes is {limit}, below kafka.max_message, {wanted}: a record beyond it is refused at \
+                "{name}: max.message.bytes is {limit}, below kafka.max_message, {wanted}: a record beyond it is \
+                    refused at \
                  every try; raise it (kafka-configs.sh --alter --entity-type topics --entity-name {name} --add-config \
                  max.message.bytes={wanted}), or lower kafka.max_message"
             )
@@ -73,8 +74,8 @@ fn sizes(config: &Config, facts: &[TopicFacts]) -> Vec<Finding> {
     found
 }
 
-/// An erasure is remembered for as long as the configuration says that records are kept; a topic that keeps them longer can
-/// bring an erased user back.
+/// An erasure is remembered for as long as the configuration says that records are kept; a topic that keeps them longer
+/// can bring an erased user back.
 fn retentions(config: &Config, facts: &[TopicFacts]) -> Vec<Finding> {
     let inputs = config.inputs.iter().enumerate();
     let inputs = inputs.map(|(at, input)| (&*input.topic, format!("inputs[{at}].retention"), input.retention));
@@ -94,8 +95,8 @@ fn retentions(config: &Config, facts: &[TopicFacts]) -> Vec<Finding> {
             None => continue,
         };
         found.push(note(format!(
-            "{topic}: {kept}, longer than {key}, {configured}: what is read again after that can bring an erased user back; \
-             raise {key}, or lower the topic's retention.ms to {}",
+            "{topic}: {kept}, longer than {key}, {configured}: what is read again after that can bring an erased user \
+             back; raise {key}, or lower the topic's retention.ms to {}",
             configured.millis()
         )));
     }
@@ -116,8 +117,8 @@ fn in_sync(facts: &TopicFacts) -> Option<Finding> {
     let wanted = number(&facts.config, "min.insync.replicas")?;
     (facts.replication > 0 && wanted > i64::from(facts.replication)).then(|| {
         note(format!(
-            "{}: min.insync.replicas is {wanted}, above the replication factor, {}: Kafka accepts that and ignores it, so a \
-             record counts as written with fewer copies than was meant; add replicas, or lower it",
+            "{}: min.insync.replicas is {wanted}, above the replication factor, {}: Kafka accepts that and ignores it, \
+             so a record counts as written with fewer copies than was meant; add replicas, or lower it",
             facts.name, facts.replication
         ))
     })
@@ -131,21 +132,22 @@ fn group_protocol(config: &Config, broker: &Settings) -> Option<Finding> {
     let mend = "set kafka.group_protocol = \"classic\"";
     if broker.is_empty() {
         return Some(note(format!(
-            "whether the brokers have KIP-848, which kafka.group_protocol = \"consumer\" asks for, is not told: the right \
-             DescribeConfigs on the cluster is missing; if they haven't, {mend}"
+            "whether the brokers have KIP-848, which kafka.group_protocol = \"consumer\" asks for, is not told: the \
+             right DescribeConfigs on the cluster is missing; if they haven't, {mend}"
         )));
     }
     // It came with KIP-848.
     if !broker.contains_key("group.consumer.session.timeout.ms") {
         return Some(fault(format!(
-            "the brokers don't have KIP-848, which kafka.group_protocol = \"consumer\" asks for (Kafka 4.0 has it): {mend}"
+            "the brokers don't have KIP-848, which kafka.group_protocol = \"consumer\" asks for (Kafka 4.0 has it): \
+                {mend}"
         )));
     }
     let protocols = broker.get("group.coordinator.rebalance.protocols")?;
     (!protocols.split(',').any(|protocol| protocol.trim().eq_ignore_ascii_case("consumer"))).then(|| {
         fault(format!(
-            "the brokers have switched KIP-848 off, which kafka.group_protocol = \"consumer\" asks for: add consumer to \
-             their group.coordinator.rebalance.protocols, {protocols}, or {mend}"
+            "the brokers have switched KIP-848 off, which kafka.group_protocol = \"consumer\" asks for: add consumer \
+             to their group.coordinator.rebalance.protocols, {protocols}, or {mend}"
         ))
     })
 }

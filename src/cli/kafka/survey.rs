@@ -48,8 +48,8 @@ impl Survey {
                 Some(format!("{}: the topic is missing; `tideline topics --create` makes it", wish.name))
             }
             TopicStep::Fault(difference) if difference.what == PARTITIONS => Some(format!(
-                "{difference}; where some were added: keys lie elsewhere now, so give every input, rekey and the changelog as \
-                 many, set topics.partitions to that, then `tideline reset`"
+                "{difference}; where some were added: keys lie elsewhere now, so give every input, rekey and the \
+                 changelog as many, set topics.partitions to that, then `tideline reset`"
             )),
             TopicStep::Fault(difference) => Some(difference.to_string()),
             TopicStep::Set(_) | TopicStep::Note(_) => None,

@@ -1,5 +1,5 @@
-//! Reads a partition of the changelog as entries. Whoever looks at a changelog reads it with this: a restore portion by portion,
-//! others from start to end.
+//! Reads a partition of the changelog as entries. Whoever looks at a changelog reads it with this: a restore portion by
+//! portion, others from start to end.
 //!
 //! Must not know: what an entry means to whoever reads it.
 

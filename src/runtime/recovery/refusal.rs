@@ -87,7 +87,8 @@ pub enum Refusal {
     InputGone(String),
     #[error(
         "the rules of generation {generation} are {configured}, but its state was written with {recorded}: other \
-         rules under one generation{of}; raise rules.generation to apply them, or configure the rules of that state", of = of_sections(sections)
+         rules under one generation{of}; raise rules.generation to apply them, or configure the rules of that \
+         state", of = of_sections(sections)
     )]
     OtherRules {
         generation: u32,

@@ -68,9 +68,9 @@ impl Admin {
     /// Those of the named topics that exist.
     ///
     /// # Errors
-    /// Where the right to see their settings is missing. The client drops the error of a topic's answer, and every topic has
-    /// settings: so an empty answer is an error. The broker says whether it is that right; if not, it is one that hasn't
-    /// heard of a new topic yet, which is asked again.
+    /// Where the right to see their settings is missing. The client drops the error of a topic's answer, and every
+    /// topic has settings: so an empty answer is an error. The broker says whether it is that right; if not, it is one
+    /// that hasn't heard of a new topic yet, which is asked again.
     pub fn describe(&self, names: &[String]) -> Result<Vec<TopicFacts>, BrokerError> {
         let bound = Deadline::after(self.settings.retry_bound.duration());
         loop {
@@ -174,8 +174,8 @@ impl Admin {
         altered.map_err(|failure| BrokerError::client(what(), ErrorClass::Fatal, failure))
     }
 
-    /// Whether the latest time in a partition can be asked for, which is how a topic without `LogAppendTime` tells the broker's;
-    /// else why not.
+    /// Whether the latest time in a partition can be asked for, which is how a topic without `LogAppendTime` tells the
+    /// broker's; else why not.
     pub fn tells_latest_time(&self, topic: &str) -> Result<(), String> {
         let latest = native::latest_time(self.client.inner(), topic, 0, self.settings.call_timeout.duration());
         latest.map(drop).map_err(|failure| failure.to_string())

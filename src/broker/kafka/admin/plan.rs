@@ -1,8 +1,8 @@
 //! Topics as they are, as they should be, and the steps from the one to the other.
 //!
-//! Pure. Missing topics are created; of ours, what bounds how long erased data stays, and what lets the broker tell its time, is
-//! set where they exist, too. What else differs is told, with how to change it, because changing a topic under its producers
-//! is its owner's decision.
+//! Pure. Missing topics are created; of ours, what bounds how long erased data stays, and what lets the broker tell its
+//! time, is set where they exist, too. What else differs is told, with how to change it, because changing a topic under
+//! its producers is its owner's decision.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
-//! Which rights the broker says a client of ours lacks: asked for before anything is done, and when something is refused.
+//! Which rights the broker says a client of ours lacks: asked for before anything is done, and when something is
+//! refused.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -56,9 +56,9 @@ const NOT_CONNECTED: &str = "Connect to ";
 pub(in crate::broker::kafka) struct Watch {
     /// Events served, of whatever kind: tells an empty queue from one that held no record.
     served: AtomicU64,
-    /// Failures of connections that had stood, and time-outs of requests. Told by the log, where the client was made with
-    /// `debug=broker`: its error callback says nothing of a connection that the other side closed, and nothing for 30 s of
-    /// a failure that is like the one before.
+    /// Failures of connections that had stood, and time-outs of requests. Told by the log, where the client was made
+    /// with `debug=broker`: its error callback says nothing of a connection that the other side closed, and nothing for
+    /// 30 s of a failure that is like the one before.
     transport_failures: AtomicU64,
     /// Never logged, whatever the client says.
     hidden: ClientProperties,
@@ -202,17 +202,19 @@ impl ConsumerContext for MemberContext {
     }
 }
 
-/// The wrapper drops the offset of an end; only the client's sentence about it still has it: "… reached end of partition at
-/// offset 5 (…)". Without it the end is still known, only markers behind the last record are not counted in.
+/// The wrapper drops the offset of an end; only the client's sentence about it still has it: "… reached end of
+/// partition at offset 5 (…)". Without it the end is still known, only markers behind the last record are not counted
+/// in.
 fn end_offset_in(reason: &str) -> Option<Offset> {
     let (_, rest) = reason.split_once("end of partition at offset ")?;
     rest.split(' ').next()?.parse().ok()
 }
 
-/// Tells the group that its wish was carried out. An assigned partition stands at its beginning until the lane says where to
-/// start: a look-up of committed offsets would hang on a pending one (decision 9 of the measurements), an offset that the log
-/// doesn't hold would stop the partition for good, and a logical one is looked up again behind a seek, 500 ms later, and
-/// then moves the reader. `bound`: how long to ask for the beginnings; without one nobody will read.
+/// Tells the group that its wish was carried out. An assigned partition stands at its beginning until the lane says
+/// where to start: a look-up of committed offsets would hang on a pending one (decision 9 of the measurements), an
+/// offset that the log doesn't hold would stop the partition for good, and a logical one is looked up again behind a
+/// seek, 500 ms later, and then moves the reader. `bound`: how long to ask for the beginnings; without one nobody will
+/// read.
 pub(in crate::broker::kafka) fn answer(
     consumer: &BaseConsumer<MemberContext>,
     rebalance: &Rebalance,
@@ -296,7 +298,8 @@ impl ProducerWatch {
 }
 
 impl ProducerWatch {
-    /// The topics of records that were not written since this was asked last, if no other cause than a missing right is known.
+    /// The topics of records that were not written since this was asked last, if no other cause than a missing right is
+    /// known.
     pub fn take_unexplained(&self) -> BTreeSet<String> {
         let topics = std::mem::take(&mut *lock(&self.failed_topics));
         if lock(&self.first_failure).as_ref().is_none_or(|first| first.is_purged || first.is_denied) {

@@ -8,8 +8,8 @@ use std::time::Duration;
 /// How often what was given up is tended.
 const TEND_EVERY: Duration = Duration::from_millis(100);
 
-/// What `call` returned within `bound`; nothing if it didn't. It then goes on by itself, and `tend` is called again and again
-/// until it returns. Fails if there is no thread to make it on.
+/// What `call` returned within `bound`; nothing if it didn't. It then goes on by itself, and `tend` is called again and
+/// again until it returns. Fails if there is no thread to make it on.
 pub(in crate::broker::kafka) fn call<T: Send + 'static>(
     bound: Duration,
     call: impl FnOnce() -> T + Send + 'static,

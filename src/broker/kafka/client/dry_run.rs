@@ -13,8 +13,8 @@ use crate::broker::kafka::settings::KafkaSettings;
 
 use super::context::{PlainContext, ProducerWatch};
 
-/// What the client says of all its properties together: of couplings, files, mechanisms. Makes clients of each kind, and no
-/// connection.
+/// What the client says of all its properties together: of couplings, files, mechanisms. Makes clients of each kind,
+/// and no connection.
 pub fn dry_run(settings: &KafkaSettings) -> Vec<String> {
     let offline = |mut config: ClientConfig| {
         config.remove("bootstrap.servers");

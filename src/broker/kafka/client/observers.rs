@@ -100,7 +100,8 @@ impl Observers {
         })
     }
 
-    /// By partition, its front as last committed: `rekey` has every partition, and each commit writes to all inputs alike.
+    /// By partition, its front as last committed: `rekey` has every partition, and each commit writes to all inputs
+    /// alike.
     pub fn forward_progress(
         &self,
         settings: &KafkaSettings,
@@ -154,7 +155,8 @@ impl Observers {
         }
     }
 
-    /// With [`Isolation::ReadCommitted`], `high` is the last stable offset: an open transaction hides what comes after it.
+    /// With [`Isolation::ReadCommitted`], `high` is the last stable offset: an open transaction hides what comes after
+    /// it.
     pub fn watermarks(
         &self,
         settings: &KafkaSettings,
@@ -168,7 +170,8 @@ impl Observers {
                 Ok((low, high)) => Ok(Watermarks { low, high }),
                 Err(error) => {
                     // The client may go by what it heard when a leader had just died, for a quarter of an hour, and say
-                    // that there is no such partition. Asked for the topic, it hears anew; if not, the next attempt tells.
+                    // that there is no such partition. Asked for the topic, it hears anew; if not, the next attempt
+                    // tells.
                     let _ = client.fetch_metadata(Some(topic), settings.call_timeout.duration());
                     Err(error)
                 }

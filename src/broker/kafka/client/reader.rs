@@ -1,8 +1,8 @@
 //! Reads one partition of a log from its start to an end fixed at the opening.
 //!
-//! Of the changelog, the end is the high watermark as a read_uncommitted client sees it: to a read_committed one the log seems to end at
-//! the first open transaction, without a hint. So whoever may have one open is fenced first, and the end of the partition
-//! counts only at or past that watermark.
+//! Of the changelog, the end is the high watermark as a read_uncommitted client sees it: to a read_committed one the
+//! log seems to end at the first open transaction, without a hint. So whoever may have one open is fenced first, and
+//! the end of the partition counts only at or past that watermark.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;

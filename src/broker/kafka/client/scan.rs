@@ -16,8 +16,8 @@ use super::observers::Observers;
 use super::reader::{LogReader, Span};
 
 /// The records of a partition that `shown` may see, from its start to the end that `to` sees now: with
-/// [`Isolation::ReadCommitted`] that is the last stable offset, with [`Isolation::ReadUncommitted`] the high watermark. So
-/// (committed, uncommitted) waits until whatever is open has ended: a commit returns a little before it can be read.
+/// [`Isolation::ReadCommitted`] that is the last stable offset, with [`Isolation::ReadUncommitted`] the high watermark.
+/// So (committed, uncommitted) waits until whatever is open has ended: a commit returns a little before it can be read.
 pub fn read_partition(
     settings: &KafkaSettings,
     topic: &str,

@@ -1,5 +1,5 @@
-//! Whether a broker throttles a client: quotas. It answers, and then reads nothing more of the connection for a while; nothing but
-//! the client's statistics tells.
+//! Whether a broker throttles a client: quotas. It answers, and then reads nothing more of the connection for a while;
+//! nothing but the client's statistics tells.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};

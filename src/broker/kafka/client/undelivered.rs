@@ -1,6 +1,7 @@
 //! A record that was not written: which, how large, by what limit.
 //!
-//! The client tells the topic and the error; the limit of the topic is asked for where size was the reason, and only then.
+//! The client tells the topic and the error; the limit of the topic is asked for where size was the reason, and only
+//! then.
 
 use std::fmt;
 

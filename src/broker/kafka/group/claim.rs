@@ -1,12 +1,14 @@
-//! One process a name: who starts second learns of the first before it takes anything from it, and the first is not disturbed.
+//! One process a name: who starts second learns of the first before it takes anything from it, and the first is not
+//! disturbed.
 //!
 //! The process joins a group of the name's own, on the classic protocol, and reads nothing there. Such a group settles
-//! once every member that lives has joined anew; one that was killed does not, until its session has ended. So whoever is
-//! still there when the group has settled for the first time is alive, and was there before. Nobody that was told of as a
-//! member joins anew for half a session: then it is taken for dead, and may be succeeded.
+//! once every member that lives has joined anew; one that was killed does not, until its session has ended. So whoever
+//! is still there when the group has settled for the first time is alive, and was there before. Nobody that was told of
+//! as a member joins anew for half a session: then it is taken for dead, and may be succeeded.
 //!
-//! Invariants: a claim stands before a transactional id is taken, or a group joined, if anybody has been heard of under the
-//! name; who has settled once is never the second. May break it: a poll that comes too seldom (the group takes us for dead).
+//! Invariants: a claim stands before a transactional id is taken, or a group joined, if anybody has been heard of under
+//! the name; who has settled once is never the second. May break it: a poll that comes too seldom (the group takes us
+//! for dead).
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher as _, Hasher as _};
@@ -46,8 +48,8 @@ pub struct Claim {
 type ClaimOutcome = Result<(), BrokerError>;
 
 impl Claim {
-    /// Claims `name`. Returns at once if nobody has been heard of under it; `lost` is then called should somebody show up who
-    /// was there before, and [`Self::end`] says who. Else it waits until that is known.
+    /// Claims `name`. Returns at once if nobody has been heard of under it; `lost` is then called should somebody show
+    /// up who was there before, and [`Self::end`] says who. Else it waits until that is known.
     pub fn take(
         settings: &KafkaSettings,
         topics: &Topics,
@@ -138,9 +140,9 @@ fn told(members: &[OtherMember]) -> String {
     each.collect::<Vec<_>>().join(", ")
 }
 
-/// Of those in a group that has settled: those to whom we must give way. In a group that settles for the first time all have
-/// come at once, and who was given the first partition stays, which is one of them; who is told of beside it may have come
-/// since. Later on whoever is there was there before.
+/// Of those in a group that has settled: those to whom we must give way. In a group that settles for the first time all
+/// have come at once, and who was given the first partition stays, which is one of them; who is told of beside it may
+/// have come since. Later on whoever is there was there before.
 fn before(generation: i32, has_first: bool, others: Vec<OtherMember>) -> Vec<OtherMember> {
     if generation == 1 && has_first { Vec::new() } else { others }
 }

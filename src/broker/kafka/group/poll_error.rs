@@ -27,8 +27,8 @@ pub(in crate::broker::kafka) fn judge(
     }
     match triage::of_client(error) {
         ErrorClass::Fatal if error.rdkafka_error_code() == Some(RDKafkaErrorCode::UnreleasedInstanceId) => {
-            let what = "join the group under a lasting name whose last holder did not leave; its session must end first, \
-                        then a restart of this process succeeds";
+            let what = "join the group under a lasting name whose last holder did not leave; its session must end \
+                        first, then a restart of this process succeeds";
             Err(triage::client_error(what, error))
         }
         ErrorClass::Fatal => Err(triage::client_error("poll", error)),

@@ -1,9 +1,9 @@
 //! What the client has read ahead of a partition, beyond what it counts.
 //!
-//! The client bounds what it reads ahead by records and by bytes of *values* (librdkafka 2.12.1, `rko_len`). Of records that
-//! are mostly key and headers it would read ahead 20,000, whatever their size. So it is watched: how many records wait, by
-//! what those before them held besides their values. Where that is too much, the partition is paused, which makes void what
-//! waits, and is read again from where it was once there is room.
+//! The client bounds what it reads ahead by records and by bytes of *values* (librdkafka 2.12.1, `rko_len`). Of records
+//! that are mostly key and headers it would read ahead 20,000, whatever their size. So it is watched: how many records
+//! wait, by what those before them held besides their values. Where that is too much, the partition is paused, which
+//! makes void what waits, and is read again from where it was once there is room.
 //!
 //! Must not know: the client.
 
@@ -34,7 +34,8 @@ impl ReadAhead {
         self.others = others.max(self.others - self.others / 8);
     }
 
-    /// `is_full`: whoever reads wants nothing now. `records`, `bytes`: the client's own bounds. `waiting`: how many wait.
+    /// `is_full`: whoever reads wants nothing now. `records`, `bytes`: the client's own bounds. `waiting`: how many
+    /// wait.
     pub fn judge(&self, is_full: bool, records: usize, bytes: usize, waiting: impl FnOnce() -> usize) -> Adjustment {
         let bound = bytes.saturating_mul(TIMES_VALUES);
         let is_over = |waiting: usize| self.others.saturating_mul(waiting) > bound;

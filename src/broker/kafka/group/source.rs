@@ -4,9 +4,9 @@
 //! 1. ASSIGN is answered at once; the partitions stay paused until [`Source::start`] says from where.
 //! 2. REVOKE is the last item of its poll and answered by the next, so that what is in hand may still be committed.
 //!
-//! Each partition of a topic has a queue of its own. The client tells an end by the partition's number alone, so only its
-//! queue tells whose end it is, and the merge rests on that. A seek puts up a version barrier inside the client: what was
-//! fetched before it never comes out of the queue.
+//! Each partition of a topic has a queue of its own. The client tells an end by the partition's number alone, so only
+//! its queue tells whose end it is, and the merge rests on that. A seek puts up a version barrier inside the client:
+//! what was fetched before it never comes out of the queue.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -253,8 +253,8 @@ impl KafkaSource {
         }
     }
 
-    /// Seeks until the client takes it: a partition whose fetcher is just being started or stopped can't yet. One whose position
-    /// was out of range never does: that is given up sooner, for whoever asks to look at its topics.
+    /// Seeks until the client takes it: a partition whose fetcher is just being started or stopped can't yet. One whose
+    /// position was out of range never does: that is given up sooner, for whoever asks to look at its topics.
     fn seek(&self, client: &Client, positions: &[(TopicPartition, Offset)]) -> Result<(), BrokerError> {
         let what = || {
             let (topic, partition) = &positions[0].0;

@@ -1,9 +1,9 @@
 //! Reads, on behalf of a member, the inputs that its group doesn't share out: those that have fewer partitions than the
 //! application.
 //!
-//! The group would share them out by ranges of their own, and so give their partition p to another member than partition
-//! p of the others. So who owns p of the others reads p of these, by a client that belongs to no group. Their offsets are
-//! committed with the member's transactions, under its generation: that fences them, too.
+//! The group would share them out by ranges of their own, and so give their partition p to another member than
+//! partition p of the others. So who owns p of the others reads p of these, by a client that belongs to no group. Their
+//! offsets are committed with the member's transactions, under its generation: that fences them, too.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! What rdkafka 0.39 has no call for, or only one that does harm: properties of a topic, one by one; times in a partition.
+//! What rdkafka 0.39 has no call for, or only one that does harm: properties of a topic, one by one; times in a
+//! partition.
 #![expect(unsafe_code, reason = "the client's edge: see each block")]
 
 use std::time::Duration;
@@ -9,8 +10,8 @@ use rdkafka_sys as sys;
 
 use super::request::{Failure, Guard, Question, ask, c_text, each, of_kind, raised, text};
 
-/// Sets properties of a topic, and leaves the others as they are. (The wrapper's `alter_configs` puts every one that isn't
-/// named back to its default, `cleanup.policy` too.)
+/// Sets properties of a topic, and leaves the others as they are. (The wrapper's `alter_configs` puts every one that
+/// isn't named back to its default, `cleanup.policy` too.)
 pub fn alter_topic<C: ClientContext>(
     client: &Client<C>,
     topic: &str,
@@ -77,7 +78,8 @@ pub fn latest_time<C: ClientContext>(
     // SAFETY: the answer is valid as long as its guard; null where it is of another kind.
     let result = of_kind(unsafe { sys::rd_kafka_event_ListOffsets_result(answer.as_ptr()) })?;
     let mut count = 0;
-    // SAFETY: the result, its array, and what stands in it live as long as the answer. The first call only writes the count.
+    // SAFETY: the result, its array, and what stands in it live as long as the answer. The first call only writes the
+    // count.
     let told = unsafe {
         let found = sys::rd_kafka_ListOffsets_result_infos(result, &raw mut count);
         each(found, count, |info| {

@@ -20,8 +20,8 @@ pub struct Described {
     pub error: RDKafkaErrorCode,
 }
 
-/// Asks about topics, each named once; the answer is in the same order, without those that the broker passed over. Waits for
-/// little longer than `timeout`.
+/// Asks about topics, each named once; the answer is in the same order, without those that the broker passed over.
+/// Waits for little longer than `timeout`.
 pub fn describe_topics<C: ClientContext>(
     client: &Client<C>,
     names: &[&str],
@@ -45,7 +45,8 @@ pub fn ask_of_topics<C: ClientContext>(
     let topics = Guard::new(topics, sys::rd_kafka_TopicCollection_destroy)?;
     let operation = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS;
     ask(client, Question { operation, timeout, with_rights }, |handle, options, queue| {
-        // SAFETY: all four are valid; the call copies the topics and options, and holds the queue by a count of its own.
+        // SAFETY: all four are valid; the call copies the topics and options, and holds the queue by a count of its
+        // own.
         unsafe { sys::rd_kafka_DescribeTopics(handle, topics.as_ptr(), options, queue) }
     })
 }
@@ -68,8 +69,8 @@ pub fn topics_of<R>(
 /// Of a topic of an answer that lives.
 fn described(topic: *const sys::rd_kafka_TopicDescription_t) -> Described {
     let mut partitions = 0;
-    // SAFETY: `topic` is one of an answer that lives for all of this call, and so do its name, error and id: they are only
-    // read here. The call for the partitions only writes their count.
+    // SAFETY: `topic` is one of an answer that lives for all of this call, and so do its name, error and id: they are
+    // only read here. The call for the partitions only writes their count.
     let (name, error, id) = unsafe {
         sys::rd_kafka_TopicDescription_partitions(topic, &raw mut partitions);
         let name = text(sys::rd_kafka_TopicDescription_name(topic));

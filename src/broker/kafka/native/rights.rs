@@ -26,7 +26,8 @@ pub fn of_topics<C: ClientContext>(
     let answer = ask_of_topics(client, names, timeout, true)?;
     Ok(topics_of(&answer, |topic| {
         let mut count = 0;
-        // SAFETY: `topic` is one of the answer's, which lives for all of this call. The last call only writes the count.
+        // SAFETY: `topic` is one of the answer's, which lives for all of this call. The last call only writes the
+        // count.
         unsafe {
             let name = text(sys::rd_kafka_TopicDescription_name(topic));
             let error = sys::rd_kafka_TopicDescription_error(topic);
@@ -53,7 +54,8 @@ pub fn of_groups<C: ClientContext>(
     // SAFETY: the answer is valid as long as its guard; null where it is of another kind.
     let result = of_kind(unsafe { sys::rd_kafka_event_DescribeConsumerGroups_result(answer.as_ptr()) })?;
     let mut count = 0;
-    // SAFETY: the result, its array, and the groups in it live as long as the answer. The calls for a count only write it.
+    // SAFETY: the result, its array, and the groups in it live as long as the answer. The calls for a count only write
+    // it.
     Ok(unsafe {
         let found = sys::rd_kafka_DescribeConsumerGroups_result_groups(result, &raw mut count);
         each(found, count, |group| {

@@ -125,8 +125,8 @@ impl Transaction for KafkaTransaction<'_> {
         self.send_list(call, &list, generation)
     }
 
-    /// The client adds the group's offsets to a transaction with an offset only: that of a topic which nobody reads by them,
-    /// by nobody of the group.
+    /// The client adds the group's offsets to a transaction with an offset only: that of a topic which nobody reads by
+    /// them, by nobody of the group.
     fn join_offsets(&mut self) -> Result<(), TransactionError> {
         let call = "join_offsets";
         let settings = &self.producer.settings;
@@ -171,7 +171,8 @@ impl Drop for KafkaTransaction<'_> {
         if self.open
             && let Err(error) = self.abort_open()
         {
-            tracing::warn!(error = %Chain(&error), id = &*self.producer.transactional_id, "a dropped transaction could not be aborted");
+            tracing::warn!(error = %Chain(&error), id = &*self.producer.transactional_id, "a dropped transaction could \
+                not be aborted");
         }
     }
 }

@@ -5,11 +5,11 @@
 //!    would cost 100 ms);
 //! 2. no record may have failed;
 //! 3. commit, the same call again while it is retriable and within the bound;
-//! 4. if a connection failed between 3's first call and its return, the outcome is unknown even when the call says Ok: a
-//!    commit still on its way could end a part of the *next* transaction. Only a new producer (a new epoch) is safe;
-//! 5. if one failed at any other time, offsets still on their way could replace those of the next transaction, and a lone
-//!    broker that stopped may have ended the last one without its markers: the outcome stands, but the next transaction is a
-//!    new producer's.
+//! 4. if a connection failed between 3's first call and its return, the outcome is unknown even when the call says Ok:
+//!    a commit still on its way could end a part of the *next* transaction. Only a new producer (a new epoch) is safe;
+//! 5. if one failed at any other time, offsets still on their way could replace those of the next transaction, and a
+//!    lone broker that stopped may have ended the last one without its markers: the outcome stands, but the next
+//!    transaction is a new producer's.
 //!
 //! Must not know: what is written, or what memory makes of an error. The order of its calls is `open_transaction.rs`.
 
@@ -71,7 +71,8 @@ struct NoThread(#[source] io::Error);
 
 /// A commit may or may not have arrived. None: the client says that it was committed.
 #[derive(Debug, thiserror::Error)]
-#[error("a connection failed during the commit{}", if source.is_none() { "; the client says it was committed" } else { "" })]
+#[error("a connection failed during the commit{}", if source.is_none() { "; the client says it was \
+    committed" } else { "" })]
 struct LostConnection {
     #[source]
     source: Option<Cause>,
@@ -90,8 +91,8 @@ pub struct KafkaProducer {
 }
 
 impl KafkaProducer {
-    /// Takes the id: returns when its earlier holder is fenced and what that had open is aborted. Retriable: another takes it
-    /// at the same time.
+    /// Takes the id: returns when its earlier holder is fenced and what that had open is aborted. Retriable: another
+    /// takes it at the same time.
     pub(in crate::broker::kafka) fn take(
         settings: Arc<KafkaSettings>,
         topics: Arc<Topics>,
@@ -207,8 +208,8 @@ impl KafkaProducer {
     }
 
     /// The client's time-out for this call holds for none of its waits, and a broker that left the cluster while
-    /// the call waits for it makes that last for minutes (librdkafka's issues 5456 and 5511). The transaction is lost by then:
-    /// the broker aborts it when its time has passed.
+    /// the call waits for it makes that last for minutes (librdkafka's issues 5456 and 5511). The transaction is lost
+    /// by then: the broker aborts it when its time has passed.
     pub(super) fn try_send_list(
         &self,
         list: &TopicPartitionList,
@@ -325,8 +326,8 @@ impl KafkaProducer {
         })
     }
 
-    /// Gives up what is open without a word to the broker, which would have to wait for what it doesn't take: whoever takes the
-    /// id next ends it.
+    /// Gives up what is open without a word to the broker, which would have to wait for what it doesn't take: whoever
+    /// takes the id next ends it.
     pub(super) fn leave(&mut self, error: &TransactionError) {
         self.retired = Some(RetireReason::after(error));
     }

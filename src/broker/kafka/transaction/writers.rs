@@ -1,9 +1,10 @@
 //! Who has something open in a partition: whom a new owner must fence, and nobody else.
 //!
-//! The client can't ask the broker for it, so each transaction signs itself: the first record that it writes to a changelog
-//! partition carries its id as a header, and it is acknowledged before the transaction's offsets are sent. So whatever is
-//! open or pending in a partition begins with a signature at or after the last stable offset of its changelog. (The notes of
-//! committed offsets don't do: they name who committed last, not who died in its first transaction after that.)
+//! The client can't ask the broker for it, so each transaction signs itself: the first record that it writes to a
+//! changelog partition carries its id as a header, and it is acknowledged before the transaction's offsets are sent. So
+//! whatever is open or pending in a partition begins with a signature at or after the last stable offset of its
+//! changelog. (The notes of committed offsets don't do: they name who committed last, not who died in its first
+//! transaction after that.)
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -103,8 +104,8 @@ fn open_span(
     }
 }
 
-/// The partitions of a topic in which what stands there now stays open, though it has time to end. What others begin in the
-/// meantime is no sign of that.
+/// The partitions of a topic in which what stands there now stays open, though it has time to end. What others begin in
+/// the meantime is no sign of that.
 pub(in crate::broker::kafka) fn open_partitions(
     settings: &KafkaSettings,
     observers: &Observers,
