@@ -29,7 +29,6 @@ pub mod rules;
 #[warn(missing_docs, clippy::missing_errors_doc)]
 pub mod engine;
 pub mod emit;
-#[cfg(feature = "shell")]
 #[warn(missing_docs, clippy::missing_errors_doc)]
 pub mod pipeline;
 pub mod generate;

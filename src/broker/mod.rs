@@ -35,9 +35,8 @@ pub use description::{BrokerTime, LogRange, TopicDescription};
 pub use error::{BrokerError, ErrorClass, TransactionError};
 pub use isolation::Isolation;
 pub use kafka_settings::{Compression, GroupProtocol, KafkaSettings};
-pub use offsets::{
-    CommitMetadata, Committed, ForwardProgress, ForwardWatermark, LogOffsets, OffsetCommit, PartitionOffsets,
-};
+pub use crate::pipeline::{CommitMetadata, ForwardProgress, ForwardWatermark};
+pub use offsets::{Committed, LogOffsets, OffsetCommit, PartitionOffsets};
 pub use producer::{Ending, Producer, Transaction};
 pub use properties::ClientProperties;
 pub use source::{Polled, Source};

@@ -188,9 +188,9 @@ impl<T> Merge<T> {
         waited_for.map(|(input, _)| input)
     }
 
-    /// By input, items that are buffered, reserved ones too.
-    pub fn waiting(&self) -> impl Iterator<Item = usize> {
-        self.queues.iter().map(Queue::buffered)
+    /// Items of an input that are buffered, reserved ones too.
+    pub fn buffered(&self, input: Input) -> usize {
+        self.queues.get(input.index()).map_or(0, Queue::buffered)
     }
 }
 

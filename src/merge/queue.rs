@@ -18,6 +18,12 @@ pub struct MergeBounds {
     pub wait_ms: u64,
 }
 
+impl MergeBounds {
+    /// For a caller that reads each input on itself as soon as its queue is empty: nothing is paused, and what is next is never
+    /// guessed.
+    pub const UNBOUNDED: Self = Self { buffer_items: usize::MAX, buffer_bytes: usize::MAX, wait_ms: u64::MAX };
+}
+
 /// What the source of an input must do after its queue has grown or shrunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FlowControl {

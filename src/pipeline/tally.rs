@@ -4,29 +4,30 @@ use std::collections::BTreeMap;
 
 use crate::domain::Partitioner;
 use crate::emit::OutputType;
-use crate::engine::OutputReason;
+use crate::engine::{Disposition, OutputReason};
 use crate::ingest::RejectReason;
 
-/// What became of the records of one input. `consumed` is always the sum of the others.
+/// What became of the records of one input. `consumed` is always the sum of `applied`, `skipped`, `duplicate`, `suppressed`,
+/// `rekeyed` and `dead`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Records whose fate is decided: the group's offset has passed them, or will with this batch.
+    /// Records that were dealt with, in one way or another.
     pub consumed: u64,
-    /// Events that changed the state of a user.
+    /// Events that were folded into their user's state.
     pub applied: u64,
-    /// Events of a type that this version does not know.
+    /// Events of a type that is not known.
     pub skipped: u64,
-    /// Events of an id that was applied before.
+    /// Events that were applied before.
     pub duplicate: u64,
-    /// Events of an erased user, from before the erasure.
+    /// Events from before an erasure of their user.
     pub suppressed: u64,
-    /// Records that were forwarded to the partition of their user.
+    /// Records that were forwarded to their user's partition.
     pub rekeyed: u64,
-    /// Records that came, some of them again after a failure, and those of them that are another partition's.
+    /// Records that were read, some of them again after a failure, and those of them that are another partition's.
     pub read: u64,
-    /// Of `read`: those of another partition, by their key.
+    /// Of `read`: those of another partition's user.
     pub misrouted: u64,
-    /// Dead ones over which the program had panicked.
+    /// Of `dead`: poison records, over which the program had panicked.
     pub panicked: u64,
     /// Of `rekeyed`: those that lie where each of [`Partitioner::ALL`] puts their key.
     pub fits: [u64; Partitioner::ALL.len()],
@@ -34,10 +35,28 @@ pub struct Tally {
     pub dead: [u64; RejectReason::ALL.len()],
 }
 
+/// By partitioner, in the order of [`Partitioner::ALL`]: whether a record lies where that one puts its key.
+pub type PlacedBy = [bool; Partitioner::ALL.len()];
+
 impl Tally {
-    pub(crate) fn count_dead(&mut self, reason: RejectReason) {
-        // The order of `RejectReason::ALL` is that of its codes.
-        self.dead[reason as usize] += 1;
+    /// Counts a record that was handled.
+    pub fn count(&mut self, disposition: &Disposition) {
+        self.consumed += 1;
+        match disposition {
+            Disposition::Applied => self.applied += 1,
+            Disposition::Skipped => self.skipped += 1,
+            Disposition::Duplicate => self.duplicate += 1,
+            Disposition::Suppressed => self.suppressed += 1,
+            // The order of `RejectReason::ALL` is that of its codes.
+            Disposition::Rejected(reject) => self.dead[reject.reason as usize] += 1,
+        }
+    }
+
+    /// Counts a record that was forwarded to its user's partition.
+    pub fn count_forwarded(&mut self, placed_by: PlacedBy) {
+        self.consumed += 1;
+        self.rekeyed += 1;
+        self.fits.iter_mut().zip(placed_by).for_each(|(count, fits)| *count += u64::from(fits));
     }
 
     /// Records that became dead letters, whatever the reason.
@@ -45,7 +64,7 @@ impl Tally {
         self.dead.iter().sum()
     }
 
-    /// Whether each consumed record is counted once among what became of it.
+    /// Whether every record that was consumed is counted once as what became of it.
     pub fn balances(&self) -> bool {
         let Self { consumed, applied, skipped, duplicate, suppressed, rekeyed, .. } = self;
         *consumed == applied + skipped + duplicate + suppressed + rekeyed + self.dead_lettered()
@@ -70,3 +89,25 @@ impl std::ops::AddAssign for Tally {
 
 /// Outputs of a partition that were committed, by type and reason.
 pub type OutputCounts = BTreeMap<(OutputType, OutputReason), u64>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ingest::Reject;
+
+    #[test]
+    fn a_record_is_counted_once_as_what_became_of_it() {
+        let rejected = Disposition::Rejected(Reject::new(RejectReason::TooOld, "long ago"));
+        let all =
+            [Disposition::Applied, Disposition::Skipped, Disposition::Duplicate, Disposition::Suppressed, rejected];
+        let mut tally = Tally::default();
+        for (index, disposition) in all.iter().enumerate() {
+            (0..=index).for_each(|_| tally.count(disposition));
+        }
+        tally.count_forwarded([true, false, true]);
+        let Tally { applied, skipped, duplicate, suppressed, rekeyed, fits, .. } = tally;
+        assert_eq!((applied, skipped, duplicate, suppressed, tally.dead_lettered(), rekeyed), (1, 2, 3, 4, 5, 1));
+        assert_eq!((tally.dead[RejectReason::TooOld as usize], tally.consumed, fits), (5, 16, [1, 0, 1]));
+        assert!(tally.balances());
+    }
+}

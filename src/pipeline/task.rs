@@ -1,215 +1,236 @@
-//! One partition being served: the merge before its engine, and what a batch has staged of it.
+//! One partition at work: its inputs merged before its engine, and a batch staged on top of what is committed.
 //!
-//! Whatever is uncommitted (positions, staged records, counts, the engine's overlay) lives and dies together: [`PartitionTask::install`]
-//! after the transaction that wrote it, [`PartitionTask::discard`] after one that failed. Nothing else ends a batch.
+//! The order that exactly once depends on, for every batch:
+//! 1. *stage*: [`handle`](PartitionTask::handle) folds records into the engine's overlay and stages what follows from them;
+//! 2. *write*: [`write`](PartitionTask::write) gives all of it to a sink, positions included, and changes nothing that is
+//!    committed;
+//! 3. *commit*: the caller's, such as a transaction with those positions as offsets;
+//! 4. *install*: only then [`install`](PartitionTask::install) makes what is staged what is committed.
 //!
-//! Must not know: the broker, other partitions, the clock.
+//! If 2 or 3 fails, or the task panicked, [`discard`](PartitionTask::discard) drops the batch and all that was read, and the
+//! caller rewinds its source to [`positions`](PartitionTask::positions). Nothing else ends a batch: positions, staged records,
+//! counts and overlay live and die together. A commit whose outcome is unknown waits between 2 and 4 until it is known.
+//!
+//! Must not know: the broker, other partitions, any clock: `now_ms` is the merge's, `now` an argument.
 
-use crate::broker::{CommitMetadata, ForwardProgress};
-use crate::domain::{EventWithTexts, Input, NoTexts, OutputTopic, PartitionId, Texts, Timestamp};
-use crate::emit::{self, Emitter};
-use crate::engine::{Disposition, Handled, Partition, Slice};
+use crate::domain::{Event, EventWithTexts, Input, NoTexts, PartitionId, Texts, Timestamp};
+use crate::emit::Emitter;
+use crate::engine::{self, Disposition, Partition, Slice};
 use crate::guard::{Panicked, guarded};
-use crate::ingest::{Decoded, Reject, RejectReason};
+use crate::ingest::{Decoded, Reject};
 use crate::merge::{FlowControl, Merge, NextHead, Rank};
-use crate::pipeline::forward::NOWHERE;
+use crate::pipeline::commit_metadata::{CommitMetadata, ForwardProgress};
+use crate::pipeline::identities::Identities;
+use crate::pipeline::limit::{InFlight, Limit};
 use crate::pipeline::poison::{HandlingPanic, PoisonRecords};
-use crate::pipeline::progress::{InFlight, InputProgress, Misplaced};
-use crate::pipeline::staged::{BatchCounts, StagedBatch};
+use crate::pipeline::progress::{InputProgress, MisplacedRecord};
+use crate::pipeline::shared::{Judged, Pipeline};
+use crate::pipeline::sink::{DeadLetter, HandledRecord};
+use crate::pipeline::staged::{BatchCounts, StagedBatch, StagedRecord};
 use crate::pipeline::tally::Tally;
-use crate::record::{Coordinates, Message, Offset, Outgoing, Unread};
-use crate::runtime::board::idle_wait::IdleWait;
-use crate::runtime::job::{Fits, Job};
-use crate::runtime::lane::progress::Limit;
-use crate::runtime::recovery::identity::Identities;
-use crate::runtime::settings::Mode;
+use crate::record::{Coordinates, Message, Offset};
 use crate::state::{PartitionRecord, StateError};
 
 /// A record that waits in the merge.
 #[derive(Debug)]
-pub(crate) struct QueuedRecord<M> {
+pub(super) struct QueuedRecord<M> {
     message: M,
-    pub(crate) offset: Offset,
-    decoded: Decoded,
+    pub offset: Offset,
+    /// The event, and where it was first read if it was forwarded; or why there is none.
+    event: Result<(Event, Option<Coordinates>), Reject>,
+    /// What it counts for in the buffer of its input.
+    bytes: usize,
     /// Whether the program has panicked over it: then it is a reject.
     is_poison: bool,
 }
 
 /// A request to move stream time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum TimeRequest {
+pub(super) enum TimeRequest {
     None,
     /// To at least that time, if one is given; and what is due fires, in slices.
-    Asked(Option<Timestamp>),
+    Pending(Option<Timestamp>),
     /// All of it is staged.
     Staged(Option<Timestamp>),
 }
 
-/// What a turn of handling ended with.
+/// What a call of [`PartitionTask::handle`] ended with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum HandleOutcome {
-    /// Nothing is ready; what waits may go at this time of the merge's clock.
+pub enum HandleOutcome {
+    /// Nothing is ready. What is buffered may go at this time of the merge's clock; none: once more is read, or others have
+    /// forwarded more.
     Waiting { until_ms: Option<u64> },
-    /// The room was used up.
+    /// As many records were handled as there was room for.
     RoomUsed,
     /// A slice of timers is staged and must be committed before anything else.
     TimerSlice,
-    /// The program panicked, and what is staged may be half changed: it must be rolled back.
+    /// The program panicked, and what is staged may be half changed: it must be discarded.
     Panicked(HandlingPanic),
 }
 
+/// What became of a record that was received.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Received {
+    /// What its input's source must do.
+    pub flow: FlowControl,
+    /// Why it can't even be read, if that is so: it is a poison record, and goes to the dead letters.
+    pub poison: Option<String>,
+}
+
+/// What became of the head of an input.
+enum HeadOutcome {
+    /// A slice of timers must be committed before it.
+    TimersFirst,
+    Done(FlowControl),
+}
+
+/// One partition at work. See the module for the order of its calls.
 #[derive(Debug)]
-pub(crate) struct PartitionTask<M> {
+pub struct PartitionTask<M> {
+    /// Its number.
     pub id: PartitionId,
+    /// Its users, timers and clocks.
     pub engine: Partition,
-    pub(crate) merge: Merge<QueuedRecord<M>>,
-    pub(crate) reading: InputProgress<M>,
-    /// How far events may be handled, by what was read of `rekey`; and how far once it is read up to an offset.
-    pub(crate) reach: Timestamp,
-    pub(crate) next_reach: Option<(Timestamp, Offset)>,
-    /// The front as it was last committed.
-    pub(crate) told: Option<ForwardProgress>,
-    /// Whether something waits for fronts to move.
-    pub(crate) is_held: bool,
-    /// Whether something came that is being forwarded.
-    pub(crate) is_stirred: bool,
-    pub(crate) in_flight: InFlight,
-    /// Whether it runs on when it is at its end.
-    pub(crate) is_endless: bool,
-    /// By input: where its end was last told.
-    pub(crate) ends: Vec<Option<Offset>>,
-    /// By input: the next offset to read, as committed.
-    pub(crate) committed: Vec<Offset>,
-    /// By input: behind the last that came.
-    pub(crate) read: Vec<Offset>,
     /// The transaction that last wrote the partition.
     pub written: Option<CommitMetadata>,
-    /// Who committed the group's offsets, where that was before `written`: they must be sent again, though nothing else changes.
-    pub overtaken: Option<CommitMetadata>,
+    /// The transaction that the group's offsets are from, where that was before `written`: the next commit must send them
+    /// again, though nothing else changes.
+    pub offsets_behind: Option<CommitMetadata>,
     /// The group has lost an offset that the record has: as above.
-    pub has_expired: bool,
-    /// The topics that its state is made from, as each record that it writes says.
+    pub has_expired_offset: bool,
+    /// The topics that its state is made from.
     pub identities: Identities,
-    /// By input, what was committed when these were last compared before it was served.
-    pub confirmed: Vec<Offset>,
-    pub(crate) staged: StagedBatch,
-    poison: PoisonRecords,
-    pub(crate) time: TimeRequest,
-    /// Whether the last move of a run until the end was asked for.
-    pub is_finishing: bool,
-    /// When something last came, on the monotonic clock.
-    pub last_record_ms: u64,
-    /// When its clock was last moved for want of input.
-    pub last_tick_ms: u64,
-    /// Why stream time did not follow the clock then.
-    pub idle_wait: Option<IdleWait>,
+    pub(super) merge: Merge<QueuedRecord<M>>,
+    pub(super) progress: InputProgress<M>,
+    /// How far events may be handled, by what was read of `rekey`.
+    pub(super) handle_through: Timestamp,
+    /// How far they may be once `rekey` is read up to an offset.
+    pub(super) next_handle_through: Option<(Timestamp, Offset)>,
+    /// The progress of forwarding as it was last committed.
+    pub(super) committed_progress: Option<ForwardProgress>,
+    /// Whether something waits for others to forward.
+    pub(super) waits_for_others: bool,
+    /// Whether something came that is being forwarded.
+    pub(super) saw_forwarding: bool,
+    pub(super) in_flight: InFlight,
+    /// Whether it goes on when it is at its end.
+    pub(super) is_endless: bool,
+    /// By input: its end, as it was last told.
+    pub(super) ends: Vec<Option<Offset>>,
+    /// By input: the next offset to read, as committed.
+    pub(super) committed: Vec<Offset>,
+    /// By input: behind the last record that came.
+    pub(super) read: Vec<Offset>,
+    pub(super) staged: StagedBatch<M>,
+    pub(super) poison: PoisonRecords,
+    pub(super) time: TimeRequest,
 }
 
 impl<M: Message> PartitionTask<M> {
+    /// A partition of which nothing was read yet. `engine`: its state as it was restored. `committed`: by input, `rekey` last,
+    /// the next offset to read. `record`: the partition record, if there is one, with its inputs in that order; `written`: who
+    /// wrote it.
     pub fn new(
         id: PartitionId,
         engine: Partition,
         committed: Vec<Offset>,
         record: Option<&PartitionRecord>,
         written: Option<CommitMetadata>,
-        job: &Job,
-        now_ms: u64,
+        pipeline: &Pipeline,
     ) -> Self {
-        let in_flight = job.settings.in_flight(job.topics.partitions);
-        let reading = InputProgress::new(&committed, record, in_flight.of_one);
-        let staged = StagedBatch {
-            positions: committed.clone(),
-            tally: vec![Tally::default(); job.inputs()],
-            ..StagedBatch::default()
-        };
+        let settings = pipeline.settings();
+        let progress = InputProgress::new(&committed, record, settings.in_flight.of_one);
         Self {
             id,
             engine,
-            merge: Merge::new(job.inputs(), job.settings.merge_bounds()).sorting(reading.rekey()),
-            reading,
-            reach: NOWHERE,
-            next_reach: None,
-            told: None,
-            is_held: false,
-            is_stirred: false,
-            in_flight,
-            is_endless: job.settings.mode == Mode::Endless,
-            ends: vec![None; job.inputs()],
-            read: committed.clone(),
-            committed,
             written,
-            overtaken: None,
-            has_expired: false,
+            offsets_behind: None,
+            has_expired_offset: false,
             identities: Identities::default(),
-            confirmed: Vec::new(),
-            staged,
+            merge: Merge::new(pipeline.inputs(), settings.merge).sorting(progress.rekey()),
+            progress,
+            handle_through: Self::NOTHING,
+            next_handle_through: None,
+            committed_progress: None,
+            waits_for_others: false,
+            saw_forwarding: false,
+            in_flight: settings.in_flight,
+            is_endless: settings.is_endless,
+            ends: vec![None; pipeline.inputs()],
+            read: committed.clone(),
+            staged: StagedBatch::new(committed.clone()),
+            committed,
             poison: PoisonRecords::default(),
             // Users whose state older rules wrote wait for the engine's first call.
-            time: TimeRequest::Asked(None),
-            is_finishing: false,
-            last_record_ms: now_ms,
-            last_tick_ms: now_ms,
-            idle_wait: None,
+            time: TimeRequest::Pending(None),
         }
     }
 
-    pub fn receive(&mut self, input: Input, message: M, job: &Job, now: Timestamp, now_ms: u64) -> FlowControl {
-        self.last_record_ms = now_ms;
-        if let Some(read) = self.read.get_mut(input.index()) {
-            *read = message.offset() + 1;
-        }
-        let Some(decoder) = job.decoders.get(input.index()) else { return FlowControl::Unchanged };
-        let (offset, id) = (message.offset(), self.id);
-        let judged = match self.poison.find(input, offset) {
-            Some(panicked) => Err(panicked.clone()),
-            None => guarded(|| (decoder.decode(&message, id, Some(now)), message.footprint())),
+    /// Decodes a record that was read, and queues it. `now`: the clock at poll, by which events too far ahead are rejected.
+    pub fn receive(&mut self, input: Input, message: M, pipeline: &Pipeline, now: Option<Timestamp>) -> Received {
+        let judged = match self.poison.find(input, message.offset()) {
+            Some(panicked) => Pipeline::poisoned(&message, panicked),
+            None => pipeline.decode(input, &message, self.id, now),
         };
-        let is_poison = judged.is_err() || message.damage().is_some_and(|damage| damage.unread == Unread::All);
-        let (decoded, bytes) = judged.unwrap_or_else(|panicked| {
-            let reject = Reject::new(RejectReason::Malformed, panicked.to_string());
-            (Decoded::Reject(reject), guarded(|| message.footprint()).unwrap_or_default())
-        });
-        if let (true, Decoded::Reject(reject)) = (is_poison, &decoded) {
-            let topic = &**job.topics.input(input);
-            tracing::error!(topic, partition = id.0, offset, "{}; it goes to the dead letters", reject.detail);
+        self.receive_judged(input, message, judged, pipeline)
+    }
+
+    /// Queues a record that was read and decoded.
+    pub fn receive_judged(&mut self, input: Input, message: M, judged: Judged, pipeline: &Pipeline) -> Received {
+        let Judged { decoded, footprint, is_poison } = judged;
+        let offset = message.offset();
+        if let Some(read) = self.read.get_mut(input.index()) {
+            *read = offset + 1;
         }
+        let poison = match &decoded {
+            Decoded::Reject(reject) if is_poison => Some(reject.detail.to_string()),
+            _ => None,
+        };
         let (time, is_misplaced) = match &decoded {
             Decoded::Event { event, .. } => (Some(event.time), false),
             Decoded::Rekey { event, .. } => (Some(event.time), true),
             Decoded::Reject(_) => (None, false),
         };
-        self.is_stirred |= is_misplaced || input == self.reading.rekey();
-        if !self.reading.receive(input, offset, is_misplaced, time) {
+        self.saw_forwarding |= is_misplaced || input == self.progress.rekey();
+        if !self.progress.receive(input, offset, is_misplaced, time) {
             self.merge.skip(input);
-            return FlowControl::Unchanged;
+            return Received { flow: FlowControl::Unchanged, poison };
         }
-        let bytes = size_of::<QueuedRecord<M>>() + bytes;
-        let rank = match decoded {
+        let bytes = size_of::<QueuedRecord<M>>() + footprint;
+        let (event, rank) = match decoded {
             Decoded::Rekey { event, to, shape } => {
-                self.reading.keep(input, Misplaced { message, offset, event, to, shape, bytes });
-                return self.merge.reserve(input, bytes);
+                self.progress.keep(input, MisplacedRecord { message, offset, event, to, shape, bytes });
+                return Received { flow: self.merge.reserve(input, bytes), poison };
             }
-            // Events of one time as their own inputs would have had them.
-            Decoded::Event { origin: Some(ref from), .. } => (job.originating_input(input, Some(from)).0, from.offset),
-            Decoded::Event { .. } | Decoded::Reject(_) => Rank::default(),
+            Decoded::Event { event, origin } => {
+                // Events of one time in the order that their own inputs would have given them.
+                let rank = origin.as_ref().map(|from| (pipeline.originating_input(input, Some(from)).0, from.offset));
+                (Ok((event, origin)), rank.unwrap_or_default())
+            }
+            Decoded::Reject(reject) => (Err(reject), Rank::default()),
         };
-        self.merge.push_ranked(input, time, rank, bytes, QueuedRecord { message, offset, decoded, is_poison })
+        let record = QueuedRecord { message, offset, event, bytes, is_poison };
+        Received { flow: self.merge.push_ranked(input, time, rank, bytes, record), poison }
     }
 
-    /// Forwards and handles what is ready, `room` records at most, within the limit. `flow_ms`: the merge's clock. Reports
-    /// inputs to be resumed.
+    /// Forwards and handles what is ready, `room` records at most, within the limit. `now_ms`: the merge's clock. `resumed` is
+    /// given the inputs to be fetched again, `observe` each record that was handled.
+    ///
+    /// # Errors
+    /// A user's state can't be decoded. The partition can't go on.
     pub fn handle(
         &mut self,
-        job: &Job,
+        pipeline: &Pipeline,
         room: usize,
-        (flow_ms, limit): (u64, Limit),
+        (now_ms, limit): (u64, Limit),
         resumed: &mut Vec<(Input, PartitionId)>,
+        mut observe: impl FnMut(&HandledRecord<'_, M>),
     ) -> Result<HandleOutcome, StateError> {
         self.staged.renews_offsets = self.owes_offsets();
-        self.staged.tells_front |= self.has_front_to_tell(limit);
-        self.is_held = false;
+        self.staged.tells_progress |= self.has_progress_to_tell(limit);
+        self.waits_for_others = false;
         self.staged.is_open = matches!(limit, Limit::Open { .. });
-        self.take_reach(limit);
+        self.advance_limit(limit);
         if self.staged.is_slice {
             return Ok(HandleOutcome::TimerSlice);
         }
@@ -224,26 +245,26 @@ impl<M: Message> PartitionTask<M> {
         }
         for _ in 0..room {
             if let Some(input) = self.next_misplaced(limit) {
-                let offset = self.reading.next_misplaced_offset(input);
-                match guarded(|| self.forward(input, job)) {
+                let offset = self.progress.next_misplaced_offset(input);
+                match guarded(|| self.forward(input, pipeline)) {
                     Ok(FlowControl::Resume) => resumed.push((input, self.id)),
                     Ok(_) => {}
                     Err(panicked) => return Ok(HandleOutcome::Panicked(self.blame(input, offset, panicked))),
                 }
                 continue;
             }
-            self.is_held = self.reading.has_misplaced();
-            let input = match self.next_head(flow_ms) {
+            self.waits_for_others = self.progress.has_misplaced();
+            let input = match self.next_head(now_ms) {
                 NextHead::Ready(input) => input,
                 NextHead::Waiting { until_ms } => return Ok(HandleOutcome::Waiting { until_ms: Some(until_ms) }),
                 NextHead::Empty => return Ok(HandleOutcome::Waiting { until_ms: None }),
             };
             if self.is_beyond(input, limit) {
-                self.is_held = true;
+                self.waits_for_others = true;
                 return Ok(HandleOutcome::Waiting { until_ms: None });
             }
-            let offset = self.merge.head(input).map(|item| item.offset);
-            match guarded(|| self.take_head(input, job)) {
+            let offset = self.merge.head(input).map(|record| record.offset);
+            match guarded(|| self.take_head(input, pipeline, &mut observe)) {
                 Ok(taken) => match taken? {
                     HeadOutcome::TimersFirst => {
                         self.staged.is_slice = true;
@@ -261,17 +282,52 @@ impl<M: Message> PartitionTask<M> {
         Ok(HandleOutcome::RoomUsed)
     }
 
-    /// Deals with the head of an input, and takes it away.
-    fn take_head(&mut self, input: Input, job: &Job) -> Result<HeadOutcome, StateError> {
-        let before = self.engine.watermark();
-        if !self.handle_head(input, job)? {
-            self.staged.event_moved_time |= self.engine.watermark() > before;
-            return Ok(HeadOutcome::TimersFirst);
+    /// Handles the head of an input, and takes it away; or leaves it where it is, for timers that must be committed before it.
+    fn take_head(
+        &mut self,
+        input: Input,
+        pipeline: &Pipeline,
+        observe: &mut impl FnMut(&HandledRecord<'_, M>),
+    ) -> Result<HeadOutcome, StateError> {
+        // The caller was told that this head is ready.
+        let Some(head) = self.merge.head(input) else { return Ok(HeadOutcome::Done(FlowControl::Unchanged)) };
+        let at = pipeline.coordinates(input, self.id, head.offset);
+        let disposition = match &head.event {
+            Ok((event, origin)) => {
+                let before = self.engine.watermark();
+                let counted_for = pipeline.originating_input(input, origin.as_ref());
+                let cause = origin.as_ref().unwrap_or(&at);
+                let record = pipeline.texts(input, &head.message);
+                let texts = record.as_ref().map_or(&NoTexts as &dyn Texts, |record| record);
+                let event = EventWithTexts { event, texts };
+                match self.engine.handle_event(counted_for, event, cause, &mut self.staged.effects)? {
+                    engine::Handled::Done(disposition) => disposition,
+                    engine::Handled::TimersFirst => {
+                        self.staged.event_moved_time |= self.engine.watermark() > before;
+                        return Ok(HeadOutcome::TimersFirst);
+                    }
+                }
+            }
+            Err(reject) => Disposition::Rejected(reject.clone()),
+        };
+        let Some((record, flow)) = self.merge.pop(input) else { return Ok(HeadOutcome::Done(FlowControl::Unchanged)) };
+        let QueuedRecord { message, offset, bytes, is_poison, .. } = record;
+        let tally = &mut self.staged.tally[input.index()];
+        tally.count(&disposition);
+        tally.panicked += u64::from(is_poison);
+        self.staged.consumed += 1;
+        self.staged.is_urgent |= is_poison;
+        if input == self.progress.rekey() {
+            self.progress.handled(offset);
         }
-        Ok(HeadOutcome::Done(self.merge.pop(input).map_or(FlowControl::Unchanged, |(_, flow)| flow)))
+        observe(&HandledRecord { input, message: &message, disposition: &disposition });
+        if let Disposition::Rejected(reject) = disposition {
+            self.staged.push(StagedRecord::DeadLetter(DeadLetter { message, at, reject }), bytes);
+        }
+        Ok(HeadOutcome::Done(flow))
     }
 
-    /// Condemns a record for a panic in handling it, if that was none of the timers'.
+    /// Names the record that a panic in handling came over, if it was none of the timers': it is poison.
     fn blame(&mut self, input: Input, offset: Option<Offset>, panicked: Panicked) -> HandlingPanic {
         let record = offset.filter(|_| !self.engine.is_firing()).map(|offset| (input, offset));
         if let Some((input, offset)) = record {
@@ -281,9 +337,9 @@ impl<M: Message> PartitionTask<M> {
         HandlingPanic { record, panicked }
     }
 
-    /// Moves time as was asked; false when a slice must be committed first.
+    /// Moves time as was requested; false when a slice must be committed first.
     fn move_time(&mut self) -> Result<bool, StateError> {
-        let TimeRequest::Asked(to) = self.time else { return Ok(true) };
+        let TimeRequest::Pending(to) = self.time else { return Ok(true) };
         let slice = self.engine.handle_time(to, &mut self.staged.effects)?;
         match slice {
             Slice::Complete => self.time = TimeRequest::Staged(to),
@@ -292,90 +348,17 @@ impl<M: Message> PartitionTask<M> {
         Ok(slice == Slice::Complete)
     }
 
-    /// Deals with the head of an input, which stays where it is; false when timers must be committed before it.
-    fn handle_head(&mut self, input: Input, job: &Job) -> Result<bool, StateError> {
-        // The caller was told that this head is ready.
-        let Some(&QueuedRecord { ref message, offset, ref decoded, is_poison }) = self.merge.head(input) else {
-            return Ok(true);
-        };
-        let tally = &mut self.staged.tally[input.index()];
-        let at = job.coordinates(input, self.id, offset);
-        let dead_letter = |reject: &Reject, at: &Coordinates| {
-            let (topic, limit) = (job.topics.output(OutputTopic::DeadLetters), job.settings.dead_letter_limit.bytes());
-            // What can't be read to decode it may be as hard to read here.
-            guarded(|| emit::dead_letter(message, reject, at, topic, limit))
-                .unwrap_or_else(|_| emit::bare_letter(reject, at, topic))
-        };
-        let mut letter = None;
-        match decoded {
-            Decoded::Event { event, origin } => {
-                let counted_for = job.originating_input(input, origin.as_ref());
-                let cause = origin.as_ref().unwrap_or(&at);
-                let record = job.decoders.get(input.index()).map(|decoder| decoder.texts(message));
-                let texts = record.as_ref().map_or(&NoTexts as &dyn Texts, |record| record);
-                let told = EventWithTexts { event, texts };
-                match self.engine.handle_event(counted_for, told, cause, &mut self.staged.effects)? {
-                    Handled::TimersFirst => return Ok(false),
-                    Handled::Done(Disposition::Applied) => tally.applied += 1,
-                    Handled::Done(Disposition::Skipped) => tally.skipped += 1,
-                    Handled::Done(Disposition::Duplicate) => tally.duplicate += 1,
-                    Handled::Done(Disposition::Suppressed) => tally.suppressed += 1,
-                    Handled::Done(Disposition::Rejected(reject)) => {
-                        tally.count_dead(reject.reason);
-                        letter = Some(dead_letter(&reject, &at));
-                    }
-                }
-            }
-            // It is kept elsewhere.
-            Decoded::Rekey { .. } => {}
-            Decoded::Reject(reject) => {
-                tally.count_dead(reject.reason);
-                letter = Some(dead_letter(reject, &at));
-            }
-        }
-        tally.panicked += u64::from(is_poison);
-        tally.consumed += 1;
-        self.staged.is_urgent |= is_poison;
-        self.staged.consumed += 1;
-        if input == self.reading.rekey() {
-            self.reading.handled(offset);
-        }
-        if let Some(record) = letter {
-            self.keep(record);
-        }
-        Ok(true)
-    }
-
-    /// A record that is forwarded; `fits`: see [`Tally`].
-    pub(crate) fn stage(&mut self, input: Input, record: Outgoing, fits: Fits) {
-        let tally = &mut self.staged.tally[input.index()];
-        tally.rekeyed += 1;
-        tally.consumed += 1;
-        tally.fits.iter_mut().zip(fits).for_each(|(count, fits)| *count += u64::from(fits));
-        self.staged.consumed += 1;
-        self.keep(record);
-    }
-
-    fn keep(&mut self, record: Outgoing) {
-        self.staged.bytes += record.size();
-        self.staged.records.push(record);
-    }
-
-    /// Asks for stream time to move to at least `to`, before anything else is handled.
-    pub fn ask_time(&mut self, to: Timestamp) {
-        self.time = TimeRequest::Asked(Some(to));
+    /// Requests that stream time moves to at least `to`, before anything else is handled.
+    pub fn request_time(&mut self, to: Timestamp) {
+        self.time = TimeRequest::Pending(Some(to));
     }
 
     /// Whether a transaction must write something of this partition.
     pub fn has_uncommitted(&self) -> bool {
-        let StagedBatch { consumed, is_slice, renews_offsets, commits_ends, tells_front, .. } = &self.staged;
-        *consumed > 0 || *is_slice || *renews_offsets || *commits_ends || *tells_front || self.engine.is_dirty()
+        self.staged.is_any() || self.engine.is_dirty()
     }
 
-    pub(crate) fn tells_front(&self) -> bool {
-        self.staged.tells_front && !self.staged.is_open
-    }
-
+    /// Whether a slice of timers is staged.
     pub fn is_slice(&self) -> bool {
         self.staged.is_slice
     }
@@ -385,6 +368,7 @@ impl<M: Message> PartitionTask<M> {
         self.staged.is_slice || self.staged.is_urgent
     }
 
+    /// Records that the batch has consumed.
     pub fn consumed(&self) -> usize {
         self.staged.consumed
     }
@@ -395,50 +379,51 @@ impl<M: Message> PartitionTask<M> {
     }
 
     /// Whether a call of [`Self::handle`] would do anything but wait.
-    pub fn has_work(&mut self, flow_ms: u64, limit: Limit) -> bool {
-        self.take_reach(limit);
+    pub fn has_work(&mut self, now_ms: u64, limit: Limit) -> bool {
+        self.advance_limit(limit);
         let renews = self.owes_offsets() && !self.staged.renews_offsets;
         renews
-            || matches!(self.time, TimeRequest::Asked(_))
+            || matches!(self.time, TimeRequest::Pending(_))
             || self.next_misplaced(limit).is_some()
-            || !self.staged.tells_front && self.has_front_to_tell(limit)
-            || self.is_something_ready(flow_ms, limit)
+            || !self.staged.tells_progress && self.has_progress_to_tell(limit)
+            || self.is_something_ready(now_ms, limit)
     }
 
-    fn next_head(&mut self, flow_ms: u64) -> NextHead {
-        let reading = &self.reading;
-        self.merge.next_of(flow_ms, |input, item| reading.is_clear(input, item.offset))
+    fn next_head(&mut self, now_ms: u64) -> NextHead {
+        let progress = &self.progress;
+        self.merge.next_of(now_ms, |input, record| progress.is_clear(input, record.offset))
     }
 
-    fn is_something_ready(&mut self, flow_ms: u64, limit: Limit) -> bool {
-        let has_misplaced = self.reading.has_misplaced();
-        let ready = if let NextHead::Ready(input) = self.next_head(flow_ms) { Some(input) } else { None };
+    fn is_something_ready(&mut self, now_ms: u64, limit: Limit) -> bool {
+        let has_misplaced = self.progress.has_misplaced();
+        let ready = if let NextHead::Ready(input) = self.next_head(now_ms) { Some(input) } else { None };
         let is_beyond = ready.is_some_and(|input| self.is_beyond(input, limit));
-        self.is_held = is_beyond || has_misplaced;
+        self.waits_for_others = is_beyond || has_misplaced;
         ready.is_some() && !is_beyond
     }
 
-    /// What is staged becomes what is committed, by the transaction that `note` names.
-    pub fn install(&mut self, note: CommitMetadata) -> BatchCounts {
+    /// What is staged becomes what is committed. Call after the commit of what [`Self::write`] wrote, by the transaction that
+    /// `written` names.
+    pub fn install(&mut self, written: CommitMetadata) -> BatchCounts {
         let fired_before = self.engine.timers_fired();
         self.engine.install();
-        self.reading.install(&mut self.staged.tally);
-        self.told = Some(self.staged.front);
-        self.written = Some(note);
-        (self.overtaken, self.has_expired) = (None, false);
+        self.progress.install(&mut self.staged.tally);
+        self.committed_progress = Some(self.staged.progress);
+        self.written = Some(written);
+        (self.offsets_behind, self.has_expired_offset) = (None, false);
         self.committed.clone_from(&self.staged.positions);
         self.poison.settle(&self.committed);
         if matches!(self.time, TimeRequest::Staged(_)) {
             self.time = TimeRequest::None;
         }
         let none = vec![Tally::default(); self.committed.len()];
-        let installed = BatchCounts {
+        let counts = BatchCounts {
             tally: std::mem::replace(&mut self.staged.tally, none),
             outputs: std::mem::take(&mut self.staged.outputs),
             timers_fired: self.engine.timers_fired() - fired_before,
         };
-        self.clear_staged();
-        installed
+        self.staged.clear();
+        counts
     }
 
     /// What is staged is forgotten, and so is what was read: the source must be rewound to [`Self::positions`].
@@ -448,33 +433,13 @@ impl<M: Message> PartitionTask<M> {
         self.ends.fill(None);
         self.staged.positions.clone_from(&self.committed);
         self.read.clone_from(&self.committed);
-        self.reading.discard(&self.committed);
-        (self.reach, self.next_reach, self.is_held) = (NOWHERE, None, false);
+        self.progress.discard(&self.committed);
+        (self.handle_through, self.next_handle_through) = (Self::NOTHING, None);
+        self.waits_for_others = false;
         self.staged.tally.fill(Tally::default());
         if let TimeRequest::Staged(to) = self.time {
-            self.time = TimeRequest::Asked(to);
+            self.time = TimeRequest::Pending(to);
         }
-        self.clear_staged();
+        self.staged.clear();
     }
-
-    fn clear_staged(&mut self) {
-        self.staged.effects.clear();
-        self.staged.outputs.clear();
-        self.staged.records.clear();
-        self.staged.bytes = 0;
-        self.staged.consumed = 0;
-        self.staged.is_slice = false;
-        self.staged.is_urgent = false;
-        self.staged.event_moved_time = false;
-        self.staged.renews_offsets = false;
-        self.staged.commits_ends = false;
-        self.staged.tells_front = false;
-    }
-}
-
-/// What became of the head of an input.
-enum HeadOutcome {
-    /// A slice of timers must be committed before it.
-    TimersFirst,
-    Done(FlowControl),
 }

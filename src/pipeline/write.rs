@@ -1,50 +1,63 @@
-//! What a transaction writes of a partition being served: its record first, then all that is staged, then its offsets.
+//! What a batch writes, in the order that the order of a takeover depends on: the partition record first, then users, then
+//! outputs, then dead letters and forwarded records.
 
-use crate::broker::{CommitMetadata, ForwardWatermark, OffsetCommit};
-use crate::domain::{Input, Timestamp};
+use crate::domain::Input;
 use crate::emit::OutputType;
-use crate::engine::Effect;
-use crate::pipeline::staged::StagedBatch;
+use crate::engine::{Change, Effect};
+use crate::pipeline::commit_metadata::{CommitMetadata, ForwardProgress, ForwardWatermark};
+use crate::pipeline::shared::Pipeline;
+use crate::pipeline::sink::Sink;
+use crate::pipeline::staged::{StagedBatch, StagedRecord};
 use crate::pipeline::task::PartitionTask;
-use crate::record::{Lent, Message};
-use crate::runtime::job::Job;
+use crate::record::{Message, Offset};
 use crate::state::{InputPosition, PartitionRecord};
 
 impl<M: Message> PartitionTask<M> {
-    /// Lends `write` what a transaction must write for this partition: the partition record first, so that whoever finds
-    /// the transaction open can tell whose it is. How many records that were. `stamp`: of the changelog's, where its topic
-    /// keeps it.
-    pub fn write<E>(
+    /// Gives a sink what is staged: the partition record first, so that whoever finds the transaction open can tell who has
+    /// written it. `written`: who writes now, and in which transaction.
+    ///
+    /// # Errors
+    /// Those of the sink. Nothing is committed then: [`Self::discard`].
+    pub fn write<S: Sink<M>>(
         &mut self,
-        note: &CommitMetadata,
-        job: &Job,
-        stamp: Timestamp,
-        mut write: impl FnMut(Lent<'_>) -> Result<(), E>,
-    ) -> Result<u64, E> {
+        written: &CommitMetadata,
+        pipeline: &Pipeline,
+        sink: &mut S,
+    ) -> Result<(), S::Error> {
         self.settle_positions();
-        let record = self.record(note, job).encode();
-        let timestamp = Some(stamp.millis());
-        write(Lent { timestamp, ..job.topics.to_changelog(self.id, PartitionRecord::KEY, Some(&record)) })?;
-        let mut count = 1;
+        let record = self.record(written, pipeline).encode();
+        sink.state(Change { key: PartitionRecord::KEY, value: Some(&record) })?;
         for change in self.engine.changes() {
-            write(Lent { timestamp, ..job.topics.to_changelog(self.id, change.key, change.value) })?;
-            count += 1;
+            sink.state(change)?;
         }
-        let StagedBatch { effects, outputs, records, room, .. } = &mut self.staged;
+        let StagedBatch { effects, outputs, records, .. } = &mut self.staged;
         outputs.clear();
         for effect in &*effects {
             match effect {
                 Effect::Announce(announcement) => {
-                    job.emitter.lend(announcement, room, &mut write)?;
+                    sink.output(announcement)?;
                     outputs.push((OutputType::of(&announcement.kind), announcement.reason));
                 }
             }
         }
-        count += outputs.len() as u64;
         for record in &*records {
-            record.lend(&mut write)?;
+            match record {
+                StagedRecord::DeadLetter(letter) => sink.dead_letter(letter)?,
+                StagedRecord::Forwarded(record) => sink.forward(record)?,
+            }
         }
-        Ok(count + records.len() as u64)
+        Ok(())
+    }
+
+    /// By input, the next offset to be read once the batch is committed. Those that did not move are among them: committing
+    /// them is what fences a stale owner. Call after [`Self::write`].
+    pub fn staged_positions(&self) -> &[Offset] {
+        &self.staged.positions
+    }
+
+    /// How far all is forwarded once the batch is committed. Call after [`Self::write`].
+    pub fn staged_progress(&self) -> ForwardProgress {
+        self.staged.progress
     }
 
     /// Where to go on, and how far all is forwarded. Where an input was read to its end, that end is the position: markers of
@@ -52,46 +65,38 @@ impl<M: Message> PartitionTask<M> {
     fn settle_positions(&mut self) {
         for (index, position) in self.staged.positions.iter_mut().enumerate() {
             let input = Input(index as u8);
-            let head = self.merge.head(input).map(|item| item.offset);
-            *position = self.reading.position(input, head).max(self.committed[index]);
+            let head = self.merge.head(input).map(|record| record.offset);
+            *position = self.progress.position(input, head).max(self.committed[index]);
             if self.merge.is_input_at_end(input) {
                 *position = (*position).max(self.ends[index].unwrap_or(*position));
             }
         }
-        self.staged.front = self.front();
-        if self.staged.is_open && self.staged.front.watermark == ForwardWatermark::Unknown {
-            // Nobody waits, and nobody shall begin to: it may stand so for long.
-            self.staged.front.watermark = ForwardWatermark::End;
+        self.staged.progress = self.forward_progress();
+        if self.staged.is_open && self.staged.progress.watermark == ForwardWatermark::Unknown {
+            // Nobody waits, and nobody shall begin to: it may stay so for long.
+            self.staged.progress.watermark = ForwardWatermark::End;
         }
     }
 
-    fn record(&mut self, note: &CommitMetadata, job: &Job) -> PartitionRecord {
-        let inputs = job.topics.inputs.iter().zip(&self.staged.positions).enumerate();
+    fn record(&mut self, written: &CommitMetadata, pipeline: &Pipeline) -> PartitionRecord {
         let known = |index: usize| self.identities.inputs.get(index).copied().unwrap_or_default();
+        let position = |(index, &next_offset): (usize, &Offset)| InputPosition {
+            topic: pipeline.topic(Input(index as u8)).as_ref().to_owned(),
+            next_offset,
+            topic_id: known(index).id,
+            partitions: known(index).partitions,
+            ..InputPosition::default()
+        };
         let mut record = PartitionRecord {
-            inputs: inputs
-                .map(|(index, (topic, &next_offset))| InputPosition {
-                    topic: topic.as_ref().to_owned(),
-                    next_offset,
-                    topic_id: known(index).id,
-                    partitions: known(index).partitions,
-                    ..InputPosition::default()
-                })
-                .collect(),
+            inputs: self.staged.positions.iter().enumerate().map(position).collect(),
             changelog_topic_id: self.identities.changelog,
-            transactional_id: note.transactional_id.as_ref().to_owned(),
-            transaction_number: note.number,
-            partitioner: job.settings.partitioner,
+            transactional_id: written.transactional_id.as_ref().to_owned(),
+            transaction_number: written.number,
+            partitioner: pipeline.settings().partitioner,
             ..PartitionRecord::default()
         };
         self.engine.fill_record(&mut record);
-        self.reading.fill_record(&mut record);
+        self.progress.fill_record(&mut record);
         record
-    }
-
-    /// The offsets of all inputs, those that did not move too: they are what fences a stale owner. Call after
-    /// [`Self::write`].
-    pub fn offsets(&self, note: &CommitMetadata) -> impl Iterator<Item = OffsetCommit> {
-        note.offsets(self.id, &self.staged.positions, self.staged.front)
     }
 }

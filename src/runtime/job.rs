@@ -3,19 +3,17 @@
 use std::sync::Arc;
 
 use crate::broker::Topics;
-use crate::domain::{Input, PartitionId, Partitioner};
-use crate::emit::{Emitter, Output};
+use crate::domain::{Input, PartitionId};
+use crate::emit::Output;
 use crate::engine::Engine;
-use crate::ingest::{Decoder, InputSpec};
+use crate::ingest::InputSpec;
+use crate::pipeline::Pipeline;
 use crate::record::{Coordinates, Offset};
 use crate::rules::Ruleset;
 use crate::runtime::recovery::start::Expected;
 use crate::runtime::settings::LaneSettings;
 use crate::runtime::tasks::Permits;
 use crate::runtime::watch::timekeeper::Timekeeper;
-
-/// In the order of [`Partitioner::ALL`].
-pub(crate) type Fits = [bool; Partitioner::ALL.len()];
 
 /// What all lanes of a process share and never change.
 #[derive(Debug)]
@@ -26,9 +24,8 @@ pub struct Job {
     pub topics: Topics,
     /// Every bound of a lane.
     pub settings: LaneSettings,
-    /// By input, `rekey` last.
-    pub(crate) decoders: Vec<Decoder>,
-    pub(crate) emitter: Emitter,
+    /// How records are read and outputs written.
+    pub pipeline: Pipeline,
     pub(super) restore_permits: Permits,
     pub(super) timekeeper: Timekeeper,
 }
@@ -44,18 +41,10 @@ impl Job {
         output: Output,
         settings: LaneSettings,
     ) -> Arc<Self> {
-        let partitions = topics.partitions;
-        let partitioner = settings.partitioner;
-        let decoder = |input| Decoder::new(input, partitions, max_skew_ms).partitioned_by(partitioner);
-        let emitter = Emitter::new(&engine.settings().rules, engine.rule_version(), output);
+        let pipeline = Pipeline::new(engine.clone(), inputs, output, settings.of_tasks(topics.partitions, max_skew_ms));
         let restore_permits = Permits::new(settings.restores_at_once);
         let timekeeper = Timekeeper::new(max_skew_ms, &settings);
-        let decoders = inputs.into_iter().map(decoder).collect();
-        Arc::new(Self { engine, topics, settings, decoders, emitter, restore_permits, timekeeper })
-    }
-
-    pub(crate) fn inputs(&self) -> usize {
-        self.topics.inputs.len()
+        Arc::new(Self { engine, topics, settings, pipeline, restore_permits, timekeeper })
     }
 
     pub(crate) fn expected(&self) -> Expected<'_> {
@@ -73,18 +62,5 @@ impl Job {
 
     pub(crate) fn coordinates(&self, input: Input, partition: PartitionId, offset: Offset) -> Coordinates {
         Coordinates { topic: self.topics.input(input).clone(), partition, offset }
-    }
-
-    /// By partitioner, whether that key lies where it puts it.
-    pub(crate) fn fits(&self, key: Option<&[u8]>, partition: PartitionId) -> Fits {
-        let is_its = |it: Partitioner| key.is_some_and(|key| it.partition_of(key, self.topics.partitions) == partition);
-        Partitioner::ALL.map(is_its)
-    }
-
-    /// The input an event counts for: for a forwarded record, the one it was first read from.
-    pub(crate) fn originating_input(&self, input: Input, forwarded_from: Option<&Coordinates>) -> Input {
-        let Some(from) = forwarded_from else { return input };
-        let named = (0u8..).map(Input).zip(&self.topics.inputs).find(|(_, topic)| **topic == from.topic);
-        named.map_or(input, |(input, _)| input)
     }
 }

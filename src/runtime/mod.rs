@@ -12,6 +12,7 @@
 
 pub mod board;
 mod clock;
+mod active;
 mod context;
 mod end_barrier;
 mod error;
@@ -45,7 +46,6 @@ pub use error::LaneError;
 pub use job::Job;
 pub use lane::{Lane, StepOutcome};
 pub use operator::examine;
-pub use recovery::identity::{Identities, Identity};
 pub use recovery::refusal::{Place, Refusal};
 pub use recovery::{entries, takeover};
 pub use settings::{LaneSettings, Mode};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::broker::TopicSettings;
 use crate::domain::{Partitioner, Timestamp};
 use crate::merge::MergeBounds;
-use crate::pipeline::progress::InFlight;
+use crate::pipeline::{InFlight, TaskSettings};
 use crate::settings::{Faults, Period, Size, settings};
 
 settings! {
@@ -138,16 +138,24 @@ impl LaneSettings {
         );
     }
 
-    pub(crate) fn merge_bounds(&self) -> MergeBounds {
-        MergeBounds {
-            buffer_items: self.buffer_records,
-            buffer_bytes: self.buffer_bytes.bytes(),
-            wait_ms: millis(self.merge_wait),
+    /// What tasks must be told of it, with what else they must know. `max_skew_ms`: how far ahead of the clock an event may be.
+    pub(super) fn of_tasks(&self, partitions: i32, max_skew_ms: i64) -> TaskSettings {
+        TaskSettings {
+            partitions,
+            partitioner: self.partitioner,
+            max_skew_ms,
+            merge: MergeBounds {
+                buffer_items: self.buffer_records,
+                buffer_bytes: self.buffer_bytes.bytes(),
+                wait_ms: millis(self.merge_wait),
+            },
+            in_flight: self.in_flight(partitions),
+            is_endless: self.mode == Mode::Endless,
         }
     }
 
     /// Half of the buffer sorts what comes through `rekey`: no more than that may be forwarded ahead of anything.
-    pub(crate) fn in_flight(&self, partitions: i32) -> InFlight {
+    fn in_flight(&self, partitions: i32) -> InFlight {
         let of_all = (self.buffer_records / 2).max(1);
         InFlight { of_all, of_one: (of_all / partitions.max(1).unsigned_abs() as usize).max(1) }
     }

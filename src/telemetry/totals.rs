@@ -1,7 +1,7 @@
 //! The board summed over its partitions.
 
 use crate::domain::{PartitionId, Timestamp};
-use crate::pipeline::tally::{OutputCounts, Tally};
+use crate::pipeline::{OutputCounts, Tally};
 use crate::runtime::Status;
 use crate::runtime::board::status::{PartitionStatus, Phase};
 use crate::state::Population;

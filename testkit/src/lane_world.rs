@@ -12,7 +12,7 @@ use tideline::domain::{Input, Origin, OutputNames, OutputTopic, PartitionId, Sou
 use tideline::emit::{Output, OutputFormat};
 use tideline::engine::{self, Engine};
 use tideline::ingest::{Format, InputSpec};
-use tideline::pipeline::tally::Tally;
+use tideline::pipeline::Tally;
 use tideline::record::{Message, Offset, Outgoing};
 use tideline::rules::Rules;
 use tideline::runtime::board::status::{LaneStatus, Phase, Status};

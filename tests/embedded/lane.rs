@@ -1,7 +1,7 @@
 //! A lane on the embedded log: what one batch does, what each failure leaves, what is resumed and what is refused.
 
 use tideline::broker::memory::{Fault, Memory};
-use tideline::pipeline::tally::Tally;
+use tideline::pipeline::Tally;
 use tideline::runtime::Lane;
 use tideline::runtime::board::status::Phase;
 

@@ -9,7 +9,7 @@ use tideline::broker::{
     Broker, CommitMetadata, ForwardProgress, ForwardWatermark, OffsetCommit, Polled, Producer, Source, Transaction,
 };
 use tideline::domain::{Input, PartitionId, Partitioner, Timestamp};
-use tideline::pipeline::tally::Tally;
+use tideline::pipeline::Tally;
 use tideline::runtime::{Lane, Mode};
 
 use testkit::lane_world::*;

@@ -15,7 +15,7 @@ use tideline::broker::{
 use tideline::domain::{Input, OutputTopic, PartitionId};
 use tideline::emit::header;
 use tideline::ingest::RejectReason;
-use tideline::pipeline::tally::Tally;
+use tideline::pipeline::Tally;
 use tideline::record::{Header, Message, Offset};
 use tideline::runtime::{Lane, StepOutcome};
 use tideline::state::PartitionRecord;

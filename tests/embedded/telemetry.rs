@@ -6,7 +6,7 @@ use tideline::domain::{PartitionId, Timestamp};
 use tideline::emit::OutputType;
 use tideline::engine::OutputReason;
 use tideline::ingest;
-use tideline::pipeline::tally::Tally;
+use tideline::pipeline::Tally;
 use tideline::runtime::board::status::{
     InputStatus, Interventions, LaneStatus, PartitionStatus, Phase, RestoreStage, Transactions, UnservedInput,
 };

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use flate2::read::MultiGzDecoder;
 use indicatif::ProgressBar;
 
-use super::remarks::Place;
+use super::remarks::FileLine;
 
 /// The longest line that is read, in bytes. What is only too large for an event goes to dead letters; beyond this a file
 /// isn't lines.
@@ -62,8 +62,8 @@ impl Lines {
     }
 
     /// What is read, and the number of the line that was read last.
-    pub fn place(&self) -> Place {
-        Place { file: self.name.clone(), line: self.number }
+    pub fn place(&self) -> FileLine {
+        FileLine { file: self.name.clone(), line: self.number }
     }
 
     /// Of the line that was read last, from 1.

@@ -3,9 +3,11 @@
 //! Files are merged by event time like the topics of one partition: sources in the order of the configuration, files of
 //! one source in the order given.
 
+mod feed;
 mod lines;
 mod player;
 mod remarks;
+mod sink;
 mod summary;
 
 use std::fs::File;
@@ -17,7 +19,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use self::lines::{Lines, Origin};
-use self::player::{Player, Time};
+use self::player::{Player, ReplayTime};
 use super::{ConfigFlag, UsageError, time};
 use crate::config::Config;
 use crate::domain::{Source, Timestamp};
@@ -79,7 +81,7 @@ pub(super) fn run(args: &ReplayArgs) -> Result<()> {
     }
     let out = sink(args.out.as_deref())?;
     let dead_letters = args.dead_letters.as_deref().map(|path| sink(Some(path))).transpose()?;
-    let time = Time { now: args.now, machine: Clock::system().wall(), ignore_silent: args.ignore_silent };
+    let time = ReplayTime { now: args.now, machine: Clock::system().wall(), ignore_silent: args.ignore_silent };
     let mut player = Player::new(&config, files, time, out, dead_letters)?;
     player.play()?;
     if let Some(until) = args.until {

@@ -17,12 +17,12 @@ const TOLD_LETTERS: usize = 64;
 
 /// A line of a file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct FileLine {
     pub file: String,
     pub line: u64,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for FileLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.file, self.line)
     }
@@ -49,30 +49,43 @@ pub(super) struct Holding {
     pub watermark: Option<Timestamp>,
 }
 
-#[derive(Debug, Default)]
+/// What there is to say.
+#[derive(Debug)]
 pub(super) struct Remarks {
-    events: u64,
-    dead: u64,
-    by_reason: BTreeMap<RejectReason, Counted<(Place, String)>>,
-    skipped: Counted<Place>,
-    by_type: BTreeMap<String, u64>,
-    ahead: Counted<Place>,
-    machine: Option<Timestamp>,
-    /// By file: events older than one before them, and by how much at most, in milliseconds.
-    disorder: BTreeMap<String, (Counted<Place>, i64)>,
+    pub read: ReadRemarks,
+    pub outcomes: OutcomeRemarks,
     pub holding: Vec<Holding>,
     /// Whether a time was given for W to move to.
     pub has_until: bool,
 }
 
-impl Remarks {
+/// Of what was read.
+#[derive(Debug, Default)]
+pub(super) struct ReadRemarks {
+    events: u64,
+    ahead: Counted<FileLine>,
+    machine: Option<Timestamp>,
+    /// By file: events older than one before them, and by how much at most, in milliseconds.
+    disorder: BTreeMap<String, (Counted<FileLine>, i64)>,
+}
+
+/// Of what became of it.
+#[derive(Debug, Default)]
+pub(super) struct OutcomeRemarks {
+    dead: u64,
+    by_reason: BTreeMap<RejectReason, Counted<(FileLine, String)>>,
+    skipped: Counted<FileLine>,
+    by_type: BTreeMap<String, u64>,
+}
+
+impl ReadRemarks {
     /// `machine`: what this machine's clock shows, where events aren't judged by one.
     pub fn new(machine: Option<Timestamp>) -> Self {
         Self { machine, ..Self::default() }
     }
 
     /// A line was read; `newest` is the newest event of its file before it.
-    pub fn read(&mut self, time: Option<Timestamp>, newest: Option<Timestamp>, place: impl Fn() -> Place) {
+    pub fn read(&mut self, time: Option<Timestamp>, newest: Option<Timestamp>, place: impl Fn() -> FileLine) {
         self.events += 1;
         let Some(time) = time else { return };
         if self.machine.is_some_and(|machine| time > machine) {
@@ -85,58 +98,63 @@ impl Remarks {
             *most = newest.since(time).max(*most);
         }
     }
+}
 
-    pub fn died(&mut self, reject: &Reject, place: Place) {
+impl OutcomeRemarks {
+    /// It is a dead letter.
+    pub fn died(&mut self, reject: &Reject, place: FileLine) {
         self.dead += 1;
         self.by_reason.entry(reject.reason).or_default().add(|| (place, reject.to_string()));
     }
 
     /// Its type is unknown: `name`, if it can be read.
-    pub fn skipped(&mut self, name: Option<&str>, place: Place) {
+    pub fn skipped(&mut self, name: Option<&str>, place: FileLine) {
         self.skipped.add(|| place);
         let name: String = name.unwrap_or("?").chars().take(TOLD_LETTERS).collect();
         if self.by_type.len() < MAX_NAMES || self.by_type.contains_key(&name) {
             *self.by_type.entry(name).or_default() += 1;
         }
     }
+}
 
+impl Remarks {
     fn write_dead(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let of_reason = |(reason, dead): &(&RejectReason, &Counted<_>)| (dead.count, std::cmp::Reverse(**reason));
-        let Some((reason, Counted { count, first })) = self.by_reason.iter().max_by_key(of_reason) else {
+        let Some((reason, Counted { count, first })) = self.outcomes.by_reason.iter().max_by_key(of_reason) else {
             return Ok(());
         };
         let Some((place, why)) = first else { return Ok(()) };
         writeln!(
             f,
             "{} of {} died, {count} of them as {}; the first of those is {place}: {why}; --dead-letters FILE keeps them",
-            events(self.dead),
-            self.events,
+            events(self.outcomes.dead),
+            self.read.events,
             reason.as_str(),
         )
     }
 
     fn write_skipped(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(place) = &self.skipped.first else { return Ok(()) };
-        let mut types: Vec<_> = self.by_type.iter().collect();
+        let Some(place) = &self.outcomes.skipped.first else { return Ok(()) };
+        let mut types: Vec<_> = self.outcomes.by_type.iter().collect();
         types.sort_by_key(|(name, count)| (std::cmp::Reverse(**count), *name));
         let told: Vec<_> = types.iter().take(TOLD_NAMES).map(|(name, count)| format!("{name:?} ({count})")).collect();
         let more = if types.len() > TOLD_NAMES { " and others" } else { "" };
         writeln!(
             f,
             "{} of {} skipped for an unknown type: {}{more}; the first is {place}",
-            events(self.skipped.count),
-            self.events,
+            events(self.outcomes.skipped.count),
+            self.read.events,
             told.join(", "),
         )
     }
 
     fn write_ahead(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Some(place), Some(machine)) = (&self.ahead.first, self.machine) else { return Ok(()) };
+        let (Some(place), Some(machine)) = (&self.read.ahead.first, self.read.machine) else { return Ok(()) };
         writeln!(
             f,
             "{} ahead of this machine's clock, {machine}; the first is {place}; no event is judged by a clock without \
              --now TIME, which takes those beyond stream.max_skew for dead (future_time)",
-            lie(self.ahead.count),
+            lie(self.read.ahead.count),
         )
     }
 
@@ -150,8 +168,8 @@ impl Remarks {
     }
 
     fn write_disorder(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (file, (counted, most)) in &self.disorder {
-            let Some(Place { line, .. }) = &counted.first else { continue };
+        for (file, (counted, most)) in &self.read.disorder {
+            let Some(FileLine { line, .. }) = &counted.first else { continue };
             let by = Period::of_millis((*most).max(0) as u64);
             writeln!(
                 f,

@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::domain::Source;
 use crate::ingest::RejectReason;
-use crate::pipeline::tally::Tally;
+use crate::pipeline::Tally;
 use crate::state::{Dimension, Population};
 
 /// Of a whole run.

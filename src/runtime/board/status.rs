@@ -6,12 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::domain::{PartitionId, Timestamp};
-use crate::pipeline::tally::{OutputCounts, Tally};
+use crate::pipeline::Identities;
+use crate::pipeline::{OutputCounts, Tally};
 use crate::runtime::board::calls::OpenCall;
 use crate::runtime::board::clock_agreement::ClockAgreement;
 use crate::runtime::board::idle_wait::IdleWait;
 use crate::runtime::board::stall::Stall;
-use crate::runtime::recovery::identity::Identities;
 use crate::state::Population;
 
 /// Where lanes write and telemetry reads. Cheap to clone.

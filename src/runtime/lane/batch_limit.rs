@@ -2,33 +2,10 @@
 //!
 //! Pure. Must not know: why it was not taken.
 
+use crate::pipeline::BatchSize;
+
 /// Commits in a row after which a batch may hold twice as much again.
 const COMMITS_TO_GROW: u32 = 16;
-
-/// What a batch holds, or may.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct BatchSize {
-    /// Records consumed.
-    pub records: usize,
-    /// Bytes staged.
-    pub bytes: usize,
-    /// Deadlines fired and users re-evaluated.
-    pub effects: usize,
-}
-
-impl BatchSize {
-    pub fn plus(self, other: Self) -> Self {
-        self.with(other, usize::saturating_add)
-    }
-
-    fn with(self, other: Self, of: impl Fn(usize, usize) -> usize) -> Self {
-        Self {
-            records: of(self.records, other.records),
-            bytes: of(self.bytes, other.bytes),
-            effects: of(self.effects, other.effects),
-        }
-    }
-}
 
 #[derive(Debug, Default)]
 pub(super) struct BatchLimit {

@@ -7,16 +7,17 @@
 
 use std::collections::BTreeSet;
 
-use crate::broker::{Broker, CommitMetadata, Producer, Transaction, TransactionError};
+use crate::broker::{Broker, CommitMetadata, OffsetCommit, Producer, Transaction, TransactionError};
 use crate::domain::{PartitionId, Timestamp};
-use crate::record::Lent;
+use crate::pipeline::BatchSize;
+use crate::runtime::active;
 use crate::runtime::board::status::Transactions;
 use crate::runtime::board::{calling::Calling, calls::Call};
 use crate::runtime::context::LaneContext;
 use crate::runtime::error::LaneError;
 use crate::runtime::lane::Lane;
-use crate::runtime::lane::batch_limit::BatchSize;
 use crate::runtime::lane::failures::Activity;
+use crate::runtime::lane::transaction_sink::TransactionSink;
 use crate::runtime::watch::misrouted;
 
 /// Where a transaction failed.
@@ -122,21 +123,19 @@ impl<B: Broker> Lane<B> {
         let stamp = believed.unwrap_or_else(|| clock.wall()).minus_millis(self.job.timekeeper.max_skew_ms());
         let believed_ms = believed.map(Timestamp::millis);
         let mut offsets = Vec::new();
-        let mut writes = 0;
+        let mut sink = TransactionSink::new(&mut transaction, &self.job, stamp.millis(), believed_ms);
         for task in self.partitions.active_mut() {
             if !partitions.contains(&task.id) {
                 continue;
             }
-            let write = |record: Lent<'_>| {
-                let timestamp = record.timestamp.or(believed_ms);
-                transaction.send(Lent { timestamp, ..record })
-            };
-            match task.write(note, &self.job, stamp, write) {
-                Ok(count) => writes += count,
-                Err(error) => return Err(give_up(transaction, error).into()),
+            sink.partition = task.id;
+            if let Err(error) = task.write(note, &self.job.pipeline, &mut sink) {
+                return Err(give_up(transaction, error).into());
             }
-            offsets.extend(task.offsets(note));
+            let (positions, progress) = (task.staged_positions(), task.staged_progress());
+            offsets.extend(OffsetCommit::all(note, task.id, positions, progress));
         }
+        let writes = sink.written;
         calling.goes_on_with(Call::SendOffsets, clock);
         if let Err(error) = transaction.send_offsets(&offsets, generation) {
             calling.goes_on_with(Call::Abort, clock);
@@ -155,12 +154,12 @@ impl<B: Broker> Lane<B> {
         for &partition in partitions {
             let now_ms = self.context.clock.monotonic_ms();
             if let Some(task) = self.partitions.task_mut(partition) {
-                let is_step = task.is_step();
+                let is_step = task.makes_progress();
                 let installed = task.install(note.clone());
                 has_forwarded |= installed.has_forwarded();
                 self.context.board.partition(partition, |status| {
                     status.moved_ms = if is_step { now_ms } else { status.moved_ms };
-                    installed.add_to(status);
+                    active::count(installed, status);
                     task.show(status);
                 });
             }

@@ -38,7 +38,7 @@ impl<B: Broker> Lane<B> {
             let calling = self.calling(None, Call::Ends);
             let ends = self.broker.ends(task.id)?;
             drop(calling);
-            if !task.agrees_with(&ends) {
+            if !task.has_read_to(&ends) {
                 return Ok(false);
             }
         }
@@ -53,7 +53,7 @@ impl<B: Broker> Lane<B> {
         for task in self.partitions.active_mut() {
             if !std::mem::replace(&mut task.is_finishing, true) {
                 all_asked = false;
-                task.ask_time(stream_time);
+                task.request_time(stream_time);
             }
         }
         all_asked
@@ -64,6 +64,6 @@ impl<B: Broker> Lane<B> {
         self.membership.is_assigned()
             && !self.writer.is_in_doubt()
             && !self.partitions.has_uncommitted()
-            && self.partitions.all_active(|task| task.is_at_end() && task.is_free(limit))
+            && self.partitions.all_active(|task| task.is_at_end() && task.is_unlimited(limit))
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::broker::Broker;
 use crate::domain::{Input, PartitionId};
-use crate::pipeline::task::{HandleOutcome, PartitionTask};
+use crate::pipeline::HandleOutcome;
 use crate::runtime::error::LaneError;
 use crate::runtime::lane::Lane;
 use crate::runtime::lane::failures::Activity;
@@ -58,7 +58,7 @@ impl<B: Broker> Lane<B> {
         }
         task.engine.limit_slices(slice);
         let before = task.consumed();
-        let outcome = task.handle(&self.job, room, (wait_clock_ms, limit), resumed);
+        let outcome = task.handle(&self.job.pipeline, room, (wait_clock_ms, limit), resumed, |_| {});
         let outcome = outcome.map_err(|source| LaneError::State { partition, source })?;
         let (consumed, must_commit) = (task.consumed() - before, task.must_commit());
         if let HandleOutcome::Panicked(panicked) = outcome {
@@ -82,8 +82,8 @@ impl<B: Broker> Lane<B> {
         let settings = &self.job.settings;
         age_ms >= millis(settings.commit_interval)
             || self.batch_room() == 0
-            || self.partitions.active().any(PartitionTask::must_commit)
-            || self.partitions.active().any(PartitionTask::is_awaited)
+            || self.partitions.active().any(|task| task.must_commit())
+            || self.partitions.active().any(|task| task.is_awaited())
             || self.partitions.staged_bytes() >= self.batch_limit.bytes(settings.batch_bytes.bytes())
     }
 }

@@ -35,7 +35,7 @@ impl<B: Broker> Lane<B> {
             return;
         }
         let limit = self.progress.limit();
-        let Some(task) = self.partitions.task_mut(partition).filter(|task| task.is_free(limit)) else { return };
+        let Some(task) = self.partitions.task_mut(partition).filter(|task| task.is_unlimited(limit)) else { return };
         let is_idle = task.is_at_end() && now_ms.saturating_sub(task.last_record_ms) >= millis(settings.idle_after);
         if !is_idle {
             task.idle_wait = None;
@@ -49,7 +49,7 @@ impl<B: Broker> Lane<B> {
         let waited = task.idle_wait.take();
         match follow(task.engine.stream_time(), self.job.timekeeper.idle_now(&self.context.clock), reach_ms) {
             None => {}
-            Some(Ok(now)) => task.ask_time(now),
+            Some(Ok(now)) => task.request_time(now),
             Some(Err(wait)) => {
                 task.idle_wait = Some(wait);
                 if waited.map(IdleWait::as_str) != Some(wait.as_str()) {

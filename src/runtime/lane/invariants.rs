@@ -2,7 +2,7 @@
 
 use crate::broker::Broker;
 use crate::domain::Input;
-use crate::pipeline::task::PartitionTask;
+use crate::runtime::active::ActivePartition;
 use crate::runtime::lane::Lane;
 
 impl<B: Broker> Lane<B> {
@@ -31,7 +31,7 @@ impl<B: Broker> Lane<B> {
             let is_in_doubt = self.writer.is_in_doubt_about(task.id);
             assert!(!is_staged || has_batch || is_in_doubt, "L1: partition {} has staged outside of a batch", task.id);
             assert!(!is_staged || has_producer || is_in_doubt, "L2: lane {lane} can't commit partition {}", task.id);
-            for note in task.written.iter().chain(&task.overtaken) {
+            for note in task.written.iter().chain(&task.offsets_behind) {
                 assert!(self.writer.is_past(note), "L6: lane {lane} may use number {} again", note.number);
             }
             assert!(has_read_what_is_committed(task), "L7: partition {} is behind what is committed", task.id);
@@ -39,6 +39,6 @@ impl<B: Broker> Lane<B> {
     }
 }
 
-fn has_read_what_is_committed<M: crate::record::Message>(task: &PartitionTask<M>) -> bool {
-    (0u8..).map(Input).zip(task.committed()).all(|(input, committed)| task.reading(input).0 >= Some(*committed))
+fn has_read_what_is_committed<M: crate::record::Message>(task: &ActivePartition<M>) -> bool {
+    (0u8..).map(Input).zip(task.committed()).all(|(input, committed)| task.input(input).is_some_and(|input| input.read_to >= *committed))
 }

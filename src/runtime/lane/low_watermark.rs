@@ -9,7 +9,7 @@ use crate::record::Offset;
 use crate::runtime::error::LaneError;
 use crate::runtime::lane::Lane;
 use crate::runtime::lane::failures::Activity;
-use crate::runtime::lane::progress::Limit;
+use crate::pipeline::Limit;
 use crate::runtime::lane::progress_query::ProgressQuery;
 use crate::runtime::settings::{Mode, millis};
 use crate::runtime::tasks::BackgroundTask;
@@ -18,7 +18,7 @@ impl<B: Broker> Lane<B> {
     /// Asks if it is time to, or takes in the answer to the query under way.
     pub(super) fn update_progress(&mut self, now_ms: u64) -> Result<(), LaneError> {
         let patience_ms = millis(self.job.settings.patience);
-        let own = self.partitions.active().filter(|task| !task.has_forwarded()).map(|task| (task.id, task.front()));
+        let own = self.partitions.active().filter(|task| !task.has_uncommitted_forwards()).map(|task| (task.id, task.forward_progress()));
         let is_alone = self.partitions.len() == usize::try_from(self.job.topics.partitions).unwrap_or_default();
         let passed_over = self.progress.begin_with(own, is_alone, now_ms, patience_ms);
         self.log_passed_over(&passed_over);
@@ -52,7 +52,7 @@ impl<B: Broker> Lane<B> {
         let Limit::Through(least) = self.progress.limit() else { return };
         for &(partition, end) in ends {
             if let Some(task) = self.partitions.task_mut(partition) {
-                task.expect(least, end);
+                task.allow_through(least, end);
             }
         }
     }
@@ -72,6 +72,6 @@ impl<B: Broker> Lane<B> {
     /// Whether a partition of this lane waits for the low watermark to move.
     fn is_held(&self) -> bool {
         let is_finishing = matches!(self.job.settings.mode, Mode::UntilEnd { .. });
-        self.partitions.active().any(|task| task.is_held() || is_finishing && task.is_at_end())
+        self.partitions.active().any(|task| task.waits_for_others() || is_finishing && task.is_at_end())
     }
 }

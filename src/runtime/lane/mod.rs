@@ -32,6 +32,7 @@ mod restoring;
 mod retry;
 mod schedule;
 mod topic_health;
+mod transaction_sink;
 mod unserved;
 mod upkeep;
 mod writer;

@@ -9,7 +9,7 @@
 
 use crate::broker::Broker;
 use crate::domain::PartitionId;
-use crate::pipeline::poison::HandlingPanic;
+use crate::pipeline::HandlingPanic;
 use crate::runtime::error::LaneError;
 use crate::runtime::lane::Lane;
 use crate::runtime::lane::failures::Activity;

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::broker::Broker;
 use crate::domain::PartitionId;
-use crate::pipeline::task::PartitionTask;
+use crate::runtime::active::ActivePartition;
 use crate::runtime::board::published::Published;
 use crate::runtime::lane::restoring::Restoring;
 use crate::runtime::round_robin::after;
@@ -16,7 +16,7 @@ use crate::runtime::round_robin::after;
 pub(super) enum PartitionSlot<B: Broker> {
     Restoring(Box<Restoring<B>>),
     Active {
-        task: Box<PartitionTask<B::Message>>,
+        task: Box<ActivePartition<B::Message>>,
         /// Withdraws the committed table when the partition is served no longer.
         _published: Published,
     },
@@ -62,25 +62,25 @@ impl<B: Broker> Partitions<B> {
     }
 
     /// Those that are served, in order.
-    pub fn active(&self) -> impl Iterator<Item = &PartitionTask<B::Message>> {
+    pub fn active(&self) -> impl Iterator<Item = &ActivePartition<B::Message>> {
         self.slots.values().filter_map(PartitionSlot::task)
     }
 
-    pub fn active_mut(&mut self) -> impl Iterator<Item = &mut PartitionTask<B::Message>> {
+    pub fn active_mut(&mut self) -> impl Iterator<Item = &mut ActivePartition<B::Message>> {
         self.slots.values_mut().filter_map(PartitionSlot::task_mut)
     }
 
     /// Whether all are served, and the condition holds of each.
-    pub fn all_active(&self, is_so: impl Fn(&PartitionTask<B::Message>) -> bool) -> bool {
+    pub fn all_active(&self, is_so: impl Fn(&ActivePartition<B::Message>) -> bool) -> bool {
         self.slots.values().all(|slot| slot.task().is_some_and(&is_so))
     }
 
     /// The task of a partition that is served.
-    pub fn task(&self, partition: PartitionId) -> Option<&PartitionTask<B::Message>> {
+    pub fn task(&self, partition: PartitionId) -> Option<&ActivePartition<B::Message>> {
         self.slots.get(&partition).and_then(PartitionSlot::task)
     }
 
-    pub fn task_mut(&mut self, partition: PartitionId) -> Option<&mut PartitionTask<B::Message>> {
+    pub fn task_mut(&mut self, partition: PartitionId) -> Option<&mut ActivePartition<B::Message>> {
         self.slots.get_mut(&partition).and_then(PartitionSlot::task_mut)
     }
 
@@ -106,7 +106,7 @@ impl<B: Broker> Partitions<B> {
     }
 
     /// Serves a partition, whose committed table is published.
-    pub fn activate(&mut self, task: Box<PartitionTask<B::Message>>, published: Published) {
+    pub fn activate(&mut self, task: Box<ActivePartition<B::Message>>, published: Published) {
         self.slots.insert(task.id, PartitionSlot::Active { task, _published: published });
     }
 
@@ -123,7 +123,7 @@ impl<B: Broker> Partitions<B> {
     }
 
     /// Takes a partition out if it is served, with its task.
-    pub fn remove_active(&mut self, partition: PartitionId) -> Option<Box<PartitionTask<B::Message>>> {
+    pub fn remove_active(&mut self, partition: PartitionId) -> Option<Box<ActivePartition<B::Message>>> {
         if !self.is_active(partition) {
             return None;
         }
@@ -176,17 +176,17 @@ impl<B: Broker> Partitions<B> {
     }
 
     pub fn has_uncommitted(&self) -> bool {
-        self.active().any(PartitionTask::has_uncommitted)
+        self.active().any(|task| task.has_uncommitted())
     }
 
     /// Records consumed and not committed yet.
     pub fn consumed(&self) -> usize {
-        self.active().map(PartitionTask::consumed).sum()
+        self.active().map(|task| task.consumed()).sum()
     }
 
     /// Bytes staged, besides the changelog's, about.
     pub fn staged_bytes(&self) -> usize {
-        self.active().map(PartitionTask::staged_bytes).sum()
+        self.active().map(|task| task.staged_bytes()).sum()
     }
 
     #[cfg(debug_assertions)]
@@ -196,14 +196,14 @@ impl<B: Broker> Partitions<B> {
 }
 
 impl<B: Broker> PartitionSlot<B> {
-    fn task(&self) -> Option<&PartitionTask<B::Message>> {
+    fn task(&self) -> Option<&ActivePartition<B::Message>> {
         match self {
             Self::Active { task, .. } => Some(task),
             Self::Restoring(_) | Self::Unserved => None,
         }
     }
 
-    fn task_mut(&mut self) -> Option<&mut PartitionTask<B::Message>> {
+    fn task_mut(&mut self) -> Option<&mut ActivePartition<B::Message>> {
         match self {
             Self::Active { task, .. } => Some(task),
             Self::Restoring(_) | Self::Unserved => None,

@@ -6,6 +6,8 @@ use std::time::Duration;
 use crate::broker::{Broker, Polled};
 use crate::domain::{Input, PartitionId, Timestamp};
 use crate::merge::FlowControl;
+use crate::pipeline::Received;
+use crate::record::Message as _;
 use crate::runtime::board::calls::Call;
 use crate::runtime::error::LaneError;
 use crate::runtime::lane::Lane;
@@ -59,8 +61,14 @@ impl<B: Broker> Lane<B> {
     ) -> Result<(), LaneError> {
         // Of a partition that is not served: void, it is read again.
         let Some(task) = self.partitions.task_mut(partition) else { return Ok(()) };
-        let flow = task.receive(input, message, &self.job, now, now_ms);
-        let is_stirred = task.take_stir();
+        task.last_record_ms = now_ms;
+        let offset = message.offset();
+        let Received { flow, poison } = task.receive(input, message, &self.job.pipeline, Some(now));
+        let is_stirred = task.take_saw_forwarding();
+        if let Some(detail) = poison {
+            let topic = &**self.job.topics.input(input);
+            tracing::error!(topic, partition = partition.0, offset, "{detail}; it goes to the dead letters");
+        }
         if flow == FlowControl::Pause {
             self.membership.pause(input, partition)?;
         }
@@ -77,7 +85,7 @@ impl<B: Broker> Lane<B> {
             return;
         }
         for task in self.partitions.active() {
-            let held_by = self.progress.waits_for().filter(|_| task.is_held());
+            let held_by = self.progress.waits_for().filter(|_| task.waits_for_others());
             self.context.board.partition(task.id, |status| {
                 task.show(status);
                 status.held_by = held_by;
@@ -113,7 +121,7 @@ impl<B: Broker> Lane<B> {
                     if rest_ms == 0 && task.has_work(wait_clock_ms, limit) {
                         return Duration::ZERO;
                     }
-                    if task.is_held() {
+                    if task.waits_for_others() {
                         timeout = timeout.min(Duration::from_millis(LOOK_HELD_MS));
                     }
                 }

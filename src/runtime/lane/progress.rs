@@ -17,10 +17,8 @@
 use std::collections::BTreeMap;
 
 use crate::broker::{ForwardProgress, ForwardWatermark};
-use crate::domain::{PartitionId, Timestamp};
-
-/// Nobody has anything left to forward.
-pub(crate) const EVERYWHERE: Timestamp = Timestamp::of_millis(i64::MAX);
+use crate::domain::PartitionId;
+use crate::pipeline::{END_OF_TIME, Limit};
 
 /// With nothing forwarded for that long nobody waits.
 const QUIET_MS: u64 = 60_000;
@@ -29,17 +27,6 @@ pub(super) const LOOK_HELD_MS: u64 = 20;
 const LOOK_MS: u64 = 1_000;
 /// What a query that came late counts for at most: while nobody could ask, nothing was seen to be quiet.
 const MAX_GAP_MS: u64 = 2 * LOOK_MS;
-
-/// How far events may be handled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Limit {
-    /// Nothing is being forwarded. `was_ever`: but it was, so who starts now asks for the watermarks.
-    Open { was_ever: bool },
-    /// The low watermark.
-    Through(Timestamp),
-    /// Not at all: it is not known yet what others have to forward. `tells`: they wait to learn it of us, too.
-    Closed { tells: bool },
-}
 
 /// What one lane knows of all partitions.
 #[derive(Debug, Default)]
@@ -84,7 +71,7 @@ impl GroupProgress {
             ForwardWatermark::Unknown => Limit::Closed { tells: !self.is_alone },
             _ if self.quiet_ms.is_none() => Limit::Open { was_ever: self.forwarded > 0 },
             ForwardWatermark::Through(time) => Limit::Through(time),
-            ForwardWatermark::End => Limit::Through(EVERYWHERE),
+            ForwardWatermark::End => Limit::Through(END_OF_TIME),
         }
     }
 
@@ -175,6 +162,7 @@ impl GroupProgress {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Timestamp;
 
     const PATIENCE_MS: u64 = 120_000;
 

@@ -54,7 +54,7 @@ impl<B: Broker> Lane<B> {
                     self.install(&only, &note);
                     self.succeeded(Activity::Commit);
                     if let Some(task) = self.partitions.task_mut(partition) {
-                        task.overtaken = offsets_lag.then(|| before.unwrap_or(note.clone()));
+                        task.offsets_behind = offsets_lag.then(|| before.unwrap_or(note.clone()));
                     }
                 }
                 Verdict::NotCommitted => self.roll_back(&only, now_ms)?,

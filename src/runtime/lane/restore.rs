@@ -5,7 +5,7 @@
 
 use crate::broker::{Broker, BrokerError};
 use crate::domain::{Input, PartitionId};
-use crate::pipeline::task::PartitionTask;
+use crate::runtime::active::ActivePartition;
 use crate::runtime::board::published::Published;
 use crate::runtime::board::status::{Phase, RestoreStage};
 use crate::runtime::error::LaneError;
@@ -22,7 +22,7 @@ impl<B: Broker> Lane<B> {
     pub(super) fn new_restore(
         &self,
         partition: PartitionId,
-        parked: Option<Box<PartitionTask<B::Message>>>,
+        parked: Option<Box<ActivePartition<B::Message>>>,
         suspect: Option<Input>,
         now_ms: u64,
     ) -> Box<Restoring<B>> {
@@ -120,10 +120,10 @@ impl<B: Broker> Lane<B> {
     }
 
     /// Serves a partition from what is committed.
-    fn serve(&mut self, mut task: Box<PartitionTask<B::Message>>, now_ms: u64) -> Result<(), LaneError> {
+    fn serve(&mut self, mut task: Box<ActivePartition<B::Message>>, now_ms: u64) -> Result<(), LaneError> {
         task.confirmed = task.committed().to_vec();
         let partition = task.id;
-        task.written.iter().chain(&task.overtaken).for_each(|note| self.writer.avoid(note));
+        task.written.iter().chain(&task.offsets_behind).for_each(|note| self.writer.avoid(note));
         let positions = task.positions();
         let index = self.index;
         self.context.board.partition(partition, |status| {

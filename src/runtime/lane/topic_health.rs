@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::pipeline::InputView;
 use crate::domain::{Input, PartitionId};
 use crate::record::Offset;
 
@@ -42,11 +43,12 @@ impl TopicHealth {
     /// `reading`: where an input is read to, and whether it is paused; none of a partition that is not served.
     pub fn judge(
         &mut self,
-        reading: impl Fn(PartitionId, Input) -> Option<(Option<Offset>, bool)>,
+        reading: impl Fn(PartitionId, Input) -> Option<InputView>,
     ) -> Vec<PartitionId> {
         let mut lost = Vec::new();
         self.doubts.retain(|&(partition, input), (read_to, polls)| {
-            if reading(partition, input) != Some((Some(*read_to), false)) {
+            let is_idle = |input: InputView| input.read_to == *read_to && !input.is_paused;
+            if !reading(partition, input).is_some_and(is_idle) {
                 return false;
             }
             *polls += 1;

@@ -39,7 +39,7 @@ impl<B: Broker> Lane<B> {
     /// After a poll: an input in doubt that isn't paused, and of which nothing came, is judged.
     pub(super) fn judge_doubts(&mut self, now_ms: u64) {
         let partitions = &self.partitions;
-        let reading = |partition, input| partitions.task(partition).map(|task| task.reading(input));
+        let reading = |partition, input| partitions.task(partition).and_then(|task| task.input(input));
         for partition in self.topics.judge(reading) {
             self.reconsider(partition, None, now_ms);
         }
@@ -178,7 +178,7 @@ impl<B: Broker> Lane<B> {
         }
         let mut has_any = false;
         for task in self.partitions.active_mut() {
-            has_any |= task.take_ends();
+            has_any |= task.stage_ends();
         }
         if !has_any {
             self.membership.end_batch();

@@ -15,17 +15,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::broker::{
-    Broker, CommitMetadata, ForwardProgress, Polled, Producer, RecordLookup, Source, Transaction, TransactionError,
+    Broker, CommitMetadata, ForwardProgress, OffsetCommit, Polled, Producer, RecordLookup, Source, Transaction,
+    TransactionError,
 };
 use crate::domain::PartitionId;
 use crate::engine::Partition;
+use crate::pipeline::Identities;
 use crate::record::{Offset, Outgoing};
 use crate::runtime::clock::Clock;
 use crate::runtime::job::Job;
 use crate::runtime::operator::error::ResetError;
 use crate::runtime::operator::skip::{Plan, Skip};
 use crate::runtime::operator::survey::{Survey, Target};
-use crate::runtime::recovery::identity::Identities;
 use crate::runtime::recovery::start::in_order;
 use crate::runtime::recovery::takeover;
 use crate::runtime::settings::millis;
@@ -222,7 +223,7 @@ impl<B: Broker> Resetter<B> {
         let positions: Vec<_> = record.inputs.iter().map(|input| input.next_offset).collect();
         // What it must forward is not known before somebody reads it.
         let front = ForwardProgress { forwarded: record.forwarded, ..ForwardProgress::default() };
-        let offsets: Vec<_> = note.offsets(partition, &positions, front).collect();
+        let offsets: Vec<_> = OffsetCommit::all(note, partition, &positions, front).collect();
         transaction.send_offsets(&offsets, &generation)?;
         transaction.commit()
     }

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use crate::broker::{Broker, BrokerError, Committed, LogRange, TopicDescription, Topics};
 use crate::domain::{Input, PartitionId};
+use crate::pipeline::Identities;
 use crate::record::Offset;
 use crate::runtime::operator::error::Impossible;
 use crate::runtime::recovery::entries::read_all;
-use crate::runtime::recovery::identity::{self, Identities, Sameness};
+use crate::runtime::recovery::identity::{self, Sameness};
 use crate::runtime::recovery::refusal::Place;
 use crate::runtime::recovery::start::in_order;
 use crate::state::ChangelogEntry;

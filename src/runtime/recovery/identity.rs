@@ -8,27 +8,9 @@ use std::sync::Arc;
 
 use crate::broker::{LogRange, TopicDescription, Topics};
 use crate::domain::{Input, TopicId};
+use crate::pipeline::{Identities, Identity};
 use crate::record::Offset;
 use crate::runtime::recovery::refusal::{Place, Refusal};
-use crate::state::PartitionRecord;
-
-/// The topics that a partition's state was made from. By input, `rekey` last.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Identities {
-    /// By input, `rekey` last.
-    pub inputs: Vec<Identity>,
-    /// None: not known.
-    pub changelog: Option<TopicId>,
-}
-
-/// None and 0: not known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Identity {
-    /// KIP-516; none: not known.
-    pub id: Option<TopicId>,
-    /// 0: not known.
-    pub partitions: i32,
-}
 
 /// Whether a topic is the one that it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,13 +22,6 @@ pub enum Sameness {
 }
 
 impl Identities {
-    /// Of a record with its inputs in the order of the configuration.
-    pub fn of(record: &PartitionRecord) -> Self {
-        let identity =
-            |input: &crate::state::InputPosition| Identity { id: input.topic_id, partitions: input.partitions };
-        Self { inputs: record.inputs.iter().map(identity).collect(), changelog: record.changelog_topic_id }
-    }
-
     /// What the cluster says now; where it says nothing, what was known.
     pub fn updated(&self, found: &[TopicDescription]) -> Self {
         let Some((changelog, inputs)) = found.split_last() else { return self.clone() };

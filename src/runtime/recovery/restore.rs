@@ -19,8 +19,9 @@ use crate::broker::{
 };
 use crate::domain::{Input, PartitionId};
 use crate::engine::Partition;
-use crate::pipeline::task::PartitionTask;
+use crate::pipeline::PartitionTask;
 use crate::record::Message;
+use crate::runtime::active::ActivePartition;
 use crate::runtime::board::calls::Call;
 use crate::runtime::board::status::RestoreStage;
 use crate::runtime::error::LaneError;
@@ -41,7 +42,7 @@ pub(in crate::runtime) struct Restore<B: Broker> {
     step: Step,
     committed: Vec<Committed>,
     /// State of this partition from before it was revoked.
-    parked: Option<Box<PartitionTask<B::Message>>>,
+    parked: Option<Box<ActivePartition<B::Message>>>,
     /// What was read of the changelog so far.
     partial: Option<PartialRead<B>>,
     /// LogRange how many are under way at once, with their threads and readers.
@@ -107,8 +108,8 @@ impl SharedProgress {
 /// What a restore has come to.
 pub(in crate::runtime) enum Restored<M> {
     /// Taken up where it was left.
-    Returned(Box<PartitionTask<M>>),
-    Read(Box<PartitionTask<M>>),
+    Returned(Box<ActivePartition<M>>),
+    Read(Box<ActivePartition<M>>),
     Refused(Refusal),
 }
 
@@ -116,7 +117,7 @@ impl<B: Broker> Restore<B> {
     pub fn new(
         context: TaskContext<B>,
         partition: PartitionId,
-        parked: Option<Box<PartitionTask<B::Message>>>,
+        parked: Option<Box<ActivePartition<B::Message>>>,
     ) -> Self {
         let shared = Arc::default();
         Self {
@@ -280,10 +281,10 @@ impl<B: Broker> Restore<B> {
         }
         let now_ms = self.context.clock.monotonic_ms();
         let mut serving =
-            PartitionTask::new(self.partition, engine, positions, start.record.as_ref(), start.written, job, now_ms);
-        (serving.overtaken, serving.has_expired) = (start.overtaken, start.has_expired);
+            PartitionTask::new(self.partition, engine, positions, start.record.as_ref(), start.written, &job.pipeline);
+        (serving.offsets_behind, serving.has_expired_offset) = (start.overtaken, start.has_expired);
         serving.identities = start.identities;
-        Ok(Restored::Read(Box::new(serving)))
+        Ok(Restored::Read(Box::new(ActivePartition::new(serving, now_ms))))
     }
 
     /// Before the partition's first event is judged, and before its stream time follows a clock.
@@ -384,6 +385,6 @@ impl RestoredState {
     }
 }
 
-fn is_current<M: Message>(parked: &PartitionTask<M>, committed: &[Committed]) -> bool {
+fn is_current<M: Message>(parked: &ActivePartition<M>, committed: &[Committed]) -> bool {
     outcome::is_current(parked.written.as_ref(), parked.committed(), committed)
 }

@@ -10,9 +10,10 @@ use std::collections::BTreeMap;
 
 use crate::broker::{CommitMetadata, Committed, LogRange, TopicDescription, Topics};
 use crate::domain::{Input, Partitioner, Timestamp};
+use crate::pipeline::Identities;
 use crate::record::Offset;
 use crate::rules::{Rules, Sections};
-use crate::runtime::recovery::identity::{self, Identities, Sameness};
+use crate::runtime::recovery::identity::{self, Sameness};
 use crate::runtime::recovery::outcome::{Notes, note_of, sole_note};
 use crate::runtime::recovery::refusal::Refusal;
 use crate::state::{Dimension, InputPosition, PartitionRecord, Population};

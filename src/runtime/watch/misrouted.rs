@@ -1,8 +1,8 @@
 //! Says, once an input, that many of its records lie on partitions that are not their users'.
 
 use crate::broker::Topics;
-use crate::domain::Partitioner;
-use crate::pipeline::tally::Tally;
+use crate::domain::{Input, Partitioner};
+use crate::pipeline::Tally;
 use crate::runtime::board::status::{Board, Status};
 use crate::runtime::job::Job;
 
@@ -13,7 +13,7 @@ const PERCENT: u64 = 1;
 
 /// Looks at all inputs; to be called when something was forwarded.
 pub(in crate::runtime) fn tell(board: &Board, job: &Job) {
-    let is_keyed = |input: usize| job.decoders.get(input).is_some_and(|decoder| decoder.input().keyed);
+    let is_keyed = |input: usize| job.pipeline.spec(Input(input as u8)).is_some_and(|spec| spec.keyed);
     let partitioner = job.settings.partitioner;
     let warnings = board.write(|status| find(status, &job.topics, is_keyed, partitioner));
     for warning in warnings {
