@@ -32,6 +32,7 @@ mod embedded {
     mod log;
     mod log_model;
     mod panics;
+    mod pipeline;
     mod simulation;
     mod redrive;
     mod sizes;

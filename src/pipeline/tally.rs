@@ -23,7 +23,7 @@ pub struct Tally {
     pub suppressed: u64,
     /// Records that were forwarded to their user's partition.
     pub rekeyed: u64,
-    /// Records that were read, some of them again after a failure, and those of them that are another partition's.
+    /// Records that were read, some of them again after a failure.
     pub read: u64,
     /// Of `read`: those of another partition's user.
     pub misrouted: u64,

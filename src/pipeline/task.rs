@@ -57,9 +57,11 @@ pub(super) enum TimeRequest {
 /// What a call of [`PartitionTask::handle`] ended with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HandleOutcome {
-    /// Nothing is ready. What is buffered may go at this time of the merge's clock; none: once more is read, or others have
-    /// forwarded more.
-    Waiting { until_ms: Option<u64> },
+    /// Nothing is ready.
+    Waiting {
+        /// What is buffered may go at this time of the merge's clock. None: once more is read, or others have forwarded more.
+        until_ms: Option<u64>,
+    },
     /// As many records were handled as there was room for.
     RoomUsed,
     /// A slice of timers is staged and must be committed before anything else.
@@ -441,5 +443,188 @@ impl<M: Message> PartitionTask<M> {
             self.time = TimeRequest::Pending(to);
         }
         self.staged.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::domain::{DAY_MS, Origin, Source};
+    use crate::emit::{Output, OutputFormat};
+    use crate::engine::{Announcement, Change, Engine, EngineSettings};
+    use crate::ingest::{Format, InputSpec};
+    use crate::pipeline::shared::TaskSettings;
+    use crate::pipeline::sink::Sink;
+    use crate::record::{Header, Outgoing};
+
+    const APP: Input = Input(0);
+    const REKEY: Input = Input(1);
+    const START_MS: i64 = 1_767_571_200_000;
+
+    struct Paid(Offset, Vec<u8>);
+
+    impl Message for Paid {
+        fn offset(&self) -> Offset {
+            self.0
+        }
+
+        fn timestamp(&self) -> Option<i64> {
+            None
+        }
+
+        fn key(&self) -> Option<&[u8]> {
+            None
+        }
+
+        fn value(&self) -> Option<&[u8]> {
+            Some(&self.1)
+        }
+
+        fn headers(&self) -> impl Iterator<Item = Header<'_>> {
+            std::iter::empty()
+        }
+    }
+
+    fn paid(offset: Offset) -> Paid {
+        let time = START_MS + offset * DAY_MS;
+        let value = format!(
+            r#"{{"id":"e{offset}","user_id":"u","type":"payment.completed","time":{time},"data":{{"amount":1}}}}"#
+        );
+        Paid(offset, value.into_bytes())
+    }
+
+    fn pipeline() -> Pipeline {
+        let settings =
+            EngineSettings { silent_after_ms: vec![None; 2], retention_ms: DAY_MS, ..EngineSettings::default() };
+        let spec = |(topic, source): (&str, Option<Source>)| InputSpec {
+            topic: topic.into(),
+            source,
+            origin: Origin::default(),
+            format: Format::Json,
+            keyed: true,
+            max_record: 1 << 20,
+            earliest: Timestamp::MIN,
+        };
+        let inputs = [("app", Some(Source::App)), ("rekey", None)].map(spec).to_vec();
+        let output = Output { topics: Default::default(), format: OutputFormat::Json, source: "tideline".to_owned() };
+        Pipeline::new(Engine::new(settings).unwrap(), inputs, output, TaskSettings::of_one(0))
+    }
+
+    fn task(pipeline: &Pipeline) -> PartitionTask<Paid> {
+        let engine = Partition::new(Arc::clone(pipeline.engine()));
+        PartitionTask::new(PartitionId(0), engine, vec![0; 2], None, None, pipeline)
+    }
+
+    /// Reads so many, and handles what can be.
+    fn fill(task: &mut PartitionTask<Paid>, pipeline: &Pipeline, offsets: std::ops::Range<Offset>) {
+        for offset in offsets {
+            task.receive(APP, paid(offset), pipeline, None);
+        }
+        task.receive_end(REKEY, 0);
+        task.receive_end(APP, 10);
+        let open = (0, Limit::Open { was_ever: false });
+        task.handle(pipeline, usize::MAX, open, &mut Vec::new(), |_| {}).unwrap();
+    }
+
+    /// Writes down what it takes, and refuses the first output if it is told to.
+    #[derive(Default)]
+    struct Log {
+        lines: Vec<String>,
+        is_full: bool,
+    }
+
+    impl Sink<Paid> for Log {
+        type Error = &'static str;
+
+        fn state(&mut self, change: Change<'_>) -> Result<(), &'static str> {
+            let is_record = change.key == PartitionRecord::KEY;
+            self.lines.push(if is_record { "record" } else { "user" }.to_owned());
+            Ok(())
+        }
+
+        fn output(&mut self, announcement: &Announcement) -> Result<(), &'static str> {
+            if self.is_full {
+                return Err("full");
+            }
+            self.lines.push(format!("output {}", announcement.sequence));
+            Ok(())
+        }
+
+        fn dead_letter(&mut self, letter: &DeadLetter<Paid>) -> Result<(), &'static str> {
+            self.lines.push(format!("dead letter {}", letter.at.offset));
+            Ok(())
+        }
+
+        fn forward(&mut self, _record: &Outgoing) -> Result<(), &'static str> {
+            Ok(())
+        }
+    }
+
+    fn written(number: u64) -> CommitMetadata {
+        CommitMetadata { transactional_id: "writer".into(), number }
+    }
+
+    #[test]
+    fn a_batch_is_staged_written_and_only_then_installed() {
+        let pipeline = pipeline();
+        let mut task = task(&pipeline);
+        fill(&mut task, &pipeline, 0..2);
+        assert!(task.has_uncommitted());
+        assert_eq!((task.consumed(), task.committed()), (2, &[0, 0][..]));
+
+        let mut log = Log::default();
+        task.write(&written(1), &pipeline, &mut log).unwrap();
+        assert_eq!(log.lines, ["record", "user", "output 1"], "the record says first who writes");
+        assert_eq!((task.staged_positions(), task.committed()), (&[10, 0][..], &[0, 0][..]));
+        assert_eq!(task.engine.user_count(), 0, "nothing is installed by writing");
+
+        let counts = task.install(written(1));
+        assert_eq!((counts.tally[0].applied, counts.outputs.len()), (2, 1));
+        assert_eq!((task.committed(), task.engine.user_count()), (&[10, 0][..], 1));
+        assert!(!task.has_uncommitted());
+    }
+
+    #[test]
+    fn a_batch_that_could_not_be_written_is_discarded_and_read_again_to_the_same() {
+        let pipeline = pipeline();
+        let mut task = task(&pipeline);
+        fill(&mut task, &pipeline, 0..3);
+        let mut full = Log { is_full: true, ..Log::default() };
+        assert_eq!(task.write(&written(1), &pipeline, &mut full), Err("full"));
+        task.discard();
+        assert_eq!(task.positions(), [(APP, 0), (REKEY, 0)], "from where it must be read again");
+        assert!(!task.has_uncommitted());
+
+        fill(&mut task, &pipeline, 0..3);
+        let mut log = Log::default();
+        task.write(&written(2), &pipeline, &mut log).unwrap();
+        assert_eq!(log.lines, ["record", "user", "output 1"]);
+        assert_eq!(task.install(written(2)).tally[0].applied, 3, "each counts once");
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_a_dead_letter_of_the_batch() {
+        let pipeline = pipeline();
+        let mut task = task(&pipeline);
+        task.receive(APP, Paid(0, b"no json".to_vec()), &pipeline, None);
+        fill(&mut task, &pipeline, 1..2);
+        let mut log = Log::default();
+        task.write(&written(1), &pipeline, &mut log).unwrap();
+        assert_eq!(log.lines, ["record", "user", "output 1", "dead letter 0"]);
+        let tally = task.install(written(1)).tally[0];
+        assert_eq!((tally.consumed, tally.applied, tally.dead_lettered()), (2, 1, 1));
+        assert!(tally.balances());
+    }
+
+    #[test]
+    fn a_task_names_the_inputs_without_which_it_cannot_go_on() {
+        let pipeline = pipeline();
+        let mut task = task(&pipeline);
+        assert_eq!(task.starved().collect::<Vec<_>>(), [APP, REKEY]);
+        task.receive_end(REKEY, 0);
+        task.receive(APP, paid(0), &pipeline, None);
+        assert_eq!(task.starved().count(), 0);
     }
 }

@@ -25,7 +25,7 @@ pub struct Job {
     /// Every bound of a lane.
     pub settings: LaneSettings,
     /// How records are read and outputs written.
-    pub pipeline: Pipeline,
+    pub pipeline: Arc<Pipeline>,
     pub(super) restore_permits: Permits,
     pub(super) timekeeper: Timekeeper,
 }
@@ -41,7 +41,8 @@ impl Job {
         output: Output,
         settings: LaneSettings,
     ) -> Arc<Self> {
-        let pipeline = Pipeline::new(engine.clone(), inputs, output, settings.of_tasks(topics.partitions, max_skew_ms));
+        let tasks = settings.of_tasks(topics.partitions, max_skew_ms);
+        let pipeline = Arc::new(Pipeline::new(engine.clone(), inputs, output, tasks));
         let restore_permits = Permits::new(settings.restores_at_once);
         let timekeeper = Timekeeper::new(max_skew_ms, &settings);
         Arc::new(Self { engine, topics, settings, pipeline, restore_permits, timekeeper })
