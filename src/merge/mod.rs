@@ -1,15 +1,16 @@
 //! The inputs of one partition as one stream, ordered by event time.
 //!
-//! Of the heads of all queues the earliest comes first; ties go to the input that is configured first. An input whose queue is
-//! empty is waited for, within a bound, unless it is at its end. A record without a time (one that can't be used) goes as
-//! soon as it is at the head of its queue. Buffers are bounded: a full one asks for its input to be paused, and for it to be
-//! resumed once half of it is free.
+//! Of the heads of all queues the earliest comes first; ties go to the input that is configured first. An input whose
+//! queue is empty is waited for, within a bound, unless it is at its end. A record without a time (one that can't be
+//! used) goes as soon as it is at the head of its queue. Buffers are bounded: a full one asks for its input to be
+//! paused, and for it to be resumed once half of it is free.
 //!
-//! `rekey` may be out of order, since every partition writes to it: its queue is sorted by time. Records that the caller
-//! buffers itself (those to be forwarded) are reserved: they fill the buffer of their input like those that are queued.
+//! `rekey` may be out of order, since every partition writes to it: its queue is sorted by time. Records that the
+//! caller buffers itself (those to be forwarded) are reserved: they fill the buffer of their input like those that are
+//! queued.
 //!
-//! The stream is a function of what each queue holds, and of nothing that was taken before. So after a rewind to committed
-//! positions it goes on as if nothing had happened.
+//! The stream is a function of what each queue holds, and of nothing that was taken before. So after a rewind to
+//! committed positions it goes on as if nothing had happened.
 //!
 //! Must not know: what an item is, offsets, the clock: `now_ms` is any clock that runs while the inputs could deliver.
 
@@ -26,8 +27,8 @@ pub use queue::{FlowControl, MergeBounds, Rank};
 pub enum NextHead {
     /// The head of this input.
     Ready(Input),
-    /// Something is queued, but an input that may bring something earlier is waited for, until this time of the merge's clock at
-    /// most.
+    /// Something is queued, but an input that may bring something earlier is waited for, until this time of the merge's
+    /// clock at most.
     Waiting {
         /// Milliseconds of the merge's clock.
         until_ms: u64,
@@ -38,9 +39,10 @@ pub enum NextHead {
 
 /// A bounded k-way merge: one queue an input, and the least head of all of them next, by event time.
 ///
-/// The caller pushes what inputs bring ([`Self::push`]) and says when one is at its end ([`Self::end`]), both of which may
-/// change what is next. It then asks for the next head ([`Self::next`]), looks at it where it is ([`Self::head`]) and, once it
-/// has dealt with it, takes it ([`Self::pop`]). A push or a pop tells what the input's source must do ([`FlowControl`]).
+/// The caller pushes what inputs bring ([`Self::push`]) and says when one is at its end ([`Self::end`]), both of which
+/// may change what is next. It then asks for the next head ([`Self::next`]), looks at it where it is ([`Self::head`])
+/// and, once it has dealt with it, takes it ([`Self::pop`]). A push or a pop tells what the input's source must do
+/// ([`FlowControl`]).
 #[derive(Debug)]
 pub struct Merge<T> {
     queues: Vec<Queue<T>>,
@@ -79,8 +81,8 @@ impl<T> Merge<T> {
         queue.map_or(FlowControl::Unchanged, |queue| queue.push(rank, Queued { time, bytes, item }, &self.bounds))
     }
 
-    /// The input brought something that the caller buffers itself until [`Self::unreserve`]. It fills the input's buffer, and
-    /// the input is not waited for meanwhile.
+    /// The input brought something that the caller buffers itself until [`Self::unreserve`]. It fills the input's
+    /// buffer, and the input is not waited for meanwhile.
     pub fn reserve(&mut self, input: Input, bytes: usize) -> FlowControl {
         let queue = self.queues.get_mut(input.index());
         queue.map_or(FlowControl::Unchanged, |queue| queue.reserve(bytes, &self.bounds))
@@ -175,8 +177,8 @@ impl<T> Merge<T> {
         self.queues.get(input.index()).is_some_and(|queue| queue.is_paused)
     }
 
-    /// Inputs of which something must be read before the merge can tell what is next: nothing of them is buffered, and they
-    /// are not at their ends.
+    /// Inputs of which something must be read before the merge can tell what is next: nothing of them is buffered, and
+    /// they are not at their ends.
     pub fn starved(&self) -> impl Iterator<Item = Input> {
         (0u8..).map(Input).zip(&self.queues).filter(|(_, queue)| queue.is_starved()).map(|(input, _)| input)
     }

@@ -13,14 +13,14 @@ pub struct MergeBounds {
     pub buffer_items: usize,
     /// The same in bytes, as they were pushed.
     pub buffer_bytes: usize,
-    /// How long an input with an empty queue that is not at its end is waited for, in milliseconds; then the others go on
-    /// without it until it brings something.
+    /// How long an input with an empty queue that is not at its end is waited for, in milliseconds; then the others go
+    /// on without it until it brings something.
     pub wait_ms: u64,
 }
 
 impl MergeBounds {
-    /// For a caller that reads each input on itself as soon as its queue is empty: nothing is paused, and what is next is never
-    /// guessed.
+    /// For a caller that reads each input on itself as soon as its queue is empty: nothing is paused, and what is next
+    /// is never guessed.
     pub const UNBOUNDED: Self = Self { buffer_items: usize::MAX, buffer_bytes: usize::MAX, wait_ms: u64::MAX };
 }
 
@@ -35,8 +35,8 @@ pub enum FlowControl {
     Resume,
 }
 
-/// Decides between items of one time in a sorted queue: the lesser comes first. The input that an item was first read from,
-/// and its offset there.
+/// Decides between items of one time in a sorted queue: the lesser comes first. The input that an item was first read
+/// from, and its offset there.
 pub type Rank = (u8, i64);
 
 /// One input's items, and what is known of the input.
@@ -121,8 +121,8 @@ impl<T> Queue<T> {
         self.items.len() + self.reserved
     }
 
-    /// Whether nothing can be said yet of what comes next of it. What the caller buffers comes before all that is still to be
-    /// read, so there is nothing to wait for.
+    /// Whether nothing can be said yet of what comes next of it. What the caller buffers comes before all that is still
+    /// to be read, so there is nothing to wait for.
     pub fn is_starved(&self) -> bool {
         self.buffered() == 0 && !self.is_at_end
     }

@@ -1,4 +1,5 @@
-//! What travels in the metadata of committed offsets, and in the partition record: who wrote it, and how far it has forwarded.
+//! What travels in the metadata of committed offsets, and in the partition record: who wrote it, and how far it has
+//! forwarded.
 
 use std::sync::Arc;
 
@@ -29,8 +30,8 @@ impl std::fmt::Display for CommitMetadata {
     }
 }
 
-/// How far a partition has forwarded what is another's, as all members must know (`runtime/lane/progress.rs`). Travels in the
-/// metadata of its offsets, behind the first `;`: `watermark;forwarded`.
+/// How far a partition has forwarded what is another's, as all members must know (`runtime/lane/progress.rs`). Travels
+/// in the metadata of its offsets, behind the first `;`: `watermark;forwarded`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ForwardProgress {
     /// Until when it has nothing more to forward.

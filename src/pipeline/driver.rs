@@ -1,11 +1,11 @@
 //! The loop over one task: what a feed has, read in order, to the end, and written to a sink.
 //!
-//! A lane runs many tasks between the polls of a group, and commits them together. Whatever else goes through the core runs one
-//! task by itself, over all that there is: `replay` from files to files, and what fits, tests or explains the rules from a
-//! history to a report. Those are this loop, with other ends.
+//! A lane runs many tasks between the polls of a group, and commits them together. Whatever else goes through the core
+//! runs one task by itself, over all that there is: `replay` from files to files, and what fits, tests or explains the
+//! rules from a history to a report. Those are this loop, with other ends.
 //!
-//! Must not know: where records come from, and where anything goes. Nothing is read twice: what a feed gave can't be read
-//! again, so the first thing that fails ends the run.
+//! Must not know: where records come from, and where anything goes. Nothing is read twice: what a feed gave can't be
+//! read again, so the first thing that fails ends the run.
 
 use std::sync::Arc;
 
@@ -27,14 +27,14 @@ use crate::state::StateError;
 pub const ONLY_PARTITION: PartitionId = PartitionId(0);
 
 /// Where a driver reads.
-pub trait Feed {
+pub trait RecordFeed {
     /// A record as it is read.
     type Message: Message;
     /// Why something could not be read.
     type Error;
 
-    /// The next record of an input, decoded by [`Pipeline::decode`]; none at its end, after which it isn't asked again. Asked
-    /// of an input only when its last record was handled, or nothing can be handled without one.
+    /// The next record of an input, decoded by [`Pipeline::decode`]; none at its end, after which it isn't asked again.
+    /// Asked of an input only when its last record was handled, or nothing can be handled without one.
     ///
     /// # Errors
     /// The input can't be read on. That ends the run.
@@ -68,7 +68,7 @@ pub struct RunCounts {
 
 /// Runs a task over a feed, into a sink.
 #[derive(Debug)]
-pub struct Driver<F: Feed, S> {
+pub struct Driver<F: RecordFeed, S> {
     pipeline: Arc<Pipeline>,
     task: PartitionTask<F::Message>,
     feed: F,
@@ -81,11 +81,11 @@ pub struct Driver<F: Feed, S> {
 
 impl<F, S> Driver<F, S>
 where
-    F: Feed,
+    F: RecordFeed,
     S: Sink<F::Message, Error = F::Error>,
 {
-    /// `engine`: where it starts, new or restored. `name`: who writes, as partition records say. A batch holds `batch_records`
-    /// records at most.
+    /// `engine`: where it starts, new or restored. `name`: who writes, as partition records say. A batch holds
+    /// `batch_records` records at most.
     pub fn new(pipeline: Arc<Pipeline>, engine: Partition, name: &str, batch_records: usize, feed: F, sink: S) -> Self {
         let start: Vec<Offset> = vec![0; pipeline.inputs()];
         Self {

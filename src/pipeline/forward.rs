@@ -1,8 +1,8 @@
 //! Forwarding, and how far a partition may go while others forward.
 //!
-//! The protocol is that of `runtime/lane/progress.rs`. Here a partition holds itself to it: the least forward watermark counts
-//! only once `rekey` was read to where it ended after the watermarks were looked at. A rewind forgets that: what was read of
-//! `rekey` is read again.
+//! The protocol is that of `runtime/lane/progress.rs`. Here a partition holds itself to it: the least forward watermark
+//! counts only once `rekey` was read to where it ended after the watermarks were looked at. A rewind forgets that: what
+//! was read of `rekey` is read again.
 
 use crate::domain::{Input, Timestamp};
 use crate::emit;
@@ -119,8 +119,8 @@ impl<M: Message> PartitionTask<M> {
         self.tells_progress() && self.committed_progress.is_none()
     }
 
-    /// Whether others wait to hear how far this partition is. Of one that is at its end they must not think for ever that it
-    /// has something left.
+    /// Whether others wait to hear how far this partition is. Of one that is at its end they must not think for ever
+    /// that it has something left.
     pub(super) fn has_progress_to_tell(&self, limit: Limit) -> bool {
         let progress = self.forward_progress();
         let is_known = progress.watermark != ForwardWatermark::Unknown;

@@ -1,11 +1,12 @@
 //! The task of a partition, and the loop over it: decode, merge, handle, write, install.
 //!
-//! A [`PartitionTask`] is one partition at work: its inputs merged before its engine, and a batch staged on top of what is
-//! committed. Whoever runs one brings records in, and says when a batch is to be written; a [`Sink`] says where it goes. A
-//! lane does it with a transaction of the broker, a [`Driver`] with whatever ends it is given: files, a model to be fitted.
+//! A [`PartitionTask`] is one partition at work: its inputs merged before its engine, and a batch staged on top of what
+//! is committed. Whoever runs one brings records in, and says when a batch is to be written; a [`Sink`] says where it
+//! goes. A lane does it with a transaction of the broker, a [`Driver`] with whatever ends it is given: files, a model
+//! to be fitted.
 //!
-//! Must not know: the broker, its transactions, members of a group, any clock. May break exactly once: an install before the
-//! batch is committed (see `task`).
+//! Must not know: the broker, its transactions, members of a group, any clock. May break exactly once: an install
+//! before the batch is committed (see `task`).
 
 mod commit_metadata;
 mod driver;
@@ -23,7 +24,7 @@ mod task;
 mod write;
 
 pub use commit_metadata::{CommitMetadata, ForwardProgress, ForwardWatermark};
-pub use driver::{Driver, DriverError, Feed, ONLY_PARTITION, RunCounts};
+pub use driver::{Driver, DriverError, ONLY_PARTITION, RecordFeed, RunCounts};
 pub use identities::{Identities, Identity};
 pub use limit::{END_OF_TIME, InFlight, Limit};
 pub use poison::HandlingPanic;

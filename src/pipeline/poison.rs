@@ -27,7 +27,8 @@ impl PoisonRecords {
 /// A panic while a task handled something. The batch may be half changed: discard it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HandlingPanic {
-    /// The record that it came over, which is poison from now on. None where deadlines fired: that is no record's fault.
+    /// The record that it came over, which is poison from now on. None where deadlines fired: that is no record's
+    /// fault.
     pub record: Option<(Input, Offset)>,
     /// Where the program panicked.
     pub panicked: Panicked,

@@ -1,5 +1,5 @@
-//! What was read of the inputs of a partition and what is committed of it, where their ends are, and what can be seen of that
-//! from outside.
+//! What was read of the inputs of a partition and what is committed of it, where their ends are, and what can be seen
+//! of that from outside.
 
 use crate::domain::Input;
 use crate::pipeline::staged::BatchSize;
@@ -44,8 +44,8 @@ impl<M: Message> PartitionTask<M> {
         self.offsets_behind.is_some() || self.has_expired_offset
     }
 
-    /// Stages that inputs were read to their ends, where nothing was to be handled there, but aborted records were. Else
-    /// retention could take them, and they would look like a loss. Says whether there is anything to commit.
+    /// Stages that inputs were read to their ends, where nothing was to be handled there, but aborted records were.
+    /// Else retention could take them, and they would look like a loss. Says whether there is anything to commit.
     pub fn stage_ends(&mut self) -> bool {
         let behind = |input: Input| {
             let end = self.ends.get(input.index()).copied().flatten();

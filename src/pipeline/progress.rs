@@ -1,10 +1,10 @@
 //! How far a partition has read, handled and forwarded each of its inputs.
 //!
-//! A misplaced record, one whose user belongs to another partition, is forwarded ahead of what waits in the merge before it, so
-//! that nobody waits for this partition longer than it takes to read. And `rekey` is handled by time, not by offset. So beside
-//! the next offset of an input (all before it is done with) two things must be remembered: the offset before which its
-//! misplaced records are forwarded, and which offsets of `rekey` were handled early. Both are committed with the rest, so
-//! nothing is forwarded or handled twice.
+//! A misplaced record, one whose user belongs to another partition, is forwarded ahead of what waits in the merge
+//! before it, so that nobody waits for this partition longer than it takes to read. And `rekey` is handled by time, not
+//! by offset. So beside the next offset of an input (all before it is done with) two things must be remembered: the
+//! offset before which its misplaced records are forwarded, and which offsets of `rekey` were handled early. Both are
+//! committed with the rest, so nothing is forwarded or handled twice.
 //!
 //! Must not know: the broker, other partitions.
 
@@ -77,7 +77,8 @@ struct Forwarding {
 }
 
 impl<M: Message> InputProgress<M> {
-    /// As of `record`, if there is one; its inputs are in order. `in_flight`: what a partition may have forwarded ahead.
+    /// As of `record`, if there is one; its inputs are in order. `in_flight`: what a partition may have forwarded
+    /// ahead.
     pub fn new(committed: &[Offset], record: Option<&PartitionRecord>, in_flight: usize) -> Self {
         let rekey = Input(committed.len().saturating_sub(1) as u8);
         let mut start = Forwarding { forwarded_to: vec![0; committed.len()], ..Forwarding::default() };
@@ -131,7 +132,8 @@ impl<M: Message> InputProgress<M> {
         }
     }
 
-    /// The input whose record is to be forwarded next: the earliest, unless enough is in flight. `own`: the partition's own forward watermark.
+    /// The input whose record is to be forwarded next: the earliest, unless enough is in flight. `own`: the partition's
+    /// own forward watermark.
     pub fn next_misplaced(&self, limit: Limit, in_flight: usize, own: ForwardWatermark) -> Option<Input> {
         if self.misplaced == 0 {
             return None;
@@ -149,8 +151,8 @@ impl<M: Message> InputProgress<M> {
         may_go.then_some(input)
     }
 
-    /// Whether all misplaced records of an input before an offset are forwarded: else the record there must wait, or it would be
-    /// read, and handled, again with them.
+    /// Whether all misplaced records of an input before an offset are forwarded: else the record there must wait, or it
+    /// would be read, and handled, again with them.
     pub fn is_clear(&self, input: Input, offset: Offset) -> bool {
         self.misplaced == 0 || self.next_misplaced_offset(input).is_none_or(|record| offset < record)
     }
@@ -213,7 +215,8 @@ impl<M: Message> InputProgress<M> {
         waiting.into_iter().chain(record).min().unwrap_or(state.read_to)
     }
 
-    /// How far all is forwarded. `is_read`: whether an input is at its end; `is_full`: whether no more of it is read for now.
+    /// How far all is forwarded. `is_read`: whether an input is at its end; `is_full`: whether no more of it is read
+    /// for now.
     pub fn forward_progress(
         &self,
         is_read: impl Fn(Input) -> bool,

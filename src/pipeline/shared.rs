@@ -30,8 +30,8 @@ pub struct TaskSettings {
 }
 
 impl TaskSettings {
-    /// Of the only partition that there is, which is read to its end. `max_skew_ms`: how far ahead of the clock an event may be,
-    /// where events are judged by one.
+    /// Of the only partition that there is, which is read to its end. `max_skew_ms`: how far ahead of the clock an
+    /// event may be, where events are judged by one.
     pub fn of_one(max_skew_ms: i64) -> Self {
         Self {
             partitions: 1,
@@ -109,8 +109,8 @@ impl Pipeline {
         self.spec(input).map_or_else(|| "".into(), |spec| Arc::clone(&spec.topic))
     }
 
-    /// Decodes a record of a partition. `now`: the clock, by which events that are too far ahead are rejected; none: no event
-    /// is. A panic in it makes the record poison.
+    /// Decodes a record of a partition. `now`: the clock, by which events that are too far ahead are rejected; none: no
+    /// event is. A panic in it makes the record poison.
     pub fn decode(
         &self,
         input: Input,

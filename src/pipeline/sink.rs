@@ -5,12 +5,12 @@ use crate::engine::{Announcement, Change, Disposition};
 use crate::ingest::Reject;
 use crate::record::{Coordinates, Outgoing};
 
-/// Takes what a batch comes to. [`PartitionTask::write`](super::PartitionTask::write) calls it in one order, the same for all
-/// ends: first the partition record, then each user whose state changed, then outputs in the order in which they became true,
-/// then dead letters and forwarded records in the order in which they were read.
+/// Takes what a batch comes to. [`PartitionTask::write`](super::PartitionTask::write) calls it in one order, the same
+/// for all ends: first the partition record, then each user whose state changed, then outputs in the order in which
+/// they became true, then dead letters and forwarded records in the order in which they were read.
 ///
-/// What it takes holds once the batch is installed. A sink that can fail in the middle must be able to take all of it back,
-/// as a transaction does; where that can't be, as with files, its error must end the run.
+/// What it takes holds once the batch is installed. A sink that can fail in the middle must be able to take all of it
+/// back, as a transaction does; where that can't be, as with files, its error must end the run.
 pub trait Sink<M> {
     /// Why something could not be taken.
     type Error;
@@ -39,8 +39,8 @@ pub trait Sink<M> {
     /// The end doesn't take it: the batch must be given up.
     fn forward(&mut self, record: &Outgoing) -> Result<(), Self::Error>;
 
-    /// A record was handled: what became of it. Called by a [`Driver`](super::Driver) as soon as it was, before anything of its
-    /// batch is written. A lane opens its sink when it commits, and watches nothing.
+    /// A record was handled: what became of it. Called by a [`Driver`](super::Driver) as soon as it was, before
+    /// anything of its batch is written. A lane opens its sink when it commits, and watches nothing.
     fn observe(&mut self, _handled: &HandledRecord<'_, M>) {}
 }
 

@@ -1,4 +1,5 @@
-//! What became of the records of an input, and how many outputs of which type there were: counts that are kept in one place.
+//! What became of the records of an input, and how many outputs of which type there were: counts that are kept in one
+//! place.
 
 use std::collections::BTreeMap;
 
@@ -7,8 +8,8 @@ use crate::emit::OutputType;
 use crate::engine::{Disposition, OutputReason};
 use crate::ingest::RejectReason;
 
-/// What became of the records of one input. `consumed` is always the sum of `applied`, `skipped`, `duplicate`, `suppressed`,
-/// `rekeyed` and `dead`.
+/// What became of the records of one input. `consumed` is always the sum of `applied`, `skipped`, `duplicate`,
+/// `suppressed`, `rekeyed` and `dead`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Records that were dealt with, in one way or another.

@@ -1,15 +1,17 @@
 //! One partition at work: its inputs merged before its engine, and a batch staged on top of what is committed.
 //!
 //! The order that exactly once depends on, for every batch:
-//! 1. *stage*: [`handle`](PartitionTask::handle) folds records into the engine's overlay and stages what follows from them;
-//! 2. *write*: [`write`](PartitionTask::write) gives all of it to a sink, positions included, and changes nothing that is
-//!    committed;
+//! 1. *stage*: [`handle`](PartitionTask::handle) folds records into the engine's overlay and stages what follows from
+//!    them;
+//! 2. *write*: [`write`](PartitionTask::write) gives all of it to a sink, positions included, and changes nothing that
+//!    is committed;
 //! 3. *commit*: the caller's, such as a transaction with those positions as offsets;
 //! 4. *install*: only then [`install`](PartitionTask::install) makes what is staged what is committed.
 //!
-//! If 2 or 3 fails, or the task panicked, [`discard`](PartitionTask::discard) drops the batch and all that was read, and the
-//! caller rewinds its source to [`positions`](PartitionTask::positions). Nothing else ends a batch: positions, staged records,
-//! counts and overlay live and die together. A commit whose outcome is unknown waits between 2 and 4 until it is known.
+//! If 2 or 3 fails, or the task panicked, [`discard`](PartitionTask::discard) drops the batch and all that was read,
+//! and the caller rewinds its source to [`positions`](PartitionTask::positions). Nothing else ends a batch: positions,
+//! staged records, counts and overlay live and die together. A commit whose outcome is unknown waits between 2 and 4
+//! until it is known.
 //!
 //! Must not know: the broker, other partitions, any clock: `now_ms` is the merge's, `now` an argument.
 
@@ -59,7 +61,8 @@ pub(super) enum TimeRequest {
 pub enum HandleOutcome {
     /// Nothing is ready.
     Waiting {
-        /// What is buffered may go at this time of the merge's clock. None: once more is read, or others have forwarded more.
+        /// What is buffered may go at this time of the merge's clock. None: once more is read, or others have forwarded
+        /// more.
         until_ms: Option<u64>,
     },
     /// As many records were handled as there was room for.
@@ -95,8 +98,8 @@ pub struct PartitionTask<M> {
     pub engine: Partition,
     /// The transaction that last wrote the partition.
     pub written: Option<CommitMetadata>,
-    /// The transaction that the group's offsets are from, where that was before `written`: the next commit must send them
-    /// again, though nothing else changes.
+    /// The transaction that the group's offsets are from, where that was before `written`: the next commit must send
+    /// them again, though nothing else changes.
     pub offsets_behind: Option<CommitMetadata>,
     /// The group has lost an offset that the record has: as above.
     pub has_expired_offset: bool,
@@ -129,9 +132,9 @@ pub struct PartitionTask<M> {
 }
 
 impl<M: Message> PartitionTask<M> {
-    /// A partition of which nothing was read yet. `engine`: its state as it was restored. `committed`: by input, `rekey` last,
-    /// the next offset to read. `record`: the partition record, if there is one, with its inputs in that order; `written`: who
-    /// wrote it.
+    /// A partition of which nothing was read yet. `engine`: its state as it was restored. `committed`: by input,
+    /// `rekey` last, the next offset to read. `record`: the partition record, if there is one, with its inputs in that
+    /// order; `written`: who wrote it.
     pub fn new(
         id: PartitionId,
         engine: Partition,
@@ -168,7 +171,8 @@ impl<M: Message> PartitionTask<M> {
         }
     }
 
-    /// Decodes a record that was read, and queues it. `now`: the clock at poll, by which events too far ahead are rejected.
+    /// Decodes a record that was read, and queues it. `now`: the clock at poll, by which events too far ahead are
+    /// rejected.
     pub fn receive(&mut self, input: Input, message: M, pipeline: &Pipeline, now: Option<Timestamp>) -> Received {
         let judged = match self.poison.find(input, message.offset()) {
             Some(panicked) => Pipeline::poisoned(&message, panicked),
@@ -215,8 +219,8 @@ impl<M: Message> PartitionTask<M> {
         Received { flow: self.merge.push_ranked(input, time, rank, bytes, record), poison }
     }
 
-    /// Forwards and handles what is ready, `room` records at most, within the limit. `now_ms`: the merge's clock. `resumed` is
-    /// given the inputs to be fetched again, `observe` each record that was handled.
+    /// Forwards and handles what is ready, `room` records at most, within the limit. `now_ms`: the merge's clock.
+    /// `resumed` is given the inputs to be fetched again, `observe` each record that was handled.
     ///
     /// # Errors
     /// A user's state can't be decoded. The partition can't go on.
@@ -284,7 +288,8 @@ impl<M: Message> PartitionTask<M> {
         Ok(HandleOutcome::RoomUsed)
     }
 
-    /// Handles the head of an input, and takes it away; or leaves it where it is, for timers that must be committed before it.
+    /// Handles the head of an input, and takes it away; or leaves it where it is, for timers that must be committed
+    /// before it.
     fn take_head(
         &mut self,
         input: Input,
@@ -404,8 +409,8 @@ impl<M: Message> PartitionTask<M> {
         ready.is_some() && !is_beyond
     }
 
-    /// What is staged becomes what is committed. Call after the commit of what [`Self::write`] wrote, by the transaction that
-    /// `written` names.
+    /// What is staged becomes what is committed. Call after the commit of what [`Self::write`] wrote, by the
+    /// transaction that `written` names.
     pub fn install(&mut self, written: CommitMetadata) -> BatchCounts {
         let fired_before = self.engine.timers_fired();
         self.engine.install();

@@ -1,5 +1,5 @@
-//! What a batch writes, in the order that the order of a takeover depends on: the partition record first, then users, then
-//! outputs, then dead letters and forwarded records.
+//! What a batch writes, in the order that the order of a takeover depends on: the partition record first, then users,
+//! then outputs, then dead letters and forwarded records.
 
 use crate::domain::Input;
 use crate::emit::OutputType;
@@ -13,8 +13,8 @@ use crate::record::{Message, Offset};
 use crate::state::{InputPosition, PartitionRecord};
 
 impl<M: Message> PartitionTask<M> {
-    /// Gives a sink what is staged: the partition record first, so that whoever finds the transaction open can tell who has
-    /// written it. `written`: who writes now, and in which transaction.
+    /// Gives a sink what is staged: the partition record first, so that whoever finds the transaction open can tell who
+    /// has written it. `written`: who writes now, and in which transaction.
     ///
     /// # Errors
     /// Those of the sink. Nothing is committed then: [`Self::discard`].
@@ -49,8 +49,8 @@ impl<M: Message> PartitionTask<M> {
         Ok(())
     }
 
-    /// By input, the next offset to be read once the batch is committed. Those that did not move are among them: committing
-    /// them is what fences a stale owner. Call after [`Self::write`].
+    /// By input, the next offset to be read once the batch is committed. Those that did not move are among them:
+    /// committing them is what fences a stale owner. Call after [`Self::write`].
     pub fn staged_positions(&self) -> &[Offset] {
         &self.staged.positions
     }
@@ -60,8 +60,8 @@ impl<M: Message> PartitionTask<M> {
         self.staged.progress
     }
 
-    /// Where to go on, and how far all is forwarded. Where an input was read to its end, that end is the position: markers of
-    /// transactions behind its last record are no lag.
+    /// Where to go on, and how far all is forwarded. Where an input was read to its end, that end is the position:
+    /// markers of transactions behind its last record are no lag.
     fn settle_positions(&mut self) {
         for (index, position) in self.staged.positions.iter_mut().enumerate() {
             let input = Input(index as u8);

@@ -9,7 +9,7 @@ use super::remarks::ReadRemarks;
 use crate::domain::{Input, Timestamp};
 use crate::ingest::Decoded;
 use crate::merge::{Merge, MergeBounds, NextHead};
-use crate::pipeline::{Feed, Judged, ONLY_PARTITION, Pipeline};
+use crate::pipeline::{Judged, ONLY_PARTITION, Pipeline, RecordFeed};
 use crate::record::{Header, Message, Offset};
 
 /// A line of a file, as a record without a key and without headers.
@@ -93,7 +93,7 @@ impl FileFeed {
     }
 }
 
-impl Feed for FileFeed {
+impl RecordFeed for FileFeed {
     type Message = Line;
     type Error = anyhow::Error;
 

@@ -10,8 +10,8 @@ use indicatif::ProgressBar;
 
 use super::remarks::FileLine;
 
-/// The longest line that is read, in bytes. What is only too large for an event goes to dead letters; beyond this a file
-/// isn't lines.
+/// The longest line that is read, in bytes. What is only too large for an event goes to dead letters; beyond this a
+/// file isn't lines.
 const MAX_LINE: u64 = 64 << 20;
 const BUFFER: usize = 1 << 18;
 const GZIP: &[u8] = &[0x1f, 0x8b];

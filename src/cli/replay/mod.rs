@@ -27,8 +27,8 @@ use crate::runtime::Clock;
 
 #[derive(Debug, Args)]
 pub(super) struct ReplayArgs {
-    /// Events of a source (app, sms, branch, merchant): JSON lines of tideline JSON or CloudEvents, plain, gzip or zstd;
-    /// `-` is standard input. May be given many times
+    /// Events of a source (app, sms, branch, merchant): JSON lines of tideline JSON or CloudEvents, plain, gzip or
+    /// zstd; `-` is standard input. May be given many times
     #[arg(long = "input", value_name = "SOURCE=FILE", required = true, value_parser = InputFlag::parse)]
     inputs: Vec<InputFlag>,
     #[command(flatten)]
@@ -36,7 +36,8 @@ pub(super) struct ReplayArgs {
     /// Where the watermark moves at the end: what is due by then follows (RFC 3339)
     #[arg(long, value_name = "TIME", value_parser = time)]
     until: Option<Timestamp>,
-    /// --until moves the watermark over silent feeds, too (inputs[].silent_after): absences follow that may be the feed's own
+    /// --until moves the watermark over silent feeds, too (inputs[].silent_after): absences follow that may be the
+    /// feed's own
     #[arg(long, requires = "until")]
     ignore_silent: bool,
     /// The clock: events further ahead than max_skew go to dead letters (RFC 3339). Without it nothing is too far ahead

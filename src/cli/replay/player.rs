@@ -31,7 +31,7 @@ pub(super) struct ReplayTime {
 pub(super) struct Player {
     driver: Driver<FileFeed, LineSink>,
     /// By configured input.
-    feeds: Vec<Feed>,
+    feeds: Vec<NamedInput>,
     tier_names: Vec<String>,
     lateness_ms: i64,
     has_until: bool,
@@ -39,7 +39,7 @@ pub(super) struct Player {
 }
 
 /// A configured input, as remarks name it.
-struct Feed {
+struct NamedInput {
     source: Source,
     topic: String,
 }
@@ -78,7 +78,7 @@ impl Player {
         Ok(Self {
             tier_names: pipeline.engine().rules().tier_names().to_vec(),
             driver: Driver::new(pipeline, engine, "replay", config.stream.lanes.batch_records, feed, sink),
-            feeds: config.inputs.iter().map(|it| Feed { source: it.source, topic: it.topic.clone() }).collect(),
+            feeds: config.inputs.iter().map(|it| NamedInput { source: it.source, topic: it.topic.clone() }).collect(),
             lateness_ms: config.stream.engine.lateness.millis(),
             has_until: false,
             ignore_silent: time.ignore_silent,
@@ -116,7 +116,7 @@ impl Player {
     fn holding(&self) -> Vec<Holding> {
         let engine = self.driver.engine();
         let silent = engine.silent().iter().zip(&self.feeds).filter(|(silent, _)| **silent);
-        let holding = |(_, Feed { source, topic }): (&bool, &Feed)| Holding {
+        let holding = |(_, NamedInput { source, topic }): (&bool, &NamedInput)| Holding {
             feed: format!("{} ({topic})", source.as_str()),
             watermark: engine.watermark(),
         };

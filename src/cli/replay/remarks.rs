@@ -1,4 +1,5 @@
-//! What whoever replays files should hear of without asking: what died, what was skipped, what lies ahead, what holds W.
+//! What whoever replays files should hear of without asking: what died, what was skipped, what lies ahead, what holds
+//! W.
 //!
 //! A line each, with the first place as file and line. It goes to standard error; outputs are the same with or without.
 
