@@ -40,5 +40,8 @@ impl<B: Broker> Lane<B> {
 }
 
 fn has_read_what_is_committed<M: crate::record::Message>(task: &ActivePartition<M>) -> bool {
-    (0u8..).map(Input).zip(task.committed()).all(|(input, committed)| task.input(input).is_some_and(|input| input.read_to >= *committed))
+    (0u8..)
+        .map(Input)
+        .zip(task.committed())
+        .all(|(input, committed)| task.input(input).is_some_and(|input| input.read_to >= *committed))
 }

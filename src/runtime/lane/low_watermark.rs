@@ -5,11 +5,11 @@
 
 use crate::broker::{Broker, ForwardProgress};
 use crate::domain::PartitionId;
+use crate::pipeline::Limit;
 use crate::record::Offset;
 use crate::runtime::error::LaneError;
 use crate::runtime::lane::Lane;
 use crate::runtime::lane::failures::Activity;
-use crate::pipeline::Limit;
 use crate::runtime::lane::progress_query::ProgressQuery;
 use crate::runtime::settings::{Mode, millis};
 use crate::runtime::tasks::BackgroundTask;
@@ -18,7 +18,11 @@ impl<B: Broker> Lane<B> {
     /// Asks if it is time to, or takes in the answer to the query under way.
     pub(super) fn update_progress(&mut self, now_ms: u64) -> Result<(), LaneError> {
         let patience_ms = millis(self.job.settings.patience);
-        let own = self.partitions.active().filter(|task| !task.has_uncommitted_forwards()).map(|task| (task.id, task.forward_progress()));
+        let own = self
+            .partitions
+            .active()
+            .filter(|task| !task.has_uncommitted_forwards())
+            .map(|task| (task.id, task.forward_progress()));
         let is_alone = self.partitions.len() == usize::try_from(self.job.topics.partitions).unwrap_or_default();
         let passed_over = self.progress.begin_with(own, is_alone, now_ms, patience_ms);
         self.log_passed_over(&passed_over);

@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::pipeline::InputView;
 use crate::domain::{Input, PartitionId};
+use crate::pipeline::InputView;
 use crate::record::Offset;
 
 /// Polls that must bring nothing of an input before its position is taken for lost: what the client has read ahead
@@ -41,10 +41,7 @@ impl TopicHealth {
 
     /// After a poll: the partitions of which an input has brought nothing for so long that its position must be judged.
     /// `reading`: where an input is read to, and whether it is paused; none of a partition that is not served.
-    pub fn judge(
-        &mut self,
-        reading: impl Fn(PartitionId, Input) -> Option<InputView>,
-    ) -> Vec<PartitionId> {
+    pub fn judge(&mut self, reading: impl Fn(PartitionId, Input) -> Option<InputView>) -> Vec<PartitionId> {
         let mut lost = Vec::new();
         self.doubts.retain(|&(partition, input), (read_to, polls)| {
             let is_idle = |input: InputView| input.read_to == *read_to && !input.is_paused;

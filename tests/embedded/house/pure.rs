@@ -5,9 +5,9 @@ use super::paths::Named;
 use super::source::Source;
 
 /// The pure half: these top-level modules take time as a value and return effects as data.
-pub const PURE: [&str; 12] = [
-    "domain", "emit", "engine", "generate", "ingest", "merge", "nearest", "pipeline", "record", "rules", "settings",
-    "state",
+pub const PURE: [&str; 13] = [
+    "domain", "emit", "engine", "generate", "guard", "ingest", "merge", "nearest", "pipeline", "record", "rules",
+    "settings", "state",
 ];
 /// What a pure file must not name.
 const WORLD: [&str; 32] = [
