@@ -30,12 +30,12 @@ mod source;
 mod topic_settings;
 mod topics;
 
+pub use crate::pipeline::{CommitMetadata, ForwardProgress, ForwardWatermark};
 pub use changelog::{ChangelogReader, ChangelogRecord, ReadProgress};
 pub use description::{BrokerTime, LogRange, TopicDescription};
 pub use error::{BrokerError, ErrorClass, TransactionError};
 pub use isolation::Isolation;
 pub use kafka_settings::{Compression, GroupProtocol, KafkaSettings};
-pub use crate::pipeline::{CommitMetadata, ForwardProgress, ForwardWatermark};
 pub use offsets::{Committed, LogOffsets, OffsetCommit, PartitionOffsets};
 pub use producer::{Ending, Producer, Transaction};
 pub use properties::ClientProperties;

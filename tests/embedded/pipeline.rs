@@ -15,8 +15,8 @@ use tideline::pipeline::{
 };
 use tideline::record::Outgoing;
 use tideline::runtime::Mode;
-use tideline::state::PartitionRecord;
 use tideline::state::codec::{Header, Kind};
+use tideline::state::{Dimension, PartitionRecord};
 
 /// What every input has, by input; and the clock.
 #[derive(Clone)]
@@ -266,7 +266,7 @@ fn another_end_is_a_sink_of_its_own() {
     let engine = Partition::new(pipeline.engine().clone());
     let mut driver = Driver::new(pipeline, engine, "counts", 7, feed, UsersPerTier::default());
     driver.run().unwrap();
-    let expected = driver.engine().population().by_tier.clone();
+    let expected = driver.engine().population().cells(Dimension::Tier).to_vec();
     let (_, sink) = driver.into_ends();
     assert_eq!(sink.counts(expected.len()), expected);
     assert!(expected.iter().filter(|users| **users > 0).count() > 1, "they are told apart: {expected:?}");

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::broker::{Broker, BrokerError};
 use crate::domain::PartitionId;
-use crate::runtime::recovery::entries::read_all;
 use crate::pipeline::Identities;
+use crate::runtime::recovery::entries::read_all;
 use crate::runtime::recovery::identity;
 use crate::runtime::recovery::{refusal::Refusal, start::in_order};
 use crate::state::{ChangelogEntry, PartitionRecord};
