@@ -15,7 +15,7 @@ use crate::domain::{Input, OutputTopic, Source, Timestamp};
 use crate::emit::OutputFormat;
 use crate::engine::{Engine, EngineSettings, Partition};
 use crate::ingest::InputSpec;
-use crate::pipeline::{Driver, DriverError, Pipeline, TaskSettings};
+use crate::pipeline::{Driver, DriverError, Pipeline, Tally, TaskSettings};
 
 /// What a replay is told of time.
 #[derive(Debug, Clone, Copy)]
@@ -99,7 +99,7 @@ impl Player {
     pub fn finish(self) -> Result<(Summary, Remarks)> {
         let holding = if self.ignore_silent { Vec::new() } else { self.holding() };
         let counts = self.driver.counts();
-        debug_assert!(counts.inputs.iter().all(|tally| tally.balances()));
+        debug_assert!(counts.inputs.iter().all(Tally::balances));
         let mut summary = Summary {
             inputs: self.feeds.iter().map(|feed| feed.source).zip(counts.inputs.iter().copied()).collect(),
             population: self.driver.engine().population().clone(),
