@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::rights::Lacking;
 
 /// Why something failed: an error of the client, of a file, or words of ours where nobody else has any.
-pub type Cause = Box<dyn Error + Send + Sync + 'static>;
+pub type BoxedError = Box<dyn Error + Send + Sync + 'static>;
 
 /// What is to be done about an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -31,14 +31,14 @@ pub enum BrokerError {
         what: String,
         class: ErrorClass,
         #[source]
-        source: Cause,
+        source: BoxedError,
     },
     /// Another producer initialised the transactional id while this one did.
     #[error("{what}: another producer takes the id at the same time")]
     Fenced {
         what: String,
         #[source]
-        source: Cause,
+        source: BoxedError,
     },
     /// Nothing came of it for as long as the settings allow.
     #[error("{what}: no progress for {waited:?}")]
@@ -46,7 +46,7 @@ pub enum BrokerError {
         what: String,
         waited: Duration,
         #[source]
-        source: Cause,
+        source: BoxedError,
     },
     /// What was to be read next is gone: the log was cut. Reading again begins where it begins now.
     #[error("{what}: cut while it was read, what came next is gone")]
@@ -70,7 +70,7 @@ pub enum BrokerError {
 
 impl BrokerError {
     /// An error of the client, or of what stands for it; `what` names what was tried and on what.
-    pub fn client(what: impl ToString, class: ErrorClass, source: impl Into<Cause>) -> Self {
+    pub fn client(what: impl ToString, class: ErrorClass, source: impl Into<BoxedError>) -> Self {
         Self::Client { what: what.to_string(), class, source: source.into() }
     }
 
@@ -94,7 +94,7 @@ pub enum TransactionError {
     Abortable {
         call: &'static str,
         #[source]
-        source: Cause,
+        source: BoxedError,
     },
     /// What was sent was not taken within the bound, and nothing of it will ever be seen: less of it by a new producer
     /// may get through, after `throttled` at least, for which a quota keeps the broker from answering.
@@ -103,21 +103,21 @@ pub enum TransactionError {
         call: &'static str,
         throttled: Option<Duration>,
         #[source]
-        source: Cause,
+        source: BoxedError,
     },
     /// Another producer holds the transactional id now. Nothing of an uncommitted transaction will be seen.
     #[error("{call}: fenced")]
     Fenced {
         call: &'static str,
         #[source]
-        source: Cause,
+        source: BoxedError,
     },
     /// The producer failed for good. Nothing of an uncommitted transaction will be seen.
     #[error("{call}: fatal")]
     Fatal {
         call: &'static str,
         #[source]
-        source: Cause,
+        source: BoxedError,
     },
     /// A commit was sent and its outcome was not learnt: committed or aborted, and only a new producer can settle
     /// which.
@@ -125,7 +125,7 @@ pub enum TransactionError {
     OutcomeUnknown {
         call: &'static str,
         #[source]
-        source: Cause,
+        source: BoxedError,
     },
     /// The broker refuses. Nothing of it will ever be seen, and nothing of the next.
     #[error("{call}: {lacking}")]
@@ -134,12 +134,12 @@ pub enum TransactionError {
 
 impl TransactionError {
     /// The transaction can only be aborted.
-    pub fn abortable(call: &'static str, source: impl Into<Cause>) -> Self {
+    pub fn abortable(call: &'static str, source: impl Into<BoxedError>) -> Self {
         Self::Abortable { call, source: source.into() }
     }
 
     /// The producer can't go on.
-    pub fn fatal(call: &'static str, source: impl Into<Cause>) -> Self {
+    pub fn fatal(call: &'static str, source: impl Into<BoxedError>) -> Self {
         Self::Fatal { call, source: source.into() }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rdkafka::error::KafkaError;
 
-use crate::broker::error::Cause;
+use crate::broker::error::BoxedError;
 use crate::broker::kafka::client_error::ClientError;
 use crate::broker::kafka::triage::{self, Denied};
 use crate::broker::rights::{Lacking, Operation, Resource, Right};
@@ -27,12 +27,12 @@ pub(in crate::broker::kafka) struct AttemptError {
     pub class: ErrorClass,
     pub is_fenced: bool,
     pub denied: Option<Denied>,
-    pub source: Cause,
+    pub source: BoxedError,
 }
 
 impl AttemptError {
     /// Where the client itself says nothing.
-    pub fn of(class: ErrorClass, source: impl Into<Cause>) -> Self {
+    pub fn of(class: ErrorClass, source: impl Into<BoxedError>) -> Self {
         Self { class, is_fenced: false, denied: None, source: source.into() }
     }
 }
@@ -63,7 +63,7 @@ pub(in crate::broker::kafka) struct CallError {
     pub is_fenced: bool,
     pub attempts: u32,
     pub waited: Duration,
-    pub source: Cause,
+    pub source: BoxedError,
     /// The right that was lacked, if it was one.
     pub denied: Option<Box<Lacking>>,
 }
@@ -75,7 +75,7 @@ struct NoSuccess {
     attempts: u32,
     waited: Duration,
     #[source]
-    source: Cause,
+    source: BoxedError,
 }
 
 impl From<CallError> for TransactionError {

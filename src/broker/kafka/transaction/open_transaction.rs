@@ -171,8 +171,8 @@ impl Drop for KafkaTransaction<'_> {
         if self.open
             && let Err(error) = self.abort_open()
         {
-            tracing::warn!(error = %Chain(&error), id = &*self.producer.transactional_id, "a dropped transaction could \
-                not be aborted");
+            let id = &*self.producer.transactional_id;
+            tracing::warn!(error = %Chain(&error), id, "a dropped transaction could not be aborted");
         }
     }
 }
@@ -226,8 +226,8 @@ mod tests {
         let mut transaction = producer.begin().expect("begin");
         cluster.broker_down(2).expect("broker 2 goes");
         let outcome = transaction.send_offsets(&offsets, &generation);
-        let is_left = matches!(&outcome, Err(error @ TransactionError::Fatal { .. }) if Chain(error).to_string().contains("left behind"));
-        assert!(is_left, "{outcome:?}");
+        let Err(error @ TransactionError::Fatal { .. }) = outcome else { panic!("{outcome:?}") };
+        assert!(Chain(&error).to_string().contains("left behind"), "{error:?}");
         drop(transaction);
         let Err(TransactionError::Fatal { source, .. }) = producer.begin() else { panic!("its client is busy") };
         assert_eq!(source.to_string(), "send_offsets never returned", "nothing was tried meanwhile");

@@ -23,7 +23,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::producer::{BaseProducer, Producer as _};
 
 use super::failure::{AttemptError, CallError, right};
-use crate::broker::error::Cause;
+use crate::broker::error::BoxedError;
 use crate::broker::kafka::admin::{record_limit, rights};
 use crate::broker::kafka::client::context::ProducerWatch;
 use crate::broker::kafka::client::detached_call;
@@ -75,7 +75,7 @@ struct NoThread(#[source] io::Error);
     committed" } else { "" })]
 struct LostConnection {
     #[source]
-    source: Option<Cause>,
+    source: Option<BoxedError>,
 }
 
 /// A transactional id of ours: at most one open transaction, and at most one holder in the cluster.
@@ -254,7 +254,7 @@ impl KafkaProducer {
         let call = "commit";
         let failures = self.transport_failures();
         let outcome = self.insist(call, || self.client.commit_transaction(self.settings.call_timeout.duration()));
-        let unknown = |source: Cause| Err(TransactionError::OutcomeUnknown { call, source });
+        let unknown = |source: BoxedError| Err(TransactionError::OutcomeUnknown { call, source });
         if self.transport_failures() != failures {
             let source = outcome.err().map(|error| error.source);
             return unknown(Box::new(LostConnection { source }));
