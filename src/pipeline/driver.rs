@@ -15,11 +15,12 @@ use crate::guard::Panicked;
 use crate::ingest::Decoded;
 use crate::pipeline::commit_metadata::CommitMetadata;
 use crate::pipeline::limit::Limit;
+use crate::pipeline::outcome::HandleOutcome;
 use crate::pipeline::shared::{Judged, Pipeline};
 use crate::pipeline::sink::Sink;
 use crate::pipeline::staged::BatchCounts;
 use crate::pipeline::tally::{OutputCounts, Tally};
-use crate::pipeline::task::{HandleOutcome, PartitionTask};
+use crate::pipeline::task::PartitionTask;
 use crate::record::{Message, Offset};
 use crate::state::StateError;
 

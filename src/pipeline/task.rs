@@ -1,17 +1,14 @@
 //! One partition at work: its inputs merged before its engine, and a batch staged on top of what is committed.
 //!
 //! The order that exactly once depends on, for every batch:
-//! 1. *stage*: [`handle`](PartitionTask::handle) folds records into the engine's overlay and stages what follows from
-//!    them;
-//! 2. *write*: [`write`](PartitionTask::write) gives all of it to a sink, positions included, and changes nothing that
-//!    is committed;
+//! 1. *stage*: [`handle`](PartitionTask::handle) folds records into the overlay and stages what follows from them;
+//! 2. *write*: [`write`](PartitionTask::write) gives all of it to a sink, positions included, and installs nothing;
 //! 3. *commit*: the caller's, such as a transaction with those positions as offsets;
 //! 4. *install*: only then [`install`](PartitionTask::install) makes what is staged what is committed.
 //!
 //! If 2 or 3 fails, or the task panicked, [`discard`](PartitionTask::discard) drops the batch and all that was read,
 //! and the caller rewinds its source to [`positions`](PartitionTask::positions). Nothing else ends a batch: positions,
-//! staged records, counts and overlay live and die together. A commit whose outcome is unknown waits between 2 and 4
-//! until it is known.
+//! staged records, counts and overlay live and die together. A commit whose outcome is unknown waits between 3 and 4.
 //!
 //! Must not know: the broker, other partitions, any clock: `now_ms` is the merge's, `now` an argument.
 
@@ -24,6 +21,7 @@ use crate::merge::{FlowControl, Merge, NextHead, Rank};
 use crate::pipeline::commit_metadata::{CommitMetadata, ForwardProgress};
 use crate::pipeline::identities::Identities;
 use crate::pipeline::limit::{InFlight, Limit};
+use crate::pipeline::outcome::{HandleOutcome, Received};
 use crate::pipeline::poison::{HandlingPanic, PoisonRecords};
 use crate::pipeline::progress::{InputProgress, MisplacedRecord};
 use crate::pipeline::shared::{Judged, Pipeline};
@@ -54,32 +52,6 @@ pub(super) enum TimeRequest {
     Pending(Option<Timestamp>),
     /// All of it is staged.
     Staged(Option<Timestamp>),
-}
-
-/// What a call of [`PartitionTask::handle`] ended with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum HandleOutcome {
-    /// Nothing is ready.
-    Waiting {
-        /// What is buffered may go at this time of the merge's clock. None: once more is read, or others have forwarded
-        /// more.
-        until_ms: Option<u64>,
-    },
-    /// As many records were handled as there was room for.
-    RoomUsed,
-    /// A slice of timers is staged and must be committed before anything else.
-    TimerSlice,
-    /// The program panicked, and what is staged may be half changed: it must be discarded.
-    Panicked(HandlingPanic),
-}
-
-/// What became of a record that was received.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Received {
-    /// What its input's source must do.
-    pub flow: FlowControl,
-    /// Why it can't even be read, if that is so: it is a poison record, and goes to the dead letters.
-    pub poison: Option<String>,
 }
 
 /// What became of the head of an input.

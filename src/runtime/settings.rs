@@ -138,7 +138,8 @@ impl LaneSettings {
         );
     }
 
-    /// What tasks must be told of it, with what else they must know. `max_skew_ms`: how far ahead of the clock an event may be.
+    /// What tasks must be told of it, with what else they must know. `max_skew_ms`: how far ahead of the clock an event
+    /// may be.
     pub(super) fn of_tasks(&self, partitions: i32, max_skew_ms: i64) -> TaskSettings {
         TaskSettings {
             partitions,

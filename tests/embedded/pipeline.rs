@@ -154,7 +154,8 @@ fn by_user_and_sequence(mut outputs: Vec<Value>) -> Vec<Value> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
-    /// Whatever the history, and however it is cut into batches: outputs, states and tallies are those of a lane on a broker.
+    /// Whatever the history, and however it is cut into batches: outputs, states and tallies are those of a lane on a
+    /// broker.
     #[test]
     fn a_driver_gives_what_a_lane_gives(
         items in prop::collection::vec(item(), 1..80),
@@ -204,7 +205,8 @@ proptest! {
             .read(|status| status.partitions[&ONLY_PARTITION].inputs.iter().map(|input| input.tally).collect());
         prop_assert_eq!(&counts.inputs, &tallies);
         prop_assert!(counts.inputs.iter().all(Tally::balances));
-        prop_assert_eq!(&counts.outputs, &world.context.board.read(|status| status.partitions[&ONLY_PARTITION].outputs.clone()));
+        let outputs = world.context.board.read(|status| status.partitions[&ONLY_PARTITION].outputs.clone());
+        prop_assert_eq!(&counts.outputs, &outputs);
         prop_assert_eq!(dead_letters.len(), world.dead_letters());
         let consumed: u64 = tallies.iter().map(|tally| tally.consumed).sum();
         let applied: u64 = tallies.iter().map(|tally| tally.applied).sum();
