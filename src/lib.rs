@@ -33,6 +33,7 @@ pub mod emit;
 pub mod pipeline;
 pub mod generate;
 #[cfg(feature = "shell")]
+#[warn(missing_docs, clippy::missing_errors_doc)]
 pub mod broker;
 #[cfg(feature = "shell")]
 #[warn(missing_docs, clippy::missing_errors_doc)]

@@ -8,7 +8,9 @@ use super::BrokerError;
 /// One changelog record: `value` is `None` for a tombstone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChangelogRecord<'a> {
+    /// A user id, or the key of the partition record.
     pub key: &'a [u8],
+    /// The state as it was last committed; `None` for a tombstone.
     pub value: Option<&'a [u8]>,
 }
 

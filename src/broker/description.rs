@@ -8,6 +8,7 @@ use crate::record::Offset;
 /// A topic as it is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicDescription {
+    /// Its name.
     pub topic: Arc<str>,
     /// None where the broker can't tell: there is no such topic, or the broker is older than KIP-516.
     pub id: Option<TopicId>,
@@ -20,11 +21,14 @@ pub struct TopicDescription {
 /// What a log holds: from its first offset to before its end, the high watermark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LogRange {
+    /// The first offset that can be read.
     pub earliest: Offset,
+    /// The next record's offset.
     pub end: Offset,
 }
 
 impl TopicDescription {
+    /// Whether there is no such topic.
     pub fn is_gone(&self) -> bool {
         self.partitions == 0
     }

@@ -28,29 +28,40 @@ pub enum BrokerError {
     /// `what` names what was tried and on what.
     #[error("{what}")]
     Client {
+        /// What was tried, and on what.
         what: String,
+        /// What is to be done about it.
         class: ErrorClass,
+        /// Why it failed, as the client or the system says it.
         #[source]
         source: BoxedError,
     },
     /// Another producer initialised the transactional id while this one did.
     #[error("{what}: another producer takes the id at the same time")]
     Fenced {
+        /// What was tried, and on what.
         what: String,
+        /// As the client says it.
         #[source]
         source: BoxedError,
     },
     /// Nothing came of it for as long as the settings allow.
     #[error("{what}: no progress for {waited:?}")]
     NoProgress {
+        /// What was tried, and on what.
         what: String,
+        /// For how long nothing came of it.
         waited: Duration,
+        /// What the client said last, or what there was none of.
         #[source]
         source: BoxedError,
     },
     /// What was to be read next is gone: the log was cut. Reading again begins where it begins now.
     #[error("{what}: cut while it was read, what came next is gone")]
-    Truncated { what: String },
+    Truncated {
+        /// What was read.
+        what: String,
+    },
     /// Partition p of all inputs must belong to one member; only the `range` assignor keeps that.
     #[error("the assignment is split: {0}; set the group's assignor to range")]
     SplitAssignment(String),
@@ -62,10 +73,20 @@ pub enum BrokerError {
         "another process runs as {name} (application.id and .instance): {holder}. It goes on, this one ends: give it \
          an application.instance of its own, or stop the other first"
     )]
-    NameTaken { name: String, holder: String },
+    NameTaken {
+        /// The name that both have.
+        name: String,
+        /// Who has it, as the group describes its members.
+        holder: String,
+    },
     /// The broker refuses.
     #[error("{what}: {lacking}")]
-    Denied { what: String, lacking: Lacking },
+    Denied {
+        /// What was tried, and on what.
+        what: String,
+        /// What it lacks the right for.
+        lacking: Lacking,
+    },
 }
 
 impl BrokerError {
@@ -92,7 +113,9 @@ pub enum TransactionError {
     /// Nothing of it will ever be seen; abort it, drop the overlay, rewind.
     #[error("{call}")]
     Abortable {
+        /// The call of the transaction that failed.
         call: &'static str,
+        /// Why it failed, as the client says it.
         #[source]
         source: BoxedError,
     },
@@ -100,22 +123,29 @@ pub enum TransactionError {
     /// may get through, after `throttled` at least, for which a quota keeps the broker from answering.
     #[error("{call}")]
     TimedOut {
+        /// The call of the transaction that failed.
         call: &'static str,
+        /// How long a quota keeps the broker from answering; none where none does.
         throttled: Option<Duration>,
+        /// Why it failed, as the client says it.
         #[source]
         source: BoxedError,
     },
     /// Another producer holds the transactional id now. Nothing of an uncommitted transaction will be seen.
     #[error("{call}: fenced")]
     Fenced {
+        /// The call of the transaction that failed.
         call: &'static str,
+        /// Why it failed, as the client says it.
         #[source]
         source: BoxedError,
     },
     /// The producer failed for good. Nothing of an uncommitted transaction will be seen.
     #[error("{call}: fatal")]
     Fatal {
+        /// The call of the transaction that failed.
         call: &'static str,
+        /// Why it failed, as the client says it.
         #[source]
         source: BoxedError,
     },
@@ -123,13 +153,20 @@ pub enum TransactionError {
     /// which.
     #[error("{call}: outcome unknown")]
     OutcomeUnknown {
+        /// The call of the transaction that failed.
         call: &'static str,
+        /// Why it failed, as the client says it.
         #[source]
         source: BoxedError,
     },
     /// The broker refuses. Nothing of it will ever be seen, and nothing of the next.
     #[error("{call}: {lacking}")]
-    Denied { call: &'static str, lacking: Lacking },
+    Denied {
+        /// The call that was refused.
+        call: &'static str,
+        /// What it lacks the right for.
+        lacking: Lacking,
+    },
 }
 
 impl TransactionError {

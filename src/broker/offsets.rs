@@ -4,13 +4,19 @@ use crate::domain::{Input, PartitionId};
 use crate::pipeline::{CommitMetadata, ForwardProgress};
 use crate::record::Offset;
 
-/// An offset with a note: the transactional id and number that wrote it, as [`CommitMetadata`] has it; and its partition's front.
+/// An offset with a note: the transactional id and number that wrote it, as [`CommitMetadata`] has it; and its
+/// partition's front.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OffsetCommit {
+    /// Of which input.
     pub input: Input,
+    /// Of which partition.
     pub partition: PartitionId,
+    /// The next offset to read.
     pub offset: Offset,
+    /// Who commits it, and in which of its transactions.
     pub note: CommitMetadata,
+    /// How far the partition has forwarded.
     pub front: ForwardProgress,
 }
 
@@ -35,7 +41,9 @@ impl OffsetCommit {
 /// What the group has committed for one input of a partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Committed {
+    /// Of which input.
     pub input: Input,
+    /// The next offset to read.
     pub offset: Offset,
     /// `None` where the metadata isn't tideline's.
     pub note: Option<CommitMetadata>,
@@ -55,6 +63,7 @@ pub struct LogOffsets {
 /// How a partition stands, whatever others have open in it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PartitionOffsets {
+    /// Of the partition of the changelog.
     pub changelog: LogOffsets,
     /// By input.
     pub inputs: Vec<LogOffsets>,

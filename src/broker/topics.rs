@@ -13,10 +13,12 @@ use crate::record::Lent;
 pub struct Topics {
     /// By [`Input`]: the configured inputs in order, then `rekey`.
     pub inputs: Vec<Arc<str>>,
+    /// The state of users and partitions, compacted.
     pub changelog: Arc<str>,
     /// Those that others read. Each has a number of partitions of its own, and a record of any partition of the
     /// inputs may stand in any partition of theirs.
     pub outputs: OutputNames,
+    /// Of each but the outputs.
     pub partitions: i32,
 }
 
@@ -37,10 +39,12 @@ impl Topics {
         Input((self.inputs.len() - 1) as u8)
     }
 
+    /// The name of the topic that carries records of other partitions.
     pub fn rekey(&self) -> &Arc<str> {
         &self.inputs[self.inputs.len() - 1]
     }
 
+    /// The name of an input.
     pub fn input(&self, input: Input) -> &Arc<str> {
         &self.inputs[input.index()]
     }

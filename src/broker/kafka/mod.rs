@@ -59,6 +59,10 @@ pub struct KafkaBroker {
 
 impl KafkaBroker {
     /// Makes no connection yet. Properties of the client that [`judge`] finds fault with are refused.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorClass::Fatal`], with each fault of the properties.
     pub fn new(settings: KafkaSettings, topics: Topics) -> Result<Self, BrokerError> {
         let faults: Vec<_> =
             judge(&settings.client).into_iter().map(|(name, fault)| format!("kafka.client.{name}: {fault}")).collect();
@@ -71,12 +75,20 @@ impl KafkaBroker {
 
     /// The group's offsets as they last stood, whoever has some pending: their notes name the predecessor that
     /// [`Broker::committed`] may be waiting for.
+    ///
+    /// # Errors
+    ///
+    /// Where no broker answers within the bound of a call, or refuses.
     pub fn last_committed(&self, partition: PartitionId) -> Result<Vec<Committed>, BrokerError> {
         self.observers.last_committed(&self.settings, &self.topics, partition)
     }
 
     /// By input, the first offset whose record was written at that time or later, by the records' own timestamps; past
     /// all offsets where there is none.
+    ///
+    /// # Errors
+    ///
+    /// Where no broker answers within the bound of a call, or refuses.
     pub fn offsets_at(&self, partition: PartitionId, at: Timestamp) -> Result<Vec<(Input, Offset)>, BrokerError> {
         self.observers.at(&self.settings, &self.topics, partition, at)
     }

@@ -29,6 +29,11 @@ pub struct PlainProducer {
 }
 
 impl PlainProducer {
+    /// Makes no connection yet.
+    ///
+    /// # Errors
+    ///
+    /// Where the client refuses its properties.
     pub fn new(settings: KafkaSettings) -> Result<Self, BrokerError> {
         let client = BaseProducer::from_config_and_context(&settings.plain_producer(), ProducerWatch::of(&settings))
             .map_err(|error| settings.creation_error("make a producer", &error))?;
@@ -36,6 +41,10 @@ impl PlainProducer {
     }
 
     /// Queues a record; waits while the queue is full. Whether it was written, [`Self::flush`] tells.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::NoProgress`] where the queue stays full, or the client's reason.
     pub fn send(&self, record: &Outgoing) -> Result<(), BrokerError> {
         record.lend(|record| self.lend(record))
     }
@@ -62,6 +71,10 @@ impl PlainProducer {
     }
 
     /// Waits until all that was sent is written; an error if any of it wasn't.
+    ///
+    /// # Errors
+    ///
+    /// The first record that was not written, or [`BrokerError::NoProgress`].
     pub fn flush(&self) -> Result<(), BrokerError> {
         let what = || "write what was sent".to_owned();
         let mut left = self.client.in_flight_count();
@@ -99,6 +112,10 @@ impl PlainProducer {
     }
 
     /// Writes one record and waits for it; its offset.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::send`] and [`Self::flush`].
     pub fn write(&self, record: &Outgoing) -> Result<Offset, BrokerError> {
         self.send(record)?;
         self.flush()?;

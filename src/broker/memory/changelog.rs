@@ -11,6 +11,7 @@ use crate::broker::{BrokerError, ChangelogReader, ChangelogRecord, ReadProgress}
 use crate::domain::PartitionId;
 use crate::record::{Message, Offset};
 
+/// A reader of one partition of the changelog, whose end was fixed when it was opened.
 #[derive(Debug)]
 pub struct MemoryChangelog {
     shared: Arc<Shared>,

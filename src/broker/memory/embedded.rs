@@ -31,6 +31,10 @@ impl Memory {
     }
 
     /// A log whose commits are journalled in `directory`, and that begins with what is journalled there.
+    ///
+    /// # Errors
+    ///
+    /// As [`JournalError`] tells them apart.
     pub fn open(topics: Topics, settings: MemorySettings, directory: &Path) -> Result<Self, JournalError> {
         let memory = Self::new(topics, settings);
         let mut state = memory.shared.lock();
@@ -45,6 +49,10 @@ impl Memory {
 
     /// A plain record, committed at once: where it was put. Refused, retriable, while an open transaction keeps a full
     /// partition from dropping anything.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no such topic or partition, the partition is full (retriable), or the journal can't be written.
     pub fn produce(&self, record: Outgoing) -> Result<(PartitionId, Offset), BrokerError> {
         let mut state = self.shared.lock();
         let (id, contents) = record.lend(|record| state.logs.place(record))?;
@@ -65,6 +73,10 @@ impl Memory {
     }
 
     /// Up to `limit` records of a partition from an offset on.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no such topic, or no such partition of it.
     pub fn read(
         &self,
         topic: &str,
@@ -79,12 +91,20 @@ impl Memory {
     }
 
     /// The next record's offset.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no such topic, or no such partition of it.
     pub fn high_watermark(&self, topic: &str, partition: PartitionId) -> Result<Offset, BrokerError> {
         let state = self.shared.lock();
         state.logs.id(topic, partition).map(|id| state.logs[id].high_watermark())
     }
 
     /// Everything before it is committed or aborted.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no such topic, or no such partition of it.
     pub fn last_stable_offset(&self, topic: &str, partition: PartitionId) -> Result<Offset, BrokerError> {
         let state = self.shared.lock();
         state.logs.id(topic, partition).map(|id| state.logs[id].last_stable_offset())
@@ -100,6 +120,10 @@ impl Memory {
     }
 
     /// Compacts every partition of a topic now. A tombstone goes with the second compaction that sees it.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no such topic.
     pub fn compact(&self, topic: &str) -> Result<(), BrokerError> {
         let mut state = self.shared.lock();
         for partition in 0..state.logs.partitions_of(topic) {

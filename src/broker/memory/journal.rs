@@ -22,16 +22,44 @@ const HEADER_BYTES: usize = 16;
 /// A journal that can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
+    /// The file system failed.
     #[error("{path}: {source}")]
-    Io { path: PathBuf, source: io::Error },
+    Io {
+        /// The file or the directory.
+        path: PathBuf,
+        /// As the system says it.
+        source: io::Error,
+    },
+    /// Another process holds its lock.
     #[error("{path} is in use by another process")]
-    InUse { path: PathBuf },
+    InUse {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// It begins with something else than a journal does.
     #[error("{path} is no journal of tideline's embedded log")]
-    Foreign { path: PathBuf },
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// What lies in it belongs to other topics.
     #[error("{path} was written for other topics ({written}); give another directory, or the same topics")]
-    OtherTopics { path: PathBuf, written: String },
+    OtherTopics {
+        /// The file.
+        path: PathBuf,
+        /// The topics that it was written for.
+        written: String,
+    },
+    /// A frame before the last one is not whole.
     #[error("{path} is damaged at byte {at}: {what}; what follows can't be trusted")]
-    Damaged { path: PathBuf, at: u64, what: &'static str },
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The byte at which the frame begins.
+        at: u64,
+        /// What is wrong with it.
+        what: &'static str,
+    },
 }
 
 #[derive(Debug)]

@@ -29,6 +29,7 @@ struct Flow {
     is_lost: bool,
 }
 
+/// A member of the group of the embedded log. Dropped, it leaves the group.
 #[derive(Debug)]
 pub struct MemorySource {
     shared: Arc<Shared>,

@@ -1,4 +1,4 @@
-//! Asks the cluster about topics, rights, brokers and groups, and carries out what [`plan`] finds to be done.
+//! Asks the cluster about topics, rights, brokers and groups, and carries out what [`plan()`] finds to be done.
 //!
 //! Must not know: what tideline wants of a topic (`plan.rs`).
 
@@ -37,6 +37,11 @@ pub struct Admin {
 }
 
 impl Admin {
+    /// Makes no connection yet.
+    ///
+    /// # Errors
+    ///
+    /// Where the client refuses its properties.
     pub fn new(settings: KafkaSettings) -> Result<Self, BrokerError> {
         let client = AdminClient::from_config_and_context(&settings.common(), PlainContext::of(&settings))
             .map_err(|error| settings.creation_error("make an administration client", &error))?;
@@ -44,6 +49,10 @@ impl Admin {
     }
 
     /// How many brokers answer for the cluster; an error if none is reached within the call's bound.
+    ///
+    /// # Errors
+    ///
+    /// Where no broker answers within the bound of a call, or refuses.
     pub fn reach(&self) -> Result<usize, BrokerError> {
         let metadata =
             self.client.inner().fetch_metadata(Some("__tideline_reach"), self.settings.call_timeout.duration());
@@ -52,6 +61,10 @@ impl Admin {
     }
 
     /// Who is in a group now, as far as the broker tells: of a group under KIP-848 it may tell nothing.
+    ///
+    /// # Errors
+    ///
+    /// Where no broker answers within the bound of a call, or refuses.
     pub fn members(&self, group: &str) -> Result<Vec<String>, BrokerError> {
         let list = self.client.inner().fetch_group_list(Some(group), self.settings.call_timeout.duration());
         let list = list.map_err(|error| triage::client_error(format_args!("describe group {group}"), &error))?;
@@ -60,6 +73,10 @@ impl Admin {
     }
 
     /// Those of these rights that the broker says we don't have. Of a topic that isn't there it says nothing.
+    ///
+    /// # Errors
+    ///
+    /// Where no broker answers within the bound of a call, or refuses.
     pub fn lacking(&self, needed: &[Right]) -> Result<Option<Lacking>, BrokerError> {
         rights::lacking(self.client.inner(), &self.settings, needed)
             .map_err(|error| triage::client_error("ask for our rights", &error))
@@ -120,6 +137,10 @@ impl Admin {
     }
 
     /// The settings of one of the brokers, defaults included; empty where the right to see them is missing.
+    ///
+    /// # Errors
+    ///
+    /// Where no broker answers within the bound of a call, or refuses.
     pub fn broker_settings(&self) -> Result<BTreeMap<String, String>, BrokerError> {
         let metadata =
             self.client.inner().fetch_metadata(Some("__tideline_reach"), self.settings.call_timeout.duration());
@@ -136,6 +157,10 @@ impl Admin {
     }
 
     /// Creates one topic; one that exists already is no error.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::Denied`] without the right, or the broker's own reason.
     pub fn create(&self, wish: &TopicWish, topics: &TopicSettings, partitions: i32) -> Result<(), BrokerError> {
         let what = || format!("create topic {}", wish.name);
         // The broker's own default goes by −1.
@@ -167,6 +192,10 @@ impl Admin {
     }
 
     /// Sets properties of a topic; all others stay as they are.
+    ///
+    /// # Errors
+    ///
+    /// The broker's reason.
     pub fn alter(&self, topic: &str, properties: &[(&str, &str)]) -> Result<(), BrokerError> {
         let altered =
             native::alter_topic(self.client.inner(), topic, properties, self.settings.call_timeout.duration());
@@ -176,6 +205,10 @@ impl Admin {
 
     /// Whether the latest time in a partition can be asked for, which is how a topic without `LogAppendTime` tells the
     /// broker's; else why not.
+    ///
+    /// # Errors
+    ///
+    /// The broker's reason.
     pub fn tells_latest_time(&self, topic: &str) -> Result<(), String> {
         let latest = native::latest_time(self.client.inner(), topic, 0, self.settings.call_timeout.duration());
         latest.map(drop).map_err(|failure| failure.to_string())

@@ -18,6 +18,10 @@ use super::reader::{LogReader, Span};
 /// The records of a partition that `shown` may see, from its start to the end that `to` sees now: with
 /// [`Isolation::ReadCommitted`] that is the last stable offset, with [`Isolation::ReadUncommitted`] the high watermark.
 /// So (committed, uncommitted) waits until whatever is open has ended: a commit returns a little before it can be read.
+///
+/// # Errors
+///
+/// Where the log can't be read, or makes no progress for the bound of the settings.
 pub fn read_partition(
     settings: &KafkaSettings,
     topic: &str,
@@ -56,6 +60,10 @@ pub(in crate::broker::kafka) fn first_of(
 }
 
 /// The same, one record at a time, until `each` has enough: what [`read_partition`] would hold may be large.
+///
+/// # Errors
+///
+/// As [`read_partition`].
 pub fn scan_partition(
     settings: &KafkaSettings,
     topic: &str,

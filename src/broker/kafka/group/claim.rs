@@ -50,6 +50,10 @@ type ClaimOutcome = Result<(), BrokerError>;
 impl Claim {
     /// Claims `name`. Returns at once if nobody has been heard of under it; `lost` is then called should somebody show
     /// up who was there before, and [`Self::end`] says who. Else it waits until that is known.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::NameTaken`] where somebody lives who was there before, or what the client says.
     pub fn take(
         settings: &KafkaSettings,
         topics: &Topics,
@@ -103,6 +107,10 @@ impl Claim {
     }
 
     /// Gives the name up. An error if it was another's, or became another's.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::NameTaken`] if the name was another's, or became another's.
     pub fn end(mut self) -> Result<(), BrokerError> {
         self.give_up();
         self.outcome.try_iter().collect()

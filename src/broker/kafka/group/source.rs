@@ -42,6 +42,7 @@ type Client = BaseConsumer<MemberContext>;
 /// Proof of membership, as the broker checks it at a commit.
 pub struct KafkaGeneration(pub(in crate::broker::kafka) Arc<ConsumerGroupMetadata>);
 
+/// A member of the consumer group, with a queue for each input of each partition that it owns.
 pub struct KafkaSource {
     settings: Arc<KafkaSettings>,
     topics: Arc<Topics>,
