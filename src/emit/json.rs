@@ -39,8 +39,8 @@ impl JsonWriter<'_> {
     }
 
     /// Appends an object of members, of which it has some. The first one's comma becomes the brace: so each name is
-    /// written with a length that is known when this is compiled (asked whether it is the first, an output took a quarter
-    /// more instructions).
+    /// written with a length that is known when this is compiled. (Asked whether it is the first, an output took a
+    /// quarter more instructions.)
     #[inline(always)]
     fn braced(&mut self, members: impl FnOnce(&mut Self)) {
         let begin = self.0.len();

@@ -79,3 +79,42 @@ fn decisions_are_numbered_without_a_gap_dated_in_order_and_in_the_index() {
     let of_index: BTreeSet<_> = text.lines().filter(|line| line.starts_with("| [D")).collect();
     assert_eq!(of_index.len(), headings.len());
 }
+
+#[test]
+fn every_test_that_the_map_names_exists() {
+    let map = fs::read_to_string(root().join("src/lib.rs")).expect("the map");
+    let map: String = map.lines().filter(|line| line.starts_with("//!")).collect();
+    let names = map.split('`').skip(1).step_by(2).filter(|it| it.matches('_').count() > 4);
+    let names: BTreeSet<_> = names.collect();
+    assert!(names.len() >= 12, "{names:?}");
+    let sources = rust_files(&root().join("tests/embedded"));
+    for name in names {
+        let head = format!("fn {name}()");
+        assert!(sources.iter().any(|it| it.contains(&head)), "the map names {name}, which is no test");
+    }
+}
+
+/// The texts of all Rust files in a folder and below.
+fn rust_files(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+    let of = |path: std::path::PathBuf| match path.is_dir() {
+        true => rust_files(&path),
+        false if path.extension().is_some_and(|it| it == "rs") => vec![fs::read_to_string(path).expect("a file")],
+        false => Vec::new(),
+    };
+    entries.flat_map(of).collect()
+}
+
+#[test]
+fn each_module_of_the_map_uses_only_those_above_it() {
+    let map = fs::read_to_string(root().join("src/lib.rs")).expect("the map");
+    let name = |line: &str| Some(line.trim_start_matches("pub ").strip_prefix("mod ")?.strip_suffix(';')?.to_owned());
+    let order: Vec<String> = map.lines().filter_map(name).collect();
+    let row = |name: &&String| map.contains(&format!("| [`{name}`]"));
+    assert_eq!(order.iter().filter(row).count() + 1, order.len(), "all but `nearest` have a row");
+    let place = |name: &str| order.iter().position(|it| it == name).unwrap_or_else(|| panic!("no module {name}"));
+    let floors = fs::read_to_string(root().join("tests/embedded/house/floors.txt")).expect("the floors");
+    for (user, used) in floors.lines().filter_map(|line| line.split_once(" -> ")) {
+        assert!(place(used) < place(user), "{user} uses {used}, which stands below it");
+    }
+}
