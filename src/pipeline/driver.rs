@@ -38,7 +38,7 @@ pub trait RecordFeed {
     /// Asked of an input only when its last record was handled, or nothing can be handled without one.
     ///
     /// # Errors
-    /// The input can't be read on. That ends the run.
+    /// The input can't be read on. That ends the run, once what was handled is written.
     fn next(&mut self, input: Input, pipeline: &Pipeline) -> Result<Option<(Self::Message, Judged)>, Self::Error>;
 }
 
@@ -138,10 +138,18 @@ where
         (self.feed, self.sink)
     }
 
-    /// Reads of each input without which it can't be told what is next.
+    /// Reads of each input without which it can't be told what is next. What was handled before one that can't be read is
+    /// written all the same.
     fn read_starved(&mut self) -> Result<(), DriverError<F::Error>> {
         while let Some(input) = { self.task.starved().next() } {
-            let Some((message, judged)) = self.feed.next(input, &self.pipeline).map_err(DriverError::Ends)? else {
+            let next = match self.feed.next(input, &self.pipeline) {
+                Ok(next) => next,
+                Err(error) => {
+                    self.write()?;
+                    return Err(DriverError::Ends(error));
+                }
+            };
+            let Some((message, judged)) = next else {
                 let end = self.task.input(input).map_or(0, |view| view.read_to);
                 self.task.receive_end(input, end);
                 continue;
