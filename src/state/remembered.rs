@@ -39,7 +39,7 @@ impl Remembered {
     pub(super) fn put(&self, out: &mut Vec<u8>, base: i64) {
         put_unsigned(out, self.0.len() as u64);
         for (id, came) in &self.0 {
-            out.extend(id.0.to_le_bytes());
+            out.extend_from_slice(&id.0.to_le_bytes());
             came.put(out, base);
         }
     }

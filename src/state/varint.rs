@@ -19,10 +19,8 @@ pub fn put_signed(out: &mut Vec<u8>, value: i64) {
 /// A number of 64 bits has the bytes that [`put_signed`] gives it.
 #[inline]
 pub fn put_wide(out: &mut Vec<u8>, value: i128) {
-    match i64::try_from(value) {
-        Ok(value) => put_signed(out, value),
-        Err(_) => put_wider(out, value),
-    }
+    let low = value as i64;
+    if i128::from(low) == value { put_signed(out, low) } else { put_wider(out, value) }
 }
 
 /// Apart, so that the sums that occur cost what they cost with 64 bits.

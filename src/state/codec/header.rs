@@ -43,9 +43,10 @@ impl Header {
     ///
     /// # Errors
     /// The version or a section is unknown, or the bytes are none that this program or an earlier one writes.
+    #[inline]
     pub fn read(bytes: &[u8]) -> Result<Self, StateError> {
         let header = Self::read_stored(bytes)?;
-        if bytes[0] == VERSION && header.kind == Kind::User {
+        if bytes.first() == Some(&VERSION) && header.kind == Kind::User {
             known_sections(bytes)?;
         }
         Ok(header)
@@ -55,6 +56,7 @@ impl Header {
     ///
     /// # Errors
     /// As [`Self::read`], but for sections, which are not looked at again.
+    #[inline]
     pub fn read_stored(bytes: &[u8]) -> Result<Self, StateError> {
         let version = *bytes.first().ok_or(StateError::Damaged("empty value"))?;
         if !matches!(version, VERSION_1 | VERSION) {
@@ -81,9 +83,9 @@ impl Header {
     /// Appends it, in the version that is written.
     pub(super) fn put(&self, out: &mut Vec<u8>) {
         let tier = self.tier.map_or(NO_TIER, |tier| tier.0);
-        out.extend([VERSION, self.kind as u8, tier, self.stage as u8]);
-        out.extend(self.rules_generation.to_le_bytes());
-        out.extend(self.deadline.map_or(NO_DEADLINE, Timestamp::millis).to_le_bytes());
+        out.extend_from_slice(&[VERSION, self.kind as u8, tier, self.stage as u8]);
+        out.extend_from_slice(&self.rules_generation.to_le_bytes());
+        out.extend_from_slice(&self.deadline.map_or(NO_DEADLINE, Timestamp::millis).to_le_bytes());
     }
 }
 
@@ -91,7 +93,17 @@ impl Header {
 ///
 /// # Errors
 /// One is not: it is named.
+#[inline]
 fn known_sections(bytes: &[u8]) -> Result<(), StateError> {
-    let unknown = Reader::new(&bytes[HEADER_BYTES..]).unsigned()? & !Facts::KNOWN;
+    match bytes.get(HEADER_BYTES) {
+        // Nearly all have their sections in one byte.
+        Some(&byte) if u64::from(byte) & !(Facts::KNOWN & 0x7f) == 0 => Ok(()),
+        _ => many_known_sections(bytes),
+    }
+}
+
+#[cold]
+fn many_known_sections(bytes: &[u8]) -> Result<(), StateError> {
+    let unknown = Reader::new(bytes.get(HEADER_BYTES..).unwrap_or_default()).unsigned()? & !Facts::KNOWN;
     if unknown == 0 { Ok(()) } else { Err(StateError::UnknownSection(unknown.trailing_zeros())) }
 }

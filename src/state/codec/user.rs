@@ -25,7 +25,7 @@ pub fn encode_user(user: &User, rules_generation: u32, out: &mut Vec<u8>) {
     put_unsigned(out, sections);
     let flag = |present: bool, bit: u64| if present { bit } else { 0 };
     let mut flags = flag(user.newest.is_some(), NEWEST) | flag(user.incarnation != 0, INCARNATION);
-    for deadline in UserDeadline::ALL {
+    for &deadline in &UserDeadline::ALL {
         flags |= flag(user.deadlines.get(deadline).is_some(), 1 << (DEADLINES + deadline as u32));
     }
     put_unsigned(out, flags);
@@ -37,8 +37,10 @@ pub fn encode_user(user: &User, rules_generation: u32, out: &mut Vec<u8>) {
     if user.incarnation != 0 {
         put_signed(out, user.incarnation);
     }
-    for at in UserDeadline::ALL.into_iter().filter_map(|deadline| user.deadlines.get(deadline)) {
-        put_unsigned(out, next.map_or(0, |next| at.since(next)).unsigned_abs());
+    for &deadline in &UserDeadline::ALL {
+        if let (Some(at), Some(next)) = (user.deadlines.get(deadline), next) {
+            put_unsigned(out, at.since(next).unsigned_abs());
+        }
     }
     user.remembered.put(out, base);
     user.facts.put(sections, out, base);

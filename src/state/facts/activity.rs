@@ -200,7 +200,7 @@ impl Fact for History {
         }
         if !self.scenes.is_empty() {
             put_unsigned(out, self.scenes.len() as u64);
-            self.scenes.iter().for_each(|scene| out.extend(scene.to_le_bytes()));
+            self.scenes.iter().for_each(|scene| out.extend_from_slice(&scene.to_le_bytes()));
         }
     }
 

@@ -97,7 +97,7 @@ impl Ranked for Loan {
         let scheduled = flag(!self.scheduled.is_empty(), SCHEDULED);
         out.push(flag(self.name.is_some(), NAMED) | scheduled | flag(!self.repaid.is_empty(), REPAID));
         if let Some(name) = self.name {
-            out.extend(name.0.to_le_bytes());
+            out.extend_from_slice(&name.0.to_le_bytes());
         }
         self.scheduled.put(out, base);
         self.repaid.put(out, base);
