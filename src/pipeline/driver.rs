@@ -138,8 +138,8 @@ where
         (self.feed, self.sink)
     }
 
-    /// Reads of each input without which it can't be told what is next. What was handled before one that can't be read is
-    /// written all the same.
+    /// Reads of each input without which it can't be told what is next. What was handled before one that can't be read
+    /// is written all the same.
     fn read_starved(&mut self) -> Result<(), DriverError<F::Error>> {
         while let Some(input) = { self.task.starved().next() } {
             let next = match self.feed.next(input, &self.pipeline) {
