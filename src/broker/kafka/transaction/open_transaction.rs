@@ -69,7 +69,11 @@ impl<'a> KafkaTransaction<'a> {
             self.open = false;
             self.producer.retired = Some(RetireReason::NeverReturned(call));
         }
-        Ok(outcome?)
+        outcome.map_err(|error| match hangs {
+            // Nothing was to be committed yet, so nothing is in doubt; the next batch shall be smaller.
+            true => TransactionError::TimedOut { call, throttled: self.producer.throttled(), source: error.source },
+            false => error.into(),
+        })
     }
 
     fn check_written(&mut self, call: &'static str) -> Result<(), TransactionError> {
@@ -226,7 +230,7 @@ mod tests {
         let mut transaction = producer.begin().expect("begin");
         cluster.broker_down(2).expect("broker 2 goes");
         let outcome = transaction.send_offsets(&offsets, &generation);
-        let Err(error @ TransactionError::Fatal { .. }) = outcome else { panic!("{outcome:?}") };
+        let Err(error @ TransactionError::TimedOut { .. }) = outcome else { panic!("{outcome:?}") };
         assert!(Chain(&error).to_string().contains("left behind"), "{error:?}");
         drop(transaction);
         let Err(TransactionError::Fatal { source, .. }) = producer.begin() else { panic!("its client is busy") };

@@ -207,6 +207,11 @@ impl KafkaProducer {
         self.denied_topics().unwrap_or_else(|| self.settings.lacking(vec![right]))
     }
 
+    /// For how long the broker makes this client wait (a quota), as its statistics last told.
+    pub(super) fn throttled(&self) -> Option<Duration> {
+        self.client.context().throttled()
+    }
+
     /// The client's time-out for this call holds for none of its waits, and a broker that left the cluster while
     /// the call waits for it makes that last for minutes (librdkafka's issues 5456 and 5511). The transaction is lost
     /// by then: the broker aborts it when its time has passed.
@@ -271,7 +276,7 @@ impl KafkaProducer {
     pub(super) fn check_written(&self, call: &'static str) -> Result<(), TransactionError> {
         if !self.drain(self.settings.transaction_timeout.duration()) {
             let unsent = self.client.in_flight_count();
-            let throttled = self.client.context().throttled();
+            let throttled = self.throttled();
             let quota = throttled.map_or_else(String::new, |throttled| {
                 format!("; the broker throttles this client by {throttled:?} (a quota on what it may write)")
             });
