@@ -11,6 +11,7 @@ use tideline::broker::{
 };
 use tideline::domain::{Input, OutputTopic, PartitionId};
 use tideline::record::{Message, Offset, Outgoing};
+use tideline::runtime::takeover;
 
 use super::harness::{Classic, KafkaHarness, settings_for};
 use testkit::conformance::{Harness, I0, Isolation, Member, record, values};
@@ -111,7 +112,7 @@ impl Copier {
 
     fn commit(&mut self) {
         if self.producer.is_none() {
-            self.producer = Some(self.patiently("a producer", |it| it.broker.producer(&it.id)));
+            self.producer = Some(self.take_id());
         }
         self.number += 1;
         let outcome = self.transact();
@@ -127,10 +128,18 @@ impl Copier {
                 | TransactionError::Fatal { .. }
                 | TransactionError::OutcomeUnknown { .. },
             ) => {
-                self.producer = Some(self.patiently("a producer", |it| it.broker.producer(&it.id)));
+                self.producer = Some(self.take_id());
                 self.rewind();
             }
         }
+    }
+
+    /// As a lane takes it: a lone broker that stops may leave offsets pending, which nobody can read until they are aborted.
+    fn take_id(&mut self) -> KafkaProducer {
+        self.patiently("a producer", |it| {
+            let mut producer = it.broker.producer(&it.id)?;
+            takeover::abort_pending_offsets(&mut producer).map(|()| producer)
+        })
     }
 
     fn transact(&mut self) -> Result<(), TransactionError> {
