@@ -134,7 +134,8 @@ impl Copier {
         }
     }
 
-    /// As a lane takes it: a lone broker that stops may leave offsets pending, which nobody can read until they are aborted.
+    /// As a lane takes it: a lone broker that stops may leave offsets pending, which nobody can read until they are
+    /// aborted.
     fn take_id(&mut self) -> KafkaProducer {
         self.patiently("a producer", |it| {
             let mut producer = it.broker.producer(&it.id)?;
